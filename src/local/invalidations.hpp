@@ -1,0 +1,42 @@
+// Which local copies are still good: a fixed table of counters, indexed by a hash of what a copy
+// depends on. A change bumps its counter; a copy remembers the counters it was filled under and is
+// good while they are unchanged. Two names may share a counter: then a copy is refilled needlessly,
+// never used wrongly.
+//
+// The order that makes it right: read the counters (stamp), then read the record, then keep the copy.
+//
+// Threads: any; a check is one relaxed-size atomic load, without locks.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+namespace redoubt::local {
+
+class Invalidations {
+ public:
+  using Stamp = std::uint32_t;
+
+  Stamp stamp(std::string_view name) const {
+    return counters_[slot(name)].load(std::memory_order_acquire);
+  }
+  void bump(std::string_view name) {
+    counters_[slot(name)].fetch_add(1, std::memory_order_acq_rel);
+  }
+  // For checks on the hot path: hash once, load each time.
+  static std::uint32_t slot(std::string_view name) {
+    return static_cast<std::uint32_t>(std::hash<std::string_view>{}(name) % kSlots);
+  }
+  Stamp stamp_of(std::uint32_t slot_index) const {
+    return counters_[slot_index].load(std::memory_order_acquire);
+  }
+
+ private:
+  static constexpr std::size_t kSlots = 1 << 16;  // 256 KiB.
+  std::array<std::atomic<Stamp>, kSlots> counters_{};
+};
+
+}  // namespace redoubt::local

@@ -1,0 +1,193 @@
+// Operations: everything Redoubt can do, each declared once. From the declaration come the REST
+// route, its validation, the OpenAPI document, the CLI call and the metrics label; no face has a
+// feature, a default or a check of its own.
+//
+//   registry.add(OperationSpec<AcquireLock, AcquiredLock>{
+//       .info = {.id = "locks.acquire", .method = Method::post, .path = "/api/v1/locks/{name}",
+//                .summary = "Acquire a lock", .area = Area::locks, .access = Access::write},
+//       .run = [&locks](const Context& c, AcquireLock r) { return locks.acquire(c, std::move(r)); }});
+#pragma once
+
+#include "operations/describe.hpp"
+
+#include <redoubt/context.hpp>
+#include <redoubt/result.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace redoubt::operations {
+
+enum class Method : std::uint8_t { get, head, post, put, patch, del, options };
+std::string_view method_name(Method method);
+
+enum class Access : std::uint8_t { read, write, admin };
+
+struct OperationInfo {
+  std::string_view id;       // "sessions.create": noun.verb.
+  Method method = Method::get;
+  std::string_view path;     // "/api/v1/sessions/{id}"
+  std::string_view summary;  // One line, imperative.
+  std::string_view doc = {}; // Markdown, optional.
+  Area area{};
+  Access access = Access::read;
+  int status = 200;          // Of success.
+  bool is_public = false;        // No credential needed.
+  bool session_may = false;      // A session token is enough (about itself).
+  bool home_tenant_only = false; // Instance-wide: only admins of the home tenant.
+};
+
+// Who may call it. Errors: unauthenticated, permission_denied with the role or scope that is missing.
+Result<void> authorize(const OperationInfo& info, const Caller& caller);
+
+// Where a request's fields come from.
+class HeaderSource {
+ public:
+  virtual ~HeaderSource() = default;
+  virtual std::string_view header(std::string_view name) const = 0;  // "" when absent.
+};
+struct PathParam {
+  std::string_view name;
+  std::string value;  // Percent-decoded.
+};
+struct OperationInput {
+  std::span<const PathParam> path;
+  std::string_view query;  // As on the wire, without '?'.
+  std::string_view body;
+  std::string_view content_type;
+  const HeaderSource* headers = nullptr;
+};
+
+struct OperationOutput {
+  int status = 200;
+  std::string_view content_type = "application/json";
+  std::string content_type_storage;  // When it is not a constant.
+  std::string body;
+  std::string headers;  // "Name: value\r\n" lines.
+  std::optional<Error> error;
+
+  void add_header(std::string_view name, std::string_view value);  // CR, LF and NUL are refused.
+  void add_header(std::string_view name, std::int64_t value);
+  void clear();
+};
+
+// A reply that is not JSON: the body as it is, with its content type.
+struct RawReply {
+  std::string content_type;
+  std::string body;
+};
+struct NoReply {};  // 204
+
+// Fills `object` (described by `fields`) from `input`. Errors: invalid_argument "validation_failed"
+// with every problem at once; "json_invalid"; "unsupported_media_type" is the face's.
+Result<void> read_request(std::span<const FieldInfo> fields, void* object,
+                          const OperationInput& input);
+void write_object(std::string& out, std::span<const FieldInfo> fields, const void* object);
+
+template <class Req, class Rep>
+struct OperationSpec {
+  OperationInfo info;
+  // Answers without suspending, or returns empty to have `run` called. Optional.
+  std::function<std::optional<Result<Rep>>(const Context&, const Req&)> now = {};
+  std::function<Task<Rep>(const Context&, Req)> run;
+  // Adds what the reply says outside its body: status, ETag, RateLimit. Optional.
+  std::function<void(const Rep&, OperationOutput&)> decorate = {};
+};
+
+class Operation {
+ public:
+  OperationInfo info;
+  std::span<const FieldInfo> request_fields;
+  std::span<const FieldInfo> reply_fields;  // Empty for NoReply and RawReply.
+  std::string_view reply_name;              // Schema name; "" for NoReply and RawReply.
+  bool raw_reply = false;
+  // The defaults, for the schema: a default-constructed request.
+  std::shared_ptr<void> request_defaults;
+
+  // True: `output` is complete. False: call run(). May be empty.
+  std::function<bool(const Context&, const OperationInput&, OperationOutput&)> now;
+  std::function<boost::asio::awaitable<void>(const Context&, const OperationInput&,
+                                             OperationOutput&)>
+      run;
+};
+
+class Registry {
+ public:
+  template <class Req, class Rep>
+  void add(OperationSpec<Req, Rep> spec);
+
+  std::span<const Operation> all() const { return operations_; }
+  const Operation* find(std::string_view id) const;
+
+ private:
+  std::vector<Operation> operations_;
+};
+
+namespace detail {
+template <class Rep>
+void finish(const OperationInfo& info, Result<Rep>& result,
+            const std::function<void(const Rep&, OperationOutput&)>& decorate,
+            OperationOutput& output) {
+  if (!result) {
+    output.error = std::move(result).error();
+    return;
+  }
+  output.status = info.status;
+  if constexpr (std::is_same_v<Rep, NoReply>) {
+    output.status = 204;
+  } else if constexpr (std::is_same_v<Rep, RawReply>) {
+    output.content_type_storage = std::move(result->content_type);
+    output.content_type = output.content_type_storage;
+    output.body = std::move(result->body);
+  } else {
+    write_object(output.body, fields_of<Rep>(), &*result);
+  }
+  if (decorate) decorate(*result, output);
+}
+}  // namespace detail
+
+template <class Req, class Rep>
+void Registry::add(OperationSpec<Req, Rep> spec) {
+  Operation op;
+  op.info = spec.info;
+  op.request_fields = fields_of<Req>();
+  op.request_defaults = std::make_shared<Req>();
+  op.raw_reply = std::is_same_v<Rep, RawReply>;
+  if constexpr (Described<Rep>) {
+    op.reply_fields = fields_of<Rep>();
+    op.reply_name = Description<Rep>::name;
+  }
+  const auto shared = std::make_shared<OperationSpec<Req, Rep>>(std::move(spec));
+  if (shared->now) {
+    op.now = [shared](const Context& context, const OperationInput& input, OperationOutput& out) {
+      Req request;
+      if (auto read = read_request(fields_of<Req>(), &request, input); !read) {
+        out.error = std::move(read).error();
+        return true;
+      }
+      auto result = shared->now(context, request);
+      if (!result) return false;
+      detail::finish<Rep>(shared->info, *result, shared->decorate, out);
+      return true;
+    };
+  }
+  op.run = [shared](const Context& context, const OperationInput& input,
+                    OperationOutput& out) -> boost::asio::awaitable<void> {
+    Req request;
+    if (auto read = read_request(fields_of<Req>(), &request, input); !read) {
+      out.error = std::move(read).error();
+      co_return;
+    }
+    auto result = co_await shared->run(context, std::move(request));
+    detail::finish<Rep>(shared->info, result, shared->decorate, out);
+  };
+  operations_.push_back(std::move(op));
+}
+
+}  // namespace redoubt::operations

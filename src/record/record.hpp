@@ -1,0 +1,125 @@
+// The record: the truth, committed before anybody is told.
+//
+// Writes of concurrent requests are committed together (group commit): a unit of work runs inside the
+// batch's transaction under its own savepoint, so that one unit's failure undoes that unit alone, and
+// its caller continues after the batch is durable. Reads see everything acknowledged before them.
+//
+// The journal announces what changed, in the transaction that changes it. Listeners hear an entry
+// after the commit and before the writer is acknowledged; so a copy that listens is never older than
+// an acknowledged write. On SQLite the journal is this in-process signal; no rows, no polling.
+//
+// Threads: any. Work passed to write() runs on the record's own thread: it must touch nothing but its
+// captures and the Unit. Work passed to read() runs on the calling thread.
+// Cancellation: a write that was submitted happens, whether or not its caller still waits.
+#pragma once
+
+#include "sql/sql.hpp"
+
+#include <redoubt/context.hpp>
+#include <redoubt/result.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace redoubt::record {
+
+// Entries are commutative: a listener drops or marks its copies, whatever the order.
+struct JournalEntry {
+  enum class Kind : std::uint8_t {
+    session,   // key: session id. Changed or ended.
+    user,      // key: user. All sessions of the user ended or changed.
+    tenant,    // The tenant was disabled or enabled.
+    api_key,   // key: API key id. Changed or ended.
+    cache,     // key: tag, or "" for all of the tenant; value: its new generation.
+    key_ring,  // The ring was reloaded or the primary changed.
+  };
+  Kind kind;
+  std::string tenant;
+  std::string key;
+  std::int64_t value = 0;
+};
+
+struct AuditEvent {
+  std::string tenant;
+  std::string principal;   // Caller::principal.
+  std::string action;      // "session.revoked", "api_key.created".
+  std::string target;      // What it was done to; never a secret.
+  std::string outcome = "ok";  // "ok" | "denied"
+  std::string request_id;
+  std::string address;
+};
+
+// One unit of work inside a batch.
+class Unit : public sql::Transaction {
+ public:
+  // Heard by the listeners if and when the unit commits.
+  virtual void announce(JournalEntry entry) = 0;
+  // Appends to the hash-chained audit table (record/audit.hpp), in this transaction.
+  virtual Task<void> audit(const AuditEvent& event) = 0;
+};
+
+enum class State : std::uint8_t { normal, down };
+
+struct Status {
+  State state = State::normal;
+  std::string reason;          // "disk full", "read-only file system"; empty when normal.
+  WallTime since;              // When `state` was entered.
+  std::string engine;          // "sqlite"
+  std::int64_t schema = 0;     // Newest applied migration.
+  std::int64_t commits = 0;    // Transactions committed since start.
+  std::int64_t writes = 0;     // Units in them.
+};
+
+using JournalListener = std::function<void(const JournalEntry&)>;
+
+class Record {
+ public:
+  virtual ~Record() = default;
+
+  // Runs `work` in the next batch. An error from `work` undoes it and is returned.
+  // Errors: unavailable "record_unavailable" with the reason; nothing of the unit is then durable.
+  virtual Task<void> write_unit(std::function<Task<void>(Unit&)> work) = 0;
+
+  // Runs `work` against one consistent snapshot.
+  virtual Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) = 0;
+
+  // Called on the record's thread, in commit order. Subscribe before the first request.
+  virtual void subscribe(JournalListener listener) = 0;
+
+  virtual Status status() const = 0;
+
+  // Waits for queued writes, then closes. No call may follow.
+  virtual void stop() = 0;
+
+  template <class T>
+  Task<T> write(std::function<Task<T>(Unit&)> work) {
+    std::optional<T> value;
+    std::function<Task<void>(Unit&)> unit = [&value, &work](Unit& u) { return keep(value, work, u); };
+    RD_CO_CHECK(co_await write_unit(std::move(unit)));
+    co_return std::move(*value);
+  }
+
+  template <class T>
+  Task<T> read(std::function<Task<T>(sql::Transaction&)> work) {
+    std::optional<T> value;
+    std::function<Task<void>(sql::Transaction&)> unit = [&value, &work](sql::Transaction& tx) {
+      return keep(value, work, tx);
+    };
+    RD_CO_CHECK(co_await read_snapshot(std::move(unit)));
+    co_return std::move(*value);
+  }
+
+ private:
+  template <class T, class Tx>
+  static Task<void> keep(std::optional<T>& value, const std::function<Task<T>(Tx&)>& work, Tx& tx) {
+    RD_CO_TRY(result, co_await work(tx));
+    value = std::move(result);
+    co_return Result<void>{};
+  }
+};
+
+}  // namespace redoubt::record
