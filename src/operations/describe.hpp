@@ -52,19 +52,34 @@ struct TypeOps;
 
 struct Path {  // Where we are, for errors: "/states/3/policy".
   std::string pointer;
+  std::string location = "body";  // Of the root; "query.filter" for JSON inside a parameter.
 };
 using FieldErrors = std::vector<FieldError>;
 
+// What a member looks like in JSON. An optional has the kind of its value.
+enum class Kind : std::uint8_t {
+  boolean, integer, number, string, duration, time, json, enumeration, object, array, map,
+};
+
+// The JSON Schemas made on the way. A reply's says what is always there, a request's what must be,
+// and that nothing else may be; a struct used both ways gets two schemas.
+struct Schemas {
+  json::object components;
+  bool of_reply = false;
+  const json::object* replies = nullptr;  // Names a request's schema must stay clear of.
+};
+
 // What the framework needs to know of a member type.
 struct TypeOps {
+  Kind kind = Kind::json;
   // Reads `in` into `out`; on trouble adds to `errors` and returns false.
   bool (*parse)(const json::value& in, void* out, const FieldInfo& info, Path& path,
                 FieldErrors& errors);
   // The same from text (path, query, header, command line).
   bool (*parse_text)(std::string_view in, void* out, const FieldInfo& info, FieldErrors& errors);
   void (*write)(std::string& out, const void* in);
-  bool (*omit)(const void* in);  // An empty optional is left out of the output.
-  json::object (*schema)(const FieldInfo& info, json::object& components);
+  bool (*omit)(const void* in);  // An empty optional is left out of the output; null: never.
+  json::object (*schema)(const FieldInfo& info, Schemas& schemas);
 };
 
 struct FieldInfo {
@@ -101,7 +116,10 @@ struct Example { std::string_view text; };
 constexpr Example example(std::string_view text) { return {text}; }
 
 template <class T>
-struct Description {
+struct Description {};
+template <class T>
+  requires requires { T::schema_name; T::fields; }
+struct Description<T> {
   static constexpr std::string_view name = T::schema_name;
   static constexpr auto& fields = T::fields;
 };
