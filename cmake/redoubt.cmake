@@ -103,6 +103,7 @@ function(redoubt_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})
   find_package(GTest REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE -fPIC)  # As the precompiled header was made.
   target_precompile_headers(${name} REUSE_FROM redoubt_pch)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   foreach(dep IN LISTS ARG_DEPS)
