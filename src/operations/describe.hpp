@@ -64,9 +64,10 @@ enum class Kind : std::uint8_t {
 // The JSON Schemas made on the way. A reply's says what is always there, a request's what must be,
 // and that nothing else may be; a struct used both ways gets two schemas.
 struct Schemas {
-  json::object components;
+  json::object components = {};
   bool of_reply = false;
   const json::object* replies = nullptr;  // Names a request's schema must stay clear of.
+  std::map<std::string, const FieldInfo*> sources = {};  // Which struct a component is of.
 };
 
 // What the framework needs to know of a member type.

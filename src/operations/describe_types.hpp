@@ -29,11 +29,7 @@ bool read_object(const json::value& in, std::span<const FieldInfo> fields, void*
                  FieldErrors& errors);
 void write_object(std::string& out, std::span<const FieldInfo> fields, const void* object);
 
-// The schema of one field with its description, example and, unless null, default from `defaults`.
-json::object field_schema(const FieldInfo& info, void* defaults, Schemas& schemas);
-// The schema of the body fields, as an object; not yet a component.
-json::object object_schema(std::span<const FieldInfo> fields, void* defaults, Schemas& schemas);
-// Adds it to the components under a name made from `name`, and refers to it.
+// Adds the struct's schema to the components under a name made from `name`, and refers to it.
 json::object component_ref(std::string_view name, std::span<const FieldInfo> fields, void* defaults,
                            Schemas& schemas);
 

@@ -29,6 +29,8 @@ std::string_view method_name(Method method);
 
 enum class Access : std::uint8_t { read, write, admin };
 
+std::string_view area_name(Area area);  // "sessions": scope, OpenAPI tag.
+
 struct OperationInfo {
   std::string_view id;       // "sessions.create": noun.verb.
   Method method = Method::get;
@@ -72,7 +74,9 @@ struct OperationOutput {
   std::string headers;  // "Name: value\r\n" lines.
   std::optional<Error> error;
 
-  void add_header(std::string_view name, std::string_view value);  // CR, LF and NUL are refused.
+  // Control characters in `value` are percent-encoded: whatever a user chose as a name, a header
+  // never splits. REQUIRES: name is a token.
+  void add_header(std::string_view name, std::string_view value);
   void add_header(std::string_view name, std::int64_t value);
   void clear();
 };
@@ -86,8 +90,12 @@ struct NoReply {};  // 204
 
 // Fills `object` (described by `fields`) from `input`. Errors: invalid_argument "validation_failed"
 // with every problem at once; "json_invalid"; "unsupported_media_type" is the face's.
+// Costs next to nothing when there is nothing to read; JSON is parsed only for body fields.
 Result<void> read_request(std::span<const FieldInfo> fields, void* object,
                           const OperationInput& input);
+// The same for an operation: content that comes with GET or HEAD means nothing and is not looked at.
+Result<void> read_request(const OperationInfo& info, std::span<const FieldInfo> fields,
+                          void* object, const OperationInput& input);
 void write_object(std::string& out, std::span<const FieldInfo> fields, const void* object);
 
 template <class Req, class Rep>
@@ -104,6 +112,7 @@ class Operation {
  public:
   OperationInfo info;
   std::span<const FieldInfo> request_fields;
+  std::string_view request_name;            // Schema name.
   std::span<const FieldInfo> reply_fields;  // Empty for NoReply and RawReply.
   std::string_view reply_name;              // Schema name; "" for NoReply and RawReply.
   bool raw_reply = false;
@@ -123,9 +132,12 @@ class Registry {
   void add(OperationSpec<Req, Rep> spec);
 
   std::span<const Operation> all() const { return operations_; }
-  const Operation* find(std::string_view id) const;
+  const Operation* find(std::string_view id) const;  // Null: none. Linear; not for a hot path.
 
  private:
+  // REQUIRES: the id, and the method with the path, are new; every parameter of the path is a field.
+  void add_checked(Operation operation);
+
   std::vector<Operation> operations_;
 };
 
@@ -157,6 +169,7 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
   Operation op;
   op.info = spec.info;
   op.request_fields = fields_of<Req>();
+  op.request_name = Description<Req>::name;
   op.request_defaults = std::make_shared<Req>();
   op.raw_reply = std::is_same_v<Rep, RawReply>;
   if constexpr (Described<Rep>) {
@@ -167,7 +180,7 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
   if (shared->now) {
     op.now = [shared](const Context& context, const OperationInput& input, OperationOutput& out) {
       Req request;
-      if (auto read = read_request(fields_of<Req>(), &request, input); !read) {
+      if (auto read = read_request(shared->info, fields_of<Req>(), &request, input); !read) {
         out.error = std::move(read).error();
         return true;
       }
@@ -180,14 +193,14 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
   op.run = [shared](const Context& context, const OperationInput& input,
                     OperationOutput& out) -> boost::asio::awaitable<void> {
     Req request;
-    if (auto read = read_request(fields_of<Req>(), &request, input); !read) {
+    if (auto read = read_request(shared->info, fields_of<Req>(), &request, input); !read) {
       out.error = std::move(read).error();
       co_return;
     }
     auto result = co_await shared->run(context, std::move(request));
     detail::finish<Rep>(shared->info, result, shared->decorate, out);
   };
-  operations_.push_back(std::move(op));
+  add_checked(std::move(op));
 }
 
 }  // namespace redoubt::operations
