@@ -40,5 +40,6 @@ void append_crc62(std::string& out, std::uint32_t crc);  // exactly 6 digits
 
 // Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view text);
+std::size_t utf8_sequence(std::string_view text);  // Length of the first character; 0: not UTF-8.
 
 }  // namespace redoubt

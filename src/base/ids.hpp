@@ -16,7 +16,8 @@ namespace redoubt {
 using Id128 = std::array<std::uint8_t, 16>;  // 48 bits of wall milliseconds, 80 random bits.
 
 Id128 new_id(WallTime now, Random& random);
-std::string format_id(std::string_view prefix, const Id128& id);  // "ses_" + 22 base62 digits
+// `prefix` as it is written, underscore included: "ses_" and 22 base62 digits.
+std::string format_id(std::string_view prefix, const Id128& id);
 bool parse_id(std::string_view prefix, std::string_view text, Id128& out);
 
 // 36 characters into `out`. `random` need not be secure.

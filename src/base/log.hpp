@@ -6,7 +6,8 @@
 //
 // Levels: error: someone should look. warn: we degraded. info: state changes. debug: the rest.
 // Threads: any; a line is written whole. A blocked or full sink never blocks a request: lines are
-// queued (8,192), then counted as dropped (redoubt_log_lines_dropped_total).
+// queued (8,192), then counted as dropped (redoubt_log_lines_dropped_total). A value is cut at 4 KiB.
+// The destructor writes what is queued, and gives up on a sink that takes nothing for a second.
 #pragma once
 
 #include <redoubt/clock.hpp>
@@ -43,6 +44,9 @@ class Log {
   virtual void write(LogLevel level, std::string_view event,
                      std::initializer_list<LogField> fields) = 0;
 
+  // Lines given up because the sink could not take them.
+  virtual std::uint64_t dropped() const { return 0; }
+
   void debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
     if (enabled(LogLevel::debug)) write(LogLevel::debug, event, fields);
   }
@@ -59,6 +63,10 @@ class Log {
 
 // To standard error. `automatic` is text when it is a terminal.
 std::unique_ptr<Log> make_log(const Clock& clock, LogLevel level, LogFormat format);
+
+// To any descriptor, which stays the caller's and must outlive the log.
+std::unique_ptr<Log> make_log_to(int descriptor, const Clock& clock, LogLevel level,
+                                 LogFormat format);
 
 // Swallows everything; for tests.
 Log& null_log();

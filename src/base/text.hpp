@@ -11,10 +11,11 @@
 
 namespace redoubt {
 
-// "5" (seconds), "0.5", "250ms", "5s", "1h30m", "2d". Units: ms s m h d. No sign, no spaces; at most
-// 100 years. Empty on anything else.
+// "5" (seconds), "0.5", "250ms", "5s", "1h30m", "2d", "1.5h". Units: ms s m h d, in falling order. A
+// fraction only when it stands alone and is a whole number of ms. No sign, no spaces; at most 100
+// years. Empty on anything else.
 std::optional<Duration> parse_duration(std::string_view text);
-std::string format_duration(Duration d);  // The shortest of the same grammar: "1h30m", "250ms".
+std::string format_duration(Duration d);  // In the same grammar: "1h30m", "250ms", "0s".
 
 // "1000", "64kb", "256mb", "2gb" (powers of 1024, any case, optional "b" or "ib"). Bytes.
 std::optional<std::uint64_t> parse_size(std::string_view text);
@@ -30,7 +31,8 @@ std::string to_lower(std::string_view text);           // ASCII
 // The candidate nearest to `word` by Damerau-Levenshtein distance, if near enough to be a typo.
 std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates);
 
-// Globs with * ? and \ escapes, linear in the text for each '*' (no backtracking across stars).
+// Globs with * (any bytes), ? (one byte) and \ (the next byte itself). Linear in the text whatever the
+// pattern, without backtracking: glob.cpp.
 bool glob_match(std::string_view pattern, std::string_view text);
 
 // RFC 3986 percent-decoding of a path segment or query component; empty on a bad escape.
