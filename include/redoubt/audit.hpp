@@ -1,0 +1,52 @@
+// Audit: who did what, in order, in a chain of hashes that shows any later change to it.
+//
+// Threads: any.
+// Errors: every function may return unavailable; the rest are listed per function.
+#pragma once
+
+#include <redoubt/context.hpp>
+#include <redoubt/result.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace redoubt {
+
+struct AuditEntry {
+  std::int64_t number = 0;  // 1, 2, 3 ... without gaps, over all tenants.
+  WallTime at;
+  std::string tenant;
+  std::string principal;  // "key:<id>", "user:<id>", "system:<part>".
+  std::string action;     // "session.revoked", "api_key.created".
+  std::string target;     // What it was done to; never a secret.
+  std::string outcome;    // "ok" | "denied"
+  std::string request_id;
+  std::string address;
+};
+
+struct AuditPage {
+  std::vector<AuditEntry> entries;
+  std::string next_cursor;  // Empty: no more.
+};
+
+struct AuditVerdict {
+  bool intact = true;
+  std::int64_t entries = 0;       // That were checked, from the oldest kept one on.
+  std::int64_t first_broken = 0;  // The number of the first that does not fit; 0 when intact.
+  std::string reason;             // What does not fit; empty when intact.
+};
+
+class Audit {
+ public:
+  virtual ~Audit() = default;
+
+  // The caller's tenant's entries, newest first, `limit` of 1..1000 a page. One read.
+  // invalid_argument for a cursor that is not one of ours.
+  virtual Task<AuditPage> list(const Context& context, std::size_t limit, std::string cursor) = 0;
+
+  // Walks the whole chain, over all tenants, in pages.
+  virtual Task<AuditVerdict> verify(const Context& context) = 0;
+};
+
+}  // namespace redoubt

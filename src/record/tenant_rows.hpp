@@ -1,0 +1,48 @@
+// The rows of tenants and API keys. Each function is one statement inside the caller's transaction.
+#pragma once
+
+#include "base/crypto.hpp"
+#include "record/record.hpp"
+
+#include <redoubt/tenants.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace redoubt::record {
+
+// False when the id is taken.
+Task<bool> insert_tenant(sql::Transaction& tx, const Tenant& tenant);
+Task<std::optional<Tenant>> find_tenant(sql::Transaction& tx, std::string_view id);
+Task<std::vector<Tenant>> list_tenants(sql::Transaction& tx, std::string_view after,
+                                       std::size_t limit);
+Task<void> set_tenant_disabled(sql::Transaction& tx, std::string_view id,
+                               std::optional<WallTime> disabled_at);
+Task<std::int64_t> count_tenants(sql::Transaction& tx);
+
+struct ApiKeyRow {
+  ApiKey key;
+  Digest256 mac{};
+};
+
+Task<void> insert_api_key(sql::Transaction& tx, const ApiKeyRow& row);
+Task<std::optional<ApiKeyRow>> find_api_key(sql::Transaction& tx, std::string_view id);
+Task<std::vector<ApiKey>> list_api_keys(sql::Transaction& tx, std::string_view tenant,
+                                        std::string_view after, std::size_t limit);
+Task<void> set_api_key_revoked(sql::Transaction& tx, std::string_view id, WallTime at);
+
+// Moves last_used_at forward, never back.
+Task<void> set_api_key_used(sql::Transaction& tx, std::string_view id, WallTime at);
+
+// Live admin keys of `tenant` that never expire, other than `except`.
+Task<std::int64_t> count_lasting_admin_keys(sql::Transaction& tx, std::string_view tenant,
+                                            std::string_view except);
+
+// Keys that ended before `before`; returns how many.
+Task<std::int64_t> delete_ended_api_keys(sql::Transaction& tx, WallTime before, std::size_t batch);
+
+}  // namespace redoubt::record
