@@ -1,0 +1,330 @@
+#include "record/sqlite_writer.hpp"
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace redoubt::record {
+
+namespace asio = boost::asio;
+using sql::sqlite::Connection;
+
+namespace {
+
+constexpr std::string_view kBegin = "BEGIN IMMEDIATE";
+constexpr std::string_view kCommit = "COMMIT";
+constexpr std::string_view kRollback = "ROLLBACK";
+constexpr std::string_view kSavepoint = "SAVEPOINT rd_unit";
+constexpr std::string_view kRelease = "RELEASE rd_unit";
+constexpr std::string_view kRollbackTo = "ROLLBACK TO rd_unit";
+
+constexpr std::chrono::seconds kRetryAfter{1};
+
+Error overloaded() {
+  Error error = unavailable("record_overloaded", "Too many writes are waiting; try again shortly.");
+  error.retry_after = kRetryAfter;
+  return error;
+}
+
+// The handler, wherever its caller lives: posted to its executor, which is kept running until then.
+template <class Handler>
+std::move_only_function<void(Result<void>)> completion_of(Handler handler) {
+  auto executor = asio::get_associated_executor(handler);
+  return [handler = std::move(handler),
+          guard = asio::make_work_guard(executor)](Result<void> result) mutable {
+    const auto home = guard.get_executor();
+    asio::post(home, [handler = std::move(handler), result = std::move(result)]() mutable {
+      std::move(handler)(std::move(result));
+    });
+  };
+}
+
+}  // namespace
+
+// What one transaction carries.
+struct SqliteWriter::Batch {
+  std::vector<Pending> units;
+  std::vector<JournalEntry> journal;
+  AuditChain::Mark audit_before;
+  std::int64_t changes_before = 0;
+  std::string_view failure;  // Why the database failed a unit or all of them; empty: it did not.
+  std::string failure_cause;
+  bool committed = false;
+};
+
+// The Unit that `work` sees. Refuses to go on once the engine has undone the transaction: a
+// statement would otherwise commit on its own.
+class SqliteWriter::BatchUnit final : public Unit {
+ public:
+  BatchUnit(SqliteWriter& writer, Batch& batch) : writer_(writer), batch_(batch) {}
+
+  Task<sql::Rows> run(const sql::Statement& statement,
+                      std::initializer_list<sql::Param> params) override {
+    Connection& connection = *writer_.connection_;
+    if (failed_) co_return fail(*failed_);
+    auto rows = connection.run(statement.text, std::span(params.begin(), params.size()));
+    if (!rows && !connection.failure_reason().empty()) {
+      failed_ = rows.error();
+      batch_.failure = connection.failure_reason();
+      batch_.failure_cause = rows.error().cause;
+    }
+    co_return rows;
+  }
+
+  void announce(JournalEntry entry) override { batch_.journal.push_back(std::move(entry)); }
+
+  Task<void> audit(const AuditEvent& event) override {
+    return writer_.audit_.append(*this, event, writer_.clock_.wall());
+  }
+
+  // Set when the database failed, whatever `work` made of it.
+  const std::optional<Error>& failed() const { return failed_; }
+
+ private:
+  SqliteWriter& writer_;
+  Batch& batch_;
+  std::optional<Error> failed_;
+};
+
+SqliteWriter::Counters::Counters(Metrics& metrics)
+    : commit_duration(metrics.histogram("redoubt_record_commit_duration_seconds",
+                                        "From the start of a batch to its durable commit.")),
+      batches(metrics.counter("redoubt_record_batches_total", "Transactions committed.")),
+      units(metrics.counter("redoubt_record_batch_units_total",
+                            "Units of work in committed transactions.")),
+      written(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
+                              {{"result", "ok"}})),
+      refused(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
+                              {{"result", "refused"}})),
+      unavailable(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
+                                  {{"result", "unavailable"}})),
+      overloaded(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
+                                 {{"result", "overloaded"}})) {}
+
+SqliteWriter::SqliteWriter(std::unique_ptr<Connection> connection,
+                           sql::sqlite::ConnectionOptions reopen_with,
+                           const SqliteRecordOptions& options, Clock& clock, Log& log,
+                           Metrics& metrics)
+    : connection_(std::move(connection)),
+      reopen_with_(std::move(reopen_with)),
+      options_(options),
+      clock_(clock),
+      log_(log),
+      counters_(metrics),
+      availability_(clock, log, metrics),
+      thread_([this] { run(); }) {}
+
+SqliteWriter::~SqliteWriter() {
+  stop();
+}
+
+Task<void> SqliteWriter::submit(Work work) {
+  auto initiate = [this](auto handler, Work unit_work) {
+    enqueue(Pending{std::move(unit_work), {}, completion_of(std::move(handler))});
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
+      std::move(initiate), asio::use_awaitable, std::move(work));
+}
+
+void SqliteWriter::enqueue(Pending pending) {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (!stopping_ && queue_.size() < options_.queue_units_max) {
+      queue_.push_back(std::move(pending));
+      // The thread sleeps only on an empty queue.
+      if (queue_.size() == 1) queue_changed_.notify_one();
+      return;
+    }
+  }
+  counters_.overloaded.add();
+  pending.complete(fail(overloaded()));
+}
+
+void SqliteWriter::run() {
+  Batch batch;
+  while (take(batch.units)) {
+    commit(batch);
+    checkpoint_if_due();
+    batch = Batch{};
+  }
+}
+
+// Waits for work; false: stopped, and nothing is left.
+bool SqliteWriter::take(std::vector<Pending>& units) {
+  std::unique_lock lock(queue_mutex_);
+  queue_changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  const std::size_t count = std::min(queue_.size(), options_.batch_units_max);
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+  units.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return count > 0;
+}
+
+void SqliteWriter::commit(Batch& batch) {
+  const BootTime started = clock_.boot();
+  batch.changes_before = connection_->changes_total();
+  batch.audit_before = audit_.mark();
+  asio::co_spawn(io_, execute(batch), [](std::exception_ptr) {});
+  io_.restart();
+  io_.run();
+  if (batch.committed) {
+    counters_.commit_duration.observe_ns((clock_.boot() - started).count());
+    counters_.batches.add();
+    counters_.units.add(batch.units.size());
+  }
+  note_outcome(batch);
+  tell_listeners(batch);
+  answer(batch);
+  reopen_if_needed(batch);
+}
+
+asio::awaitable<void> SqliteWriter::execute(Batch& batch) {
+  Result<void> done = co_await execute_units(batch);
+  if (done) {
+    batch.committed = true;
+    co_return;
+  }
+  if (const std::string_view reason = connection_->failure_reason(); !reason.empty()) {
+    batch.failure = reason;
+    batch.failure_cause = done.error().cause;
+  }
+  abandon(batch, done.error());
+}
+
+// An error means that the batch as a whole is lost.
+Task<void> SqliteWriter::execute_units(Batch& batch) {
+  RD_CO_CHECK(connection_->run(kBegin));
+  for (Pending& pending : batch.units) {
+    RD_CO_CHECK(co_await execute_unit(batch, pending));
+  }
+  BatchUnit tail(*this, batch);
+  RD_CO_CHECK(co_await audit_.store_head(tail, batch.audit_before));
+  RD_CO_CHECK(connection_->run(kCommit));
+  co_return Result<void>{};
+}
+
+Task<void> SqliteWriter::execute_unit(Batch& batch, Pending& pending) {
+  const std::size_t journal_before = batch.journal.size();
+  const AuditChain::Mark audit_before = audit_.mark();
+  RD_CO_CHECK(connection_->run(kSavepoint));
+
+  BatchUnit unit(*this, batch);
+  pending.result = co_await call(pending.work, unit);
+  if (unit.failed()) pending.result = fail(*unit.failed());
+  if (!connection_->in_transaction()) co_return pending.result;
+
+  if (!pending.result) {
+    batch.journal.resize(journal_before);
+    audit_.restore(audit_before);
+    RD_CO_CHECK(connection_->run(kRollbackTo));
+  }
+  RD_CO_CHECK(connection_->run(kRelease));
+  co_return Result<void>{};
+}
+
+Task<void> SqliteWriter::call(Work& work, BatchUnit& unit) {
+  try {
+    co_return co_await work(unit);
+  } catch (const std::exception& e) {
+    co_return fail(internal(e.what()));
+  }
+}
+
+// Undoes everything and gives every unit the reason, also those that had been refused for reasons
+// of their own: they may have seen what is now undone.
+void SqliteWriter::abandon(Batch& batch, const Error& error) {
+  if (connection_->in_transaction()) std::ignore = connection_->run(kRollback);
+  audit_.restore(std::nullopt);
+  batch.journal.clear();
+  for (Pending& pending : batch.units) pending.result = fail(error);
+}
+
+void SqliteWriter::note_outcome(const Batch& batch) {
+  if (!batch.failure.empty()) {
+    availability_.failed(batch.failure, batch.failure_cause);
+  } else if (batch.committed && connection_->changes_total() != batch.changes_before) {
+    availability_.succeeded();
+  }
+  if (!batch.committed) {
+    counters_.unavailable.add(batch.units.size());
+    return;
+  }
+  commits_.fetch_add(1, std::memory_order_relaxed);
+  for (const Pending& pending : batch.units) {
+    if (pending.result) {
+      writes_.fetch_add(1, std::memory_order_relaxed);
+      counters_.written.add();
+    } else if (pending.result.error().code == Errc::unavailable) {
+      counters_.unavailable.add();
+    } else {
+      counters_.refused.add();
+    }
+  }
+}
+
+void SqliteWriter::tell_listeners(const Batch& batch) {
+  if (batch.journal.empty()) return;
+  const std::lock_guard lock(listeners_mutex_);
+  for (const JournalEntry& entry : batch.journal) {
+    for (const JournalListener& listener : listeners_) listener(entry);
+  }
+}
+
+void SqliteWriter::answer(Batch& batch) {
+  for (Pending& pending : batch.units) {
+    pending.work = nullptr;  // Its captures may not outlive the caller's wait.
+    pending.complete(std::move(pending.result));
+  }
+}
+
+// After the callers have their answers, so that nobody waits for it but the next batch.
+void SqliteWriter::checkpoint_if_due() {
+  if (connection_->log_pages() < options_.checkpoint_pages) return;
+  const Result<void> done = connection_->checkpoint();
+  if (!done && !checkpoint_failing_) {
+    log_.warn("record.checkpoint_failed", {{"cause", done.error().cause}});
+  }
+  checkpoint_failing_ = !done;
+}
+
+// A connection that was opened read-only, or whose file was replaced, stays so. A stuck transaction
+// must not meet the next batch.
+void SqliteWriter::reopen_if_needed(const Batch& batch) {
+  const bool read_only = batch.failure == "read-only file system";
+  if (!read_only && !connection_->in_transaction()) return;
+  auto fresh = Connection::open(reopen_with_);
+  if (fresh) connection_ = std::move(*fresh);
+}
+
+void SqliteWriter::subscribe(JournalListener listener) {
+  const std::lock_guard lock(listeners_mutex_);
+  listeners_.push_back(std::move(listener));
+}
+
+Status SqliteWriter::status() const {
+  Status status = availability_.status();
+  status.commits = commits_.load(std::memory_order_relaxed);
+  status.writes = writes_.load(std::memory_order_relaxed);
+  return status;
+}
+
+void SqliteWriter::stop() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping_ = true;
+  }
+  queue_changed_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace redoubt::record
