@@ -1,0 +1,28 @@
+// The generations of the cache's invalidations (rd_cache_generation). A tenant's generations are
+// one increasing sequence over all names, so one number tells what a copy of an entry has seen.
+#pragma once
+
+#include "record/record.hpp"
+
+#include <redoubt/clock.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace redoubt::record {
+
+// Gives `name` of `tenant` the next generation, announces it in the journal and returns it. One
+// row.
+Task<std::int64_t> bump_cache_generation(Unit& unit, std::string tenant, std::string name,
+                                         WallTime now);
+
+// The newest generation of the tenant; 0 when nothing was ever invalidated.
+Task<std::int64_t> newest_cache_generation(sql::Transaction& tx, std::string tenant);
+
+// Deletes at most `batch` rows that say nothing any more: bumped before `before`, when every entry
+// of that time has ended, or before everything of the tenant was invalidated. Returns how many.
+Task<std::int64_t> sweep_cache_generations(sql::Transaction& tx, WallTime before,
+                                           std::size_t batch);
+
+}  // namespace redoubt::record
