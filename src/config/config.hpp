@@ -77,13 +77,16 @@ struct SessionSettings {
 };
 
 struct LimitSettings {
-  bool enabled = true;                // false: the server's own "default" limit admits everything.
-  std::vector<LimitPolicy> policies;  // "default" is always there, and first.
+  bool enabled = true;  // false: the server's own requests are not limited.
+  std::int64_t requests_per_minute = 60;
+  std::int64_t burst_size = 10;
+  Duration window{0};                 // Not 0: "default" is a sliding window of this length.
+  std::vector<LimitPolicy> policies;  // Made of the above and the named ones; "default" is first.
 };
 
 struct CacheSettings {
   std::size_t bytes_max = 64u << 20;  // Of all workers together.
-  std::size_t entries_max = 100'000;  // Of all workers together.
+  std::size_t entries_max = 104'857;  // Of all workers together.
   Duration default_ttl{3'600'000};
   std::size_t value_bytes_max = 1u << 20;
   std::size_t tenant_bytes_max = 0;  // What one tenant may keep; 0: no quota.
@@ -92,6 +95,13 @@ struct CacheSettings {
 struct CryptoSettings {
   Secret key_ring;       // TOKEN_ENCRYPTION_KEY as given, checked by parse_key_ring; may be empty.
   std::string key_file;  // Where it came from, to read again on SIGHUP; "" when not from a file.
+};
+
+// This version has no shared tier: an address of Redis is refused unless it is switched off.
+enum class RedisUse : std::uint8_t { automatic, off, on };
+
+struct RedisSettings {
+  RedisUse use = RedisUse::automatic;
 };
 
 struct LogSettings {
@@ -107,6 +117,7 @@ struct Config {
   LimitSettings limits;
   CacheSettings cache;
   CryptoSettings crypto;
+  RedisSettings redis;
   LogSettings log;
 };
 

@@ -62,7 +62,7 @@ std::string render_config(const Loaded& loaded);
 // docs/configuration.md.
 std::string configuration_reference();
 
-// ConfigSources::read_file over the file system. Refuses what is over 1 MiB or not a regular file.
+// ConfigSources::read_file over the file system. Refuses directories and what is over 1 MiB.
 Result<std::optional<std::string>> read_settings_file(const std::string& path);
 
 // The environment of the process, for ConfigSources. The one place that looks at it.

@@ -1,0 +1,48 @@
+#include "config/setting.hpp"
+
+#include <chrono>
+
+namespace redoubt::config {
+
+std::vector<Setting> session_settings() {
+  using namespace std::chrono_literals;
+  const auto option = [](auto field) {
+    return at(&Config::sessions, &SessionSettings::options, field);
+  };
+  const EnumNames<SessionStorage> storages{{"database", SessionStorage::database},
+                                           {"redis", SessionStorage::redis},
+                                           {"hybrid", SessionStorage::hybrid},
+                                           {"token", SessionStorage::token}};
+  return {
+      enum_setting({"sessions.storage",
+                    {"SESSION_STORAGE"},
+                    "Where sessions live. database: the record. redis and hybrid: the record, with "
+                    "copies in Redis once there is one; the same as database until then. token: in "
+                    "the sealed token itself, which can then not be listed."},
+                   storages, option(&SessionOptions::storage)),
+      duration_setting({"sessions.ttl",
+                        {"SESSION_TTL", "REDIS_SESSION_TTL"},
+                        "A session ends this long after its last use."},
+                       1s, 24h * 365, option(&SessionOptions::idle_ttl)),
+      duration_setting({"sessions.absolute_ttl",
+                        {"REDOUBT_SESSION_ABSOLUTE_TTL"},
+                        "A session ends this long after its creation, however much it is used. "
+                        "Unless set, 1d, or the idle lifetime where that is longer."},
+                       1s, 24h * 365, option(&SessionOptions::absolute_ttl)),
+      integer_setting({"sessions.per_user_max",
+                       {"REDOUBT_SESSIONS_PER_USER_MAX"},
+                       "Sessions of one user at a time; one more ends the least recently used. 0: "
+                       "any number."},
+                      0, 1'000'000, option(&SessionOptions::per_user_max)),
+      size_setting({"sessions.cache_size",
+                    {"REDOUBT_SESSION_CACHE_SIZE"},
+                    "Memory of each worker for sessions that are answered without the record."},
+                   1u << 20, 64ull << 30, option(&SessionOptions::cache_bytes)),
+      duration_setting({"sessions.cleanup_interval",
+                        {"SESSION_CLEANUP_INTERVAL"},
+                        "How often ended sessions are deleted."},
+                       1s, 24h, at(&Config::sessions, &SessionSettings::cleanup_interval)),
+  };
+}
+
+}  // namespace redoubt::config
