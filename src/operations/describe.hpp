@@ -66,6 +66,7 @@ enum class Kind : std::uint8_t {
 struct Schemas {
   json::object components = {};
   bool of_reply = false;
+  std::string_view prefix = "#/components/schemas/";  // Of references to components.
   const json::object* replies = nullptr;  // Names a request's schema must stay clear of.
   std::map<std::string, const FieldInfo*> sources = {};  // Which struct a component is of.
 };
@@ -81,6 +82,7 @@ struct TypeOps {
   void (*write)(std::string& out, const void* in);
   bool (*omit)(const void* in);  // An empty optional is left out of the output; null: never.
   json::object (*schema)(const FieldInfo& info, Schemas& schemas);
+  Kind item = Kind::json;  // Of a list or map.
 };
 
 struct FieldInfo {

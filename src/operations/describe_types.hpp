@@ -140,6 +140,10 @@ template <class T>
 struct OpsHolder<std::optional<T>> {
   static constexpr Kind kind = OpsHolder<T>::kind;
   using Optional = std::optional<T>;
+  static constexpr Kind item_kind = [] {
+    if constexpr (requires { OpsHolder<T>::item; }) return OpsHolder<T>::item;
+    return Kind::json;
+  }();
   static constexpr bool kNullIsAValue = std::is_same_v<T, Json>;
 
   static bool parse(const json::value& in, void* out, const FieldInfo& info, Path& path,
@@ -174,7 +178,7 @@ struct OpsHolder<std::optional<T>> {
 };
 template <class T>
 constinit const TypeOps OpsHolder<std::optional<T>>::ops = {kind,  parse, parse_text,
-                                                            write, omit,  schema};
+                                                            write, omit,  schema, item_kind};
 
 // ---- std::vector and std::map ----
 struct Container {
@@ -194,6 +198,7 @@ void write_map_key(std::string& out, std::string_view key);
 template <class T>
 struct OpsHolder<std::vector<T>> {
   static constexpr Kind kind = Kind::array;
+  static constexpr Kind item = OpsHolder<T>::kind;
   static_assert(!std::is_same_v<T, bool>, "std::vector<bool> has no addressable elements");
   using Vector = std::vector<T>;
   static constexpr Container container{
@@ -224,12 +229,13 @@ struct OpsHolder<std::vector<T>> {
   static const TypeOps ops;
 };
 template <class T>
-constinit const TypeOps OpsHolder<std::vector<T>>::ops = {kind,  parse,   parse_text,
-                                                          write, nullptr, schema};
+constinit const TypeOps OpsHolder<std::vector<T>>::ops = {kind,    parse,  parse_text,        write,
+                                                          nullptr, schema, item};
 
 template <class T>
 struct OpsHolder<std::map<std::string, T>> {
   static constexpr Kind kind = Kind::map;
+  static constexpr Kind item = OpsHolder<T>::kind;
   using Map = std::map<std::string, T>;
   static constexpr Container container{[](void* m) { static_cast<Map*>(m)->clear(); },
                                        [](void* m, std::string_view key) -> void* {
@@ -260,8 +266,8 @@ struct OpsHolder<std::map<std::string, T>> {
   static const TypeOps ops;
 };
 template <class T>
-constinit const TypeOps OpsHolder<std::map<std::string, T>>::ops = {kind,  parse,   parse_text,
-                                                                    write, nullptr, schema};
+constinit const TypeOps OpsHolder<std::map<std::string, T>>::ops = {
+    kind, parse, parse_text, write, nullptr, schema, item};
 
 }  // namespace detail
 

@@ -113,7 +113,7 @@ json::object component_ref(std::string_view name, std::span<const FieldInfo> fie
   RD_ASSERT(source->second == fields.data(), "two structs have the same schema name");
   if (is_new) schemas.components[key] = object_schema(fields, defaults, schemas);
   json::object reference;
-  reference["$ref"] = "#/components/schemas/" + key;
+  reference["$ref"] = std::string(schemas.prefix) + key;
   return reference;
 }
 
