@@ -1,0 +1,59 @@
+// What the REST face wants to know of a request's fields, found in one pass; and the caller's address
+// as seen through proxies that are trusted to say it.
+#pragma once
+
+#include "net/http_server.hpp"
+
+#include <redoubt/result.hpp>
+
+#include <boost/asio/ip/network_v4.hpp>
+#include <boost/asio/ip/network_v6.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace redoubt::faces {
+
+struct RequestFacts {  // Views into the request; empty when absent.
+  std::string_view authorization;
+  std::string_view api_key;        // X-API-Key
+  std::string_view cookie;
+  std::string_view content_type;
+  std::string_view user_agent;
+  std::string_view accept;
+  std::string_view origin;
+  std::string_view cors_method;    // Access-Control-Request-Method
+  std::string_view request_id;     // X-Request-ID, when it is well-formed
+  std::string_view traceparent;    // When it is well-formed
+  std::string_view forwarded_for;  // X-Forwarded-For; the last one if there are several
+  std::string_view timeout_ms;     // Redoubt-Timeout-Ms
+};
+
+RequestFacts read_facts(const wire::RequestHead& head);
+
+// The bearer credential: `Authorization: Bearer x`, else X-API-Key; empty when there is none.
+std::string_view credential_of(const RequestFacts& facts);
+
+// One cookie of a Cookie field (RFC 6265 4.2.1), "" when absent.
+std::string_view cookie_value(std::string_view cookie, std::string_view name);
+
+// W3C Trace Context level 1: version-traceid-parentid-flags, no all-zero ids.
+bool is_traceparent(std::string_view text);
+
+class TrustedProxies {
+ public:
+  // Errors: invalid_argument naming the entry that is not a CIDR.
+  static Result<TrustedProxies> parse(const std::vector<std::string>& cidrs);
+
+  // The peer, unless it is a trusted proxy: then the last address of X-Forwarded-For that is not.
+  std::string_view client_address(std::string_view peer, std::string_view forwarded_for) const;
+
+ private:
+  bool trusts(std::string_view address) const;
+
+  std::vector<boost::asio::ip::network_v4> v4_;
+  std::vector<boost::asio::ip::network_v6> v6_;
+};
+
+}  // namespace redoubt::faces

@@ -1,0 +1,457 @@
+#include "faces/rest/rest_handler.hpp"
+
+#include "base/ids.hpp"
+#include "base/text.hpp"
+#include "operations/problem.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace redoubt::faces {
+namespace {
+
+using operations::Method;
+
+constexpr std::string_view kUnrouted = "(none)";  // Metrics label: bounded, whatever paths come.
+constexpr std::string_view kForwardRoute = ForwardAuth::kPath;
+
+Method method_of(wire::HttpMethod method) {
+  switch (method) {
+    case wire::HttpMethod::get:
+      return Method::get;
+    case wire::HttpMethod::head:
+      return Method::head;
+    case wire::HttpMethod::post:
+      return Method::post;
+    case wire::HttpMethod::put:
+      return Method::put;
+    case wire::HttpMethod::patch:
+      return Method::patch;
+    case wire::HttpMethod::del:
+      return Method::del;
+    case wire::HttpMethod::options:
+    case wire::HttpMethod::other:
+      return Method::options;
+  }
+  return Method::options;
+}
+
+std::string_view method_label(wire::HttpMethod method) {
+  if (method == wire::HttpMethod::other) return "other";
+  return operations::method_name(method_of(method));
+}
+
+void put_header(std::string& out, std::string_view name, std::string_view value) {
+  out += name;
+  out += ": ";
+  out += value;
+  out += "\r\n";
+}
+
+// Fields of the request, for operations that read them.
+class Fields final : public operations::HeaderSource {
+ public:
+  explicit Fields(const wire::RequestHead& head) : head_(head) {}
+  std::string_view header(std::string_view name) const override {
+    for (std::size_t i = 0; i < head_.field_count; ++i) {
+      if (iequals(head_.fields[i].name, name)) return head_.fields[i].value;
+    }
+    return {};
+  }
+
+ private:
+  const wire::RequestHead& head_;
+};
+
+bool has_json_body(const operations::Operation& operation) {
+  return std::ranges::any_of(operation.request_fields, [](const operations::FieldInfo& f) {
+    return f.where == operations::Where::body;
+  });
+}
+
+bool is_json(std::string_view content_type) {
+  const std::string_view essence = trim(content_type.substr(0, content_type.find(';')));
+  return iequals(essence, "application/json") || iequals(essence, "application/merge-patch+json");
+}
+
+const Caller& stranger() {
+  static const Caller caller = [] {
+    Caller c;
+    c.tenant = kHomeTenant;
+    return c;
+  }();
+  return caller;
+}
+
+// What the gate verifies when the credential was no good: it refuses, and charges the address.
+constexpr std::string_view kNobodysToken = "rds_";
+
+}  // namespace
+
+void RestHandler::Exchange::clear() {
+  facts = {};
+  request_id.clear();
+  client = {};
+  route.operation = nullptr;
+  route.param_count = 0;
+  identity = {};
+  output.clear();
+}
+
+RestHandler::RestHandler(const operations::Registry& registry, Authenticator& authenticator,
+                         ForwardAuth& forward_auth, const StaticRoutes& routes, const Clock& clock,
+                         Random& random, Log& log, Metrics& metrics, RestOptions options)
+    : router_(registry),
+      authenticator_(authenticator),
+      forward_auth_(forward_auth),
+      routes_(routes),
+      clock_(clock),
+      log_(log),
+      options_(std::move(options)),
+      ids_(random.next_u64()),
+      metrics_(metrics) {}
+
+void RestHandler::begin(const net::HttpRequest& request, Exchange& exchange) {
+  exchange.clear();
+  exchange.facts = read_facts(request.head);
+  if (exchange.facts.request_id.empty()) {
+    append_uuid7(exchange.request_id, clock_.wall(), ids_);
+  } else {
+    exchange.request_id = exchange.facts.request_id;
+  }
+  exchange.client =
+      options_.proxies.client_address(request.peer_address, exchange.facts.forwarded_for);
+  exchange.deadline = request.received + options_.request_deadline;
+  if (const auto asked = parse_int(exchange.facts.timeout_ms); asked && *asked > 0) {
+    const Duration limit(std::min<std::int64_t>(*asked, options_.request_deadline.count()));
+    exchange.deadline = request.received + limit;
+  }
+}
+
+Context RestHandler::context_of(const Exchange& exchange) const {
+  const Identity& identity = exchange.identity;
+  return Context{.caller = identity.caller ? *identity.caller : stranger(),
+                 .request_id = exchange.request_id,
+                 .client_address = exchange.client,
+                 .user_agent = exchange.facts.user_agent,
+                 .session = identity.session ? &*identity.session : nullptr,
+                 .deadline = exchange.deadline};
+}
+
+// ---- What is no operation ----
+
+bool RestHandler::answer_static(const net::HttpRequest& request, Exchange& exchange,
+                                net::HttpResponse& response) {
+  const auto* route = routes_.find(request.head.path);
+  if (route == nullptr) return false;
+  const bool get = request.head.method == wire::HttpMethod::get ||
+                   request.head.method == wire::HttpMethod::head;
+  if (get) {
+    route->second(request, response);
+  } else {
+    Error error(Errc::invalid_argument, "method_not_allowed", "this path answers GET only");
+    put_problem(error, exchange.request_id, response);
+    response.status = 405;
+    put_header(response.headers, "Allow", "GET, HEAD");
+  }
+  put_standard_headers(request, exchange, response);
+  account(request, exchange, route->first, response);
+  return true;
+}
+
+bool RestHandler::answer_preflight(const net::HttpRequest& request, const Exchange& exchange,
+                                   net::HttpResponse& response) {
+  if (request.head.method != wire::HttpMethod::options || exchange.facts.cors_method.empty() ||
+      !origin_allowed(exchange.facts.origin)) {
+    return false;
+  }
+  response.status = 204;
+  put_header(response.headers, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+  put_header(response.headers, "Access-Control-Allow-Headers",
+             "Authorization, Content-Type, If-Match, If-None-Match, X-API-Key, X-Request-ID, "
+             "traceparent, tracestate, Idempotency-Key, Redoubt-Timeout-Ms");
+  put_header(response.headers, "Access-Control-Max-Age", "600");
+  put_standard_headers(request, exchange, response);
+  account(request, exchange, kUnrouted, response);
+  return true;
+}
+
+bool RestHandler::answer_unrouted(const net::HttpRequest& request, Exchange& exchange,
+                                  net::HttpResponse& response) {
+  using Status = operations::RouteMatch::Status;
+  exchange.route = router_.match(method_of(request.head.method), request.head.path);
+  if (exchange.route.status == Status::found) return false;
+  if (exchange.route.status == Status::method_not_allowed) {
+    Error error(Errc::invalid_argument, "method_not_allowed",
+                "this path answers " + std::string(exchange.route.allow) + " only");
+    put_problem(error, exchange.request_id, response);
+    response.status = 405;
+    put_header(response.headers, "Allow", exchange.route.allow);
+  } else if (exchange.route.status == Status::bad_path) {
+    put_problem(invalid_argument("path", "a bad percent-escape in the path"), exchange.request_id,
+                response);
+  } else {
+    Error error(Errc::not_found, "route_not_found",
+                "no such path; /docs lists what there is, /openapi.json describes it");
+    put_problem(error, exchange.request_id, response);
+  }
+  put_standard_headers(request, exchange, response);
+  account(request, exchange, kUnrouted, response);
+  return true;
+}
+
+bool RestHandler::answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
+                                           net::HttpResponse& response) {
+  return answer_static(request, exchange, response) ||
+         answer_preflight(request, exchange, response) ||
+         (!ForwardAuth::serves(request.head.path) && answer_unrouted(request, exchange, response));
+}
+
+// ---- Operations ----
+
+bool RestHandler::check_content_type(const net::HttpRequest& request, Exchange& exchange) const {
+  if (request.body.empty() || is_json(exchange.facts.content_type) ||
+      !has_json_body(*exchange.route.operation)) {
+    return true;
+  }
+  Error error(Errc::invalid_argument, "unsupported_media_type",
+              "send the body as Content-Type: application/json");
+  exchange.output.error = std::move(error);
+  exchange.output.status = 415;
+  return false;
+}
+
+bool RestHandler::handle_now(const net::HttpRequest& request, net::HttpResponse& response) {
+  Exchange& exchange = scratch_;
+  begin(request, exchange);
+  if (answer_without_operation(request, exchange, response)) return true;
+  const bool forward = ForwardAuth::serves(request.head.path);
+  const bool is_public = !forward && exchange.route.operation->info.is_public;
+  if (!is_public) {
+    const std::string_view credential = forward ? ForwardAuth::credential(exchange.facts)
+                                                : credential_of(exchange.facts);
+    auto identity = authenticator_.now(credential);
+    if (!identity) return false;
+    if (*identity) {
+      exchange.identity = std::move(**identity);
+    } else if (!forward || identity->error().code != Errc::unauthenticated) {
+      exchange.output.error = std::move(*identity).error();
+    }
+  }
+  if (!exchange.output.error && !(forward ? forward_now(request, exchange)
+                                          : operate_now(request, exchange))) {
+    return false;
+  }
+  put_output(request, exchange, response);
+  return true;
+}
+
+bool RestHandler::operate_now(const net::HttpRequest& request, Exchange& exchange) {
+  const operations::Operation& operation = *exchange.route.operation;
+  const Context context = context_of(exchange);
+  if (auto allowed = operations::authorize(operation.info, context.caller); !allowed) {
+    exchange.output.error = std::move(allowed).error();
+    return true;
+  }
+  if (!check_content_type(request, exchange)) return true;
+  if (!operation.now) return false;
+  const Fields fields(request.head);
+  return operation.now(context, input_of(request, exchange, fields), exchange.output);
+}
+
+operations::OperationInput RestHandler::input_of(const net::HttpRequest& request,
+                                                 const Exchange& exchange,
+                                                 const operations::HeaderSource& fields) {
+  return {.path = exchange.route.params(),
+          .query = request.head.query,
+          .body = request.body,
+          .content_type = exchange.facts.content_type,
+          .headers = &fields};
+}
+
+Result<GateRequest> RestHandler::forward_request(const net::HttpRequest& request,
+                                                 const Exchange& exchange) const {
+  RD_TRY(asked, forward_auth_.read(request.head.query));
+  const bool nobody = !exchange.identity.caller ||
+                      exchange.identity.caller->kind == Caller::Kind::anonymous;
+  if (nobody) asked.token = kNobodysToken;
+  return asked;
+}
+
+bool RestHandler::forward_now(const net::HttpRequest& request, Exchange& exchange) {
+  auto asked = forward_request(request, exchange);
+  if (!asked) {
+    exchange.output.error = std::move(asked).error();
+    return true;
+  }
+  return forward_auth_.decide_now(context_of(exchange), *asked, exchange.output);
+}
+
+boost::asio::awaitable<void> RestHandler::handle(const net::HttpRequest& request,
+                                                 net::HttpResponse& response) {
+  Exchange exchange;
+  begin(request, exchange);
+  if (answer_without_operation(request, exchange, response)) co_return;
+  const bool forward = ForwardAuth::serves(request.head.path);
+  const bool is_public = !forward && exchange.route.operation->info.is_public;
+  if (!is_public) {
+    std::string credential(forward ? ForwardAuth::credential(exchange.facts)
+                                   : credential_of(exchange.facts));
+    auto identity = co_await authenticator_.later(std::move(credential));
+    if (identity) {
+      exchange.identity = std::move(*identity);
+    } else if (!forward || identity.error().code != Errc::unauthenticated) {
+      exchange.output.error = std::move(identity).error();
+    }
+  }
+  if (!exchange.output.error) {
+    if (forward) {
+      co_await forward_later(request, exchange);
+    } else {
+      co_await operate_later(request, exchange);
+    }
+  }
+  put_output(request, exchange, response);
+}
+
+boost::asio::awaitable<void> RestHandler::operate_later(const net::HttpRequest& request,
+                                                        Exchange& exchange) {
+  const operations::Operation& operation = *exchange.route.operation;
+  const Context context = context_of(exchange);
+  if (auto allowed = operations::authorize(operation.info, context.caller); !allowed) {
+    exchange.output.error = std::move(allowed).error();
+    co_return;
+  }
+  if (!check_content_type(request, exchange)) co_return;
+  if (clock_.boot() > exchange.deadline) {
+    exchange.output.error = Error(Errc::deadline_exceeded, "", "the deadline passed before the work began");
+    co_return;
+  }
+  const Fields fields(request.head);
+  const operations::OperationInput input = input_of(request, exchange, fields);
+  co_await operation.run(context, input, exchange.output);
+}
+
+boost::asio::awaitable<void> RestHandler::forward_later(const net::HttpRequest& request,
+                                                        Exchange& exchange) {
+  auto asked = forward_request(request, exchange);
+  if (!asked) {
+    exchange.output.error = std::move(asked).error();
+    co_return;
+  }
+  const Context context = context_of(exchange);
+  co_await forward_auth_.decide(context, std::move(*asked), exchange.output);
+}
+
+// ---- Answers ----
+
+void RestHandler::put_output(const net::HttpRequest& request, Exchange& exchange,
+                             net::HttpResponse& response) {
+  operations::OperationOutput& output = exchange.output;
+  response.headers.swap(output.headers);
+  if (output.error) {
+    const int status = output.status;
+    put_problem(*output.error, exchange.request_id, response);
+    if (status >= 400) response.status = status;
+  } else {
+    response.status = output.status;
+    response.storage.swap(output.content_type_storage);
+    response.content_type = response.storage.empty() ? output.content_type
+                                                     : std::string_view(response.storage);
+    response.body.swap(output.body);
+    if (response.status == 204 || response.status == 304) response.content_type = {};
+  }
+  put_standard_headers(request, exchange, response);
+  const bool forward = exchange.route.operation == nullptr;
+  account(request, exchange, forward ? kForwardRoute : exchange.route.operation->info.path,
+          response);
+}
+
+void RestHandler::put_problem(const Error& error, std::string_view request_id,
+                              net::HttpResponse& response) {
+  const ErrcTraits& kind = traits(error.code);
+  response.status = kind.http_status;
+  response.content_type = operations::kProblemContentType;
+  response.body.clear();
+  operations::write_problem(response.body, operations::problem_of(error, request_id));
+  if (response.status == 401) {
+    put_header(response.headers, "WWW-Authenticate", R"(Bearer realm="redoubt")");
+  }
+  const std::int64_t wait_ms = error.retry_after.count();
+  const bool has_retry = response.headers.find("Retry-After:") != std::string::npos;
+  if ((wait_ms > 0 || response.status == 503) && !has_retry) {
+    put_header(response.headers, "Retry-After",
+               std::to_string(std::max<std::int64_t>(1, (wait_ms + 999) / 1000)));
+  }
+  if (response.status >= 500) {
+    log_.error("request.failed", {{"code", slug_of(error)},
+                                  {"cause", error.cause.empty() ? error.message : error.cause},
+                                  {"request_id", request_id}});
+  }
+}
+
+void RestHandler::put_standard_headers(const net::HttpRequest& request, const Exchange& exchange,
+                                       net::HttpResponse& response) {
+  std::string& out = response.headers;
+  put_header(out, "X-Request-ID", exchange.request_id);
+  if (!exchange.facts.traceparent.empty()) {
+    put_header(out, "traceparent", exchange.facts.traceparent);
+  }
+  const std::int64_t us = (clock_.boot() - request.received).count() / 1000;
+  char timing[64];
+  const auto end = fmt::format_to_n(timing, sizeof timing, "Server-Timing: app;dur={}.{:03}\r\n",
+                                    us / 1000, us % 1000);
+  out.append(timing, end.size);
+  out += "X-Content-Type-Options: nosniff\r\n";
+  if (!exchange.facts.origin.empty()) put_cors(exchange, response);
+}
+
+bool RestHandler::origin_allowed(std::string_view origin) const {
+  return !origin.empty() && std::ranges::any_of(options_.cors_origins, [&](const std::string& o) {
+    return o == "*" || o == origin;
+  });
+}
+
+void RestHandler::put_cors(const Exchange& exchange, net::HttpResponse& response) const {
+  if (!origin_allowed(exchange.facts.origin)) return;
+  put_header(response.headers, "Access-Control-Allow-Origin", exchange.facts.origin);
+  put_header(response.headers, "Vary", "Origin");
+  put_header(response.headers, "Access-Control-Expose-Headers",
+             "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, "
+             "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID, "
+             "Redoubt-Cache, Redoubt-Fill-Lease, Redoubt-Mode, Redoubt-Guarantee");
+}
+
+void RestHandler::account(const net::HttpRequest& request, const Exchange& exchange,
+                          std::string_view route, const net::HttpResponse& response) {
+  const std::int64_t spent = (clock_.boot() - request.received).count();
+  metrics_.count(method_label(request.head.method), route, response.status, spent);
+  const bool wanted = options_.access_log == AccessLogMode::all ||
+                      (options_.access_log == AccessLogMode::errors && response.status >= 500);
+  if (!wanted) return;
+  // The path without its query: queries carry what people should not put there.
+  log_.info("http.request", {{"method", request.head.method_text},
+                             {"path", request.head.path},
+                             {"status", response.status},
+                             {"ms", static_cast<double>(spent) / 1e6},
+                             {"client", exchange.client},
+                             {"principal", exchange.identity.caller
+                                               ? std::string_view(exchange.identity.caller->principal)
+                                               : std::string_view()},
+                             {"request_id", exchange.request_id},
+                             {"traceparent", exchange.facts.traceparent}});
+}
+
+void RestHandler::refuse(int status, std::string_view reason, net::HttpResponse& response) {
+  Error error(Errc::invalid_argument, "http_refused", std::string(reason));
+  if (status >= 500) error.code = Errc::internal;
+  std::string request_id;
+  append_uuid7(request_id, clock_.wall(), ids_);
+  put_problem(error, request_id, response);
+  response.status = status;
+  put_header(response.headers, "X-Request-ID", request_id);
+  metrics_.count("other", kUnrouted, status, 0);
+}
+
+}  // namespace redoubt::faces

@@ -1,0 +1,102 @@
+// The REST face: turns HTTP requests into operations and their results into answers. It has no feature
+// of its own; what it adds is what HTTP adds: routes, credentials, CORS, request ids, trace context,
+// Server-Timing, problems, metrics and the access log.
+//
+// Threads: one per worker, on the worker's executor.
+#pragma once
+
+#include "base/metrics.hpp"
+#include "base/random.hpp"
+#include "faces/rest/authenticator.hpp"
+#include "faces/rest/forward_auth.hpp"
+#include "faces/rest/request_facts.hpp"
+#include "faces/rest/route_metrics.hpp"
+#include "faces/rest/static_routes.hpp"
+#include "net/http_server.hpp"
+#include "operations/operation.hpp"
+#include "operations/router.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace redoubt::faces {
+
+enum class AccessLogMode : std::uint8_t { none, errors, all };
+
+struct RestOptions {
+  std::vector<std::string> cors_origins;  // {"*"}: any.
+  TrustedProxies proxies;
+  AccessLogMode access_log = AccessLogMode::errors;
+  Duration request_deadline{10'000};
+};
+
+class RestHandler final : public net::HttpHandler {
+ public:
+  RestHandler(const operations::Registry& registry, Authenticator& authenticator,
+              ForwardAuth& forward_auth, const StaticRoutes& routes, const Clock& clock,
+              Random& random, Log& log, Metrics& metrics, RestOptions options);
+
+  bool handle_now(const net::HttpRequest& request, net::HttpResponse& response) override;
+  boost::asio::awaitable<void> handle(const net::HttpRequest& request,
+                                      net::HttpResponse& response) override;
+  void refuse(int status, std::string_view reason, net::HttpResponse& response) override;
+
+ private:
+  // One request on its way through; what both paths share.
+  struct Exchange {
+    RequestFacts facts;
+    std::string request_id;
+    std::string_view client;
+    operations::RouteMatch route;
+    Identity identity;
+    operations::OperationOutput output;
+    BootTime deadline;
+    void clear();
+  };
+
+  void begin(const net::HttpRequest& request, Exchange& exchange);
+  // True when the request is answered without an operation.
+  bool answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
+                                net::HttpResponse& response);
+  bool answer_static(const net::HttpRequest& request, Exchange& exchange,
+                     net::HttpResponse& response);
+  bool answer_preflight(const net::HttpRequest& request, const Exchange& exchange,
+                        net::HttpResponse& response);
+  bool answer_unrouted(const net::HttpRequest& request, Exchange& exchange,
+                       net::HttpResponse& response);
+  // True: the exchange's output is complete. False: it needs a coroutine.
+  bool operate_now(const net::HttpRequest& request, Exchange& exchange);
+  bool forward_now(const net::HttpRequest& request, Exchange& exchange);
+  boost::asio::awaitable<void> operate_later(const net::HttpRequest& request, Exchange& exchange);
+  boost::asio::awaitable<void> forward_later(const net::HttpRequest& request, Exchange& exchange);
+  Result<GateRequest> forward_request(const net::HttpRequest& request,
+                                      const Exchange& exchange) const;
+  static operations::OperationInput input_of(const net::HttpRequest& request,
+                                             const Exchange& exchange,
+                                             const operations::HeaderSource& fields);
+  bool check_content_type(const net::HttpRequest& request, Exchange& exchange) const;
+  Context context_of(const Exchange& exchange) const;
+  void put_output(const net::HttpRequest& request, Exchange& exchange,
+                  net::HttpResponse& response);
+  void put_problem(const Error& error, std::string_view request_id, net::HttpResponse& response);
+  void put_standard_headers(const net::HttpRequest& request, const Exchange& exchange,
+                            net::HttpResponse& response);
+  void put_cors(const Exchange& exchange, net::HttpResponse& response) const;
+  bool origin_allowed(std::string_view origin) const;
+  void account(const net::HttpRequest& request, const Exchange& exchange,
+               std::string_view route, const net::HttpResponse& response);
+
+  operations::Router router_;
+  Authenticator& authenticator_;
+  ForwardAuth& forward_auth_;
+  const StaticRoutes& routes_;
+  const Clock& clock_;
+  Log& log_;
+  RestOptions options_;
+  FastRandom ids_;
+  RouteMetrics metrics_;
+  Exchange scratch_;  // For requests that need no coroutine.
+};
+
+}  // namespace redoubt::faces

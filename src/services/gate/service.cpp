@@ -1,0 +1,194 @@
+#include "services/gate/service.hpp"
+
+#include <array>
+
+namespace redoubt::gate {
+namespace {
+
+constexpr std::size_t kLimitsMax = 16;
+
+// Who a request turned out to be, as far as it is known. Views into the context and the session.
+struct Subject {
+  std::string_view tenant;
+  std::string_view user;
+  std::string_view session;
+  std::string_view agent;
+  std::string_view address;
+  std::string_view route;
+};
+
+// The subjects of one request's limits, and the storage their views point into.
+struct Checks {
+  std::array<std::string, kLimitsMax> subjects;
+  std::array<LimitCheck, kLimitsMax> checks;
+  std::size_t count = 0;
+
+  std::span<const LimitCheck> view() const { return {checks.data(), count}; }
+};
+
+std::string_view value_of(LimitBy by, const Subject& who, const GateLimit& limit) {
+  switch (by) {
+    case LimitBy::user:
+      return who.user;
+    case LimitBy::session:
+      return who.session;
+    case LimitBy::tenant:
+      return who.tenant;
+    case LimitBy::agent:
+      return who.agent;
+    case LimitBy::address:
+      return who.address;
+    case LimitBy::route:
+      return who.route;
+    case LimitBy::subject:
+      return limit.subject;
+  }
+  return {};
+}
+
+constexpr std::array<std::string_view, 7> kPrefixes{"user:",    "session:", "tenant:", "agent:",
+                                                    "address:", "route:",   "subject:"};
+
+Error nothing_to_count(const GateLimit& limit, std::size_t index) {
+  const std::string_view by = kPrefixes[static_cast<std::size_t>(limit.by)];
+  return invalid_argument("body.limits." + std::to_string(index) + ".by",
+                          "limit '" + limit.policy + "' counts by " +
+                              std::string(by.substr(0, by.size() - 1)) +
+                              ", but this request names none",
+                          "required");
+}
+
+Result<void> name_limits(const GateRequest& request, const Subject& who, bool address_only,
+                         Checks& out) {
+  if (request.limits.size() > kLimitsMax) {
+    return fail(invalid_argument("body.limits", "at most 16 limits in one call", "length"));
+  }
+  for (std::size_t i = 0; i < request.limits.size(); ++i) {
+    const GateLimit& limit = request.limits[i];
+    if (address_only && limit.by != LimitBy::address) continue;
+    const std::string_view value = value_of(limit.by, who, limit);
+    if (value.empty()) return fail(nothing_to_count(limit, i));
+    std::string& subject = out.subjects[out.count];
+    subject.assign(kPrefixes[static_cast<std::size_t>(limit.by)]);
+    subject += value;
+    out.checks[out.count++] = {.policy = limit.policy, .subject = subject, .cost = limit.cost};
+  }
+  return {};
+}
+
+Subject subject_of(const Context& context, const GateRequest& request,
+                   const VerifiedSession* session) {
+  Subject who;
+  who.tenant = context.caller.tenant;
+  who.address = request.address.empty() ? context.client_address : request.address;
+  who.route = request.route;
+  if (session != nullptr) {
+    who.user = session->session->user;
+    who.session = session->session->id;
+    who.agent = session->session->agent;
+  } else {
+    who.user = context.caller.principal;  // An API key counts as a user of its own.
+    who.agent = request.agent;
+  }
+  return who;
+}
+
+void name_principal(const Context& context, GateVerdict& verdict) {
+  verdict.tenant = context.caller.tenant;
+  if (verdict.session) {
+    verdict.principal = "user:" + verdict.session->session->user;
+  } else {
+    verdict.principal = context.caller.principal;
+  }
+}
+
+// The part before the limits: the session's verdict. True when limits are to be asked in full.
+bool admit_session(const Context& context, const GateRequest& request,
+                   std::optional<Result<VerifiedSession>>& session, GateVerdict& verdict) {
+  if (session && !*session) {
+    verdict.outcome = GateOutcome::session_invalid;
+    return false;
+  }
+  if (session) verdict.session = std::move(**session);
+  if (!session && context.session != nullptr) verdict.session = *context.session;
+  name_principal(context, verdict);
+  if (request.agent.empty()) return true;
+  if (!verdict.session || verdict.session->session->agent != request.agent) {
+    verdict.outcome = GateOutcome::agent_mismatch;
+    return false;
+  }
+  return true;
+}
+
+bool is_verdict(const Result<VerifiedSession>& session) {
+  return session || session.error().code == Errc::unauthenticated;
+}
+
+class GateService final : public Gate {
+ public:
+  GateService(Sessions& sessions, Limits& limits) : sessions_(sessions), limits_(limits) {}
+
+  std::optional<Result<GateVerdict>> decide_now(const Context& context,
+                                                const GateRequest& request) override {
+    std::optional<Result<VerifiedSession>> session;
+    if (!request.token.empty()) {
+      session = sessions_.verify_now(context, request.token);
+      if (!session) return std::nullopt;
+      if (!is_verdict(*session)) return fail(std::move(*session).error());
+    }
+    GateVerdict verdict;
+    Checks checks;
+    if (auto named = judge(context, request, session, verdict, checks); !named) {
+      return fail(std::move(named).error());
+    }
+    if (checks.count == 0) return verdict;
+    auto decision = limits_.check_now(context, checks.view());
+    if (!decision) return std::nullopt;
+    if (!*decision) return fail(std::move(*decision).error());
+    conclude(std::move(**decision), verdict);
+    return verdict;
+  }
+
+  Task<GateVerdict> decide(const Context& context, GateRequest request) override {
+    std::optional<Result<VerifiedSession>> session;
+    if (!request.token.empty()) {
+      session = co_await sessions_.verify(context, request.token);
+      if (!is_verdict(*session)) co_return fail(std::move(*session).error());
+    }
+    GateVerdict verdict;
+    Checks checks;
+    RD_CO_CHECK(judge(context, request, session, verdict, checks));
+    if (checks.count == 0) co_return verdict;
+    RD_CO_TRY(decision, co_await limits_.check(context, checks.view()));
+    conclude(std::move(decision), verdict);
+    co_return verdict;
+  }
+
+ private:
+  static Result<void> judge(const Context& context, const GateRequest& request,
+                            std::optional<Result<VerifiedSession>>& session, GateVerdict& verdict,
+                            Checks& checks) {
+    const bool admitted = admit_session(context, request, session, verdict);
+    const bool known = verdict.outcome != GateOutcome::session_invalid;
+    const VerifiedSession* who = verdict.session ? &*verdict.session : nullptr;
+    if (!known) verdict.tenant = context.caller.tenant;
+    return name_limits(request, subject_of(context, request, who), !admitted, checks);
+  }
+
+  // A limit's refusal outranks the session's: whoever guesses too fast learns only that.
+  static void conclude(LimitDecision decision, GateVerdict& verdict) {
+    if (!decision.allowed) verdict.outcome = GateOutcome::limited;
+    verdict.decision = std::move(decision);
+  }
+
+  Sessions& sessions_;
+  Limits& limits_;
+};
+
+}  // namespace
+
+std::unique_ptr<Gate> make_gate(Sessions& sessions, Limits& limits) {
+  return std::make_unique<GateService>(sessions, limits);
+}
+
+}  // namespace redoubt::gate
