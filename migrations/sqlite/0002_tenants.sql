@@ -2,7 +2,8 @@ CREATE TABLE rd_tenant (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  disabled_at INTEGER                -- NULL while it is enabled.
+  disabled_at INTEGER,               -- NULL while it is enabled.
+  epoch INTEGER NOT NULL DEFAULT 0   -- Grows when it is disabled: what carries an older one has ended.
 ) STRICT, WITHOUT ROWID;
 
 -- The keyed hash alone is kept: nothing here can be presented as a key.

@@ -13,7 +13,12 @@ constexpr sql::Statement kFindTenant{
     "SELECT id, name, created_at, disabled_at FROM rd_tenant WHERE id = $1"};
 constexpr sql::Statement kListTenants{
     "SELECT id, name, created_at, disabled_at FROM rd_tenant WHERE id > $1 ORDER BY id LIMIT $2"};
-constexpr sql::Statement kSetDisabled{"UPDATE rd_tenant SET disabled_at = $2 WHERE id = $1"};
+constexpr sql::Statement kDisable{
+    "UPDATE rd_tenant SET disabled_at = $2, epoch = epoch + 1 WHERE id = $1 AND disabled_at IS "
+    "NULL"};
+constexpr sql::Statement kEnable{"UPDATE rd_tenant SET disabled_at = NULL WHERE id = $1"};
+constexpr sql::Statement kStanding{
+    "SELECT disabled_at IS NULL, epoch FROM rd_tenant WHERE id = $1"};
 constexpr sql::Statement kCountTenants{"SELECT count(*) FROM rd_tenant"};
 
 constexpr sql::Statement kInsertKey{
@@ -112,10 +117,24 @@ Task<std::vector<Tenant>> list_tenants(sql::Transaction& tx, std::string_view af
   co_return tenants;
 }
 
-Task<void> set_tenant_disabled(sql::Transaction& tx, std::string_view id,
-                               std::optional<WallTime> disabled_at) {
-  RD_CO_CHECK(co_await tx.run(kSetDisabled, {id, param(disabled_at)}));
+Task<void> disable_tenant(sql::Transaction& tx, std::string_view id, WallTime at) {
+  RD_CO_CHECK(co_await tx.run(kDisable, {id, at.ms}));
   co_return Result<void>{};
+}
+
+Task<void> enable_tenant(sql::Transaction& tx, std::string_view id) {
+  RD_CO_CHECK(co_await tx.run(kEnable, {id}));
+  co_return Result<void>{};
+}
+
+Task<TenantStanding> tenant_standing(sql::Transaction& tx, std::string_view id) {
+  RD_CO_TRY(rows, co_await tx.run(kStanding, {id}));
+  TenantStanding standing;
+  if (!rows.empty()) {
+    standing.enabled = rows[0].integer(0) != 0;
+    standing.epoch = rows[0].integer(1);
+  }
+  co_return standing;
 }
 
 Task<std::int64_t> count_tenants(sql::Transaction& tx) {

@@ -20,8 +20,16 @@ Task<bool> insert_tenant(sql::Transaction& tx, const Tenant& tenant);
 Task<std::optional<Tenant>> find_tenant(sql::Transaction& tx, std::string_view id);
 Task<std::vector<Tenant>> list_tenants(sql::Transaction& tx, std::string_view after,
                                        std::size_t limit);
-Task<void> set_tenant_disabled(sql::Transaction& tx, std::string_view id,
-                               std::optional<WallTime> disabled_at);
+Task<void> disable_tenant(sql::Transaction& tx, std::string_view id, WallTime at);
+Task<void> enable_tenant(sql::Transaction& tx, std::string_view id);
+
+// What a credential of the tenant must agree with. The epoch grows with every disabling, so that
+// what was issued before one does not come back with the enabling after it.
+struct TenantStanding {
+  bool enabled = false;  // Also false when there is no such tenant.
+  std::int64_t epoch = 0;
+};
+Task<TenantStanding> tenant_standing(sql::Transaction& tx, std::string_view id);
 Task<std::int64_t> count_tenants(sql::Transaction& tx);
 
 struct ApiKeyRow {

@@ -1,0 +1,416 @@
+#include "services/keys/service.hpp"
+
+#include "record/key_rows.hpp"
+#include "services/keys/pepper.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace redoubt::keys {
+namespace {
+
+// How long after a re-seal rows sealed under the old key may still arrive: units that were sealed
+// before the rotation and committed after it. Far above a request's deadline.
+constexpr std::chrono::seconds kStragglers{60};
+
+struct Need {
+  std::string kid;
+  std::int64_t rows = 0;
+  std::string nouns;  // "1 pepper, 120 sessions"
+};
+
+bool same_ring(const std::vector<RingKey>& a, const std::vector<RingKey>& b) {
+  return std::ranges::equal(
+      a, b, [](const RingKey& x, const RingKey& y) { return x.id == y.id && x.label == y.label; });
+}
+
+bool contains(const std::vector<RingKey>& ring, std::string_view kid) {
+  return std::ranges::any_of(ring,
+                             [kid](const RingKey& key) { return format_key_id(key.id) == kid; });
+}
+
+std::optional<KeyId> parse_kid(std::string_view text) {
+  const auto bytes = from_hex(text);
+  if (!bytes || bytes->size() != KeyId{}.size()) return std::nullopt;
+  KeyId id;
+  std::ranges::copy(*bytes, id.begin());
+  return id;
+}
+
+Error key_needed(const std::vector<Need>& missing, std::string_view place) {
+  std::string message = fmt::format("the key ring ({}) lacks", place);
+  for (const Need& need : missing) {
+    message += fmt::format(" key {} that {} still need{};", need.kid, need.nouns,
+                           need.rows == 1 ? "s" : "");
+  }
+  message +=
+      " put it back after the primary, and remove it when `redoubt keys status` shows 0 rows";
+  return Error(Errc::conflict, "key_needed", std::move(message));
+}
+
+// In one commit: the ring's keys are known, keys that left are forgotten, and the change is
+// audited.
+Task<void> write_notes(record::Unit& unit, const std::vector<RingKey>& ring,
+                       const std::optional<record::AuditEvent>& event, WallTime now) {
+  RD_CO_TRY(noted, co_await record::noted_keys(unit));
+  for (const record::NotedKey& key : noted) {
+    if (contains(ring, key.kid)) continue;
+    RD_CO_CHECK(co_await record::forget_key(unit, key.kid));
+  }
+  for (const RingKey& key : ring) {
+    RD_CO_CHECK(co_await record::note_key(unit, key, now));
+  }
+  if (!event) co_return Result<void>{};
+  record::JournalEntry entry;
+  entry.kind = record::JournalEntry::Kind::key_ring;
+  entry.key = event->target;
+  unit.announce(std::move(entry));
+  co_return co_await unit.audit(*event);
+}
+
+class KeyRingService final : public KeyRing {
+ public:
+  explicit KeyRingService(const KeyRingParts& parts)
+      : parts_(parts),
+        pepper_(parts.record, parts.vault),
+        resealed_total_(parts.metrics.counter("redoubt_keys_resealed_rows_total",
+                                              "Rows sealed again under a new primary key.")),
+        remaining_gauge_(parts.metrics.gauge("redoubt_keys_rows_remaining",
+                                             "Rows sealed under another key than the primary, when "
+                                             "last counted.")) {
+    nouns_.push_back(&pepper_);
+  }
+
+  void add(record::Resealable& rows) override { nouns_.push_back(&rows); }
+  Task<void> start() override;
+  Task<void> reload() override;
+  Task<bool> run_once(std::size_t batch) override;
+  Task<KeyRingStatus> status(const Context& context) override;
+  Task<KeyRingStatus> rotate(const Context& context) override;
+
+ private:
+  Task<Need> need_of(std::string kid);
+  Task<std::int64_t> rows_under_others();
+  Task<std::vector<KeyId>> retirable();
+  Task<void> check(const std::vector<RingKey>& ring);
+  Task<void> note(const std::vector<RingKey>& ring, std::optional<record::AuditEvent> event);
+  Task<void> adopt(std::vector<RingKey> ring, record::AuditEvent event);
+  Task<std::vector<RingKey>> next_ring();
+  Task<KeyRingStatus> rotate_once(const Context& context);
+  Task<KeyRingStatus> report();
+  Task<bool> reseal(std::size_t batch);
+  void begin_resealing();
+  void end_resealing();
+  void count_resealed(std::int64_t rows);
+  void set_trouble(std::string trouble);
+  bool settled();
+
+  // One rotation or reload at a time, without holding a lock while it waits for the record.
+  class Turn {
+   public:
+    explicit Turn(KeyRingService& owner) : owner_(owner) {
+      const std::lock_guard lock(owner_.mutex_);
+      mine_ = !std::exchange(owner_.changing_, true);
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() {
+      if (!mine_) return;
+      const std::lock_guard lock(owner_.mutex_);
+      owner_.changing_ = false;
+    }
+    bool mine() const { return mine_; }
+
+   private:
+    KeyRingService& owner_;
+    bool mine_ = false;
+  };
+
+  KeyRingParts parts_;
+  Pepper pepper_;
+  std::vector<record::Resealable*> nouns_;  // Complete before start().
+  Counter& resealed_total_;
+  Gauge& remaining_gauge_;
+
+  std::mutex mutex_;  // Of all below.
+  bool changing_ = false;
+  bool resealing_ = false;
+  std::int64_t resealed_ = 0;
+  std::optional<BootTime> ended_at_;    // Of the last re-seal of this process.
+  std::optional<BootTime> counted_at_;  // When run_once() last found nothing.
+  std::string trouble_;
+};
+
+Task<Need> KeyRingService::need_of(std::string kid) {
+  Need need;
+  need.kid = std::move(kid);
+  const std::optional<KeyId> id = parse_kid(need.kid);
+  if (!id) co_return fail(internal(fmt::format("rd_encryption_key holds a bad id: {}", need.kid)));
+  for (record::Resealable* noun : nouns_) {
+    RD_CO_TRY(rows, co_await noun->rows_needing(*id));
+    need.rows += rows;
+    if (rows == 0) continue;
+    need.nouns += fmt::format("{}{} {}", need.nouns.empty() ? "" : ", ", rows, noun->name());
+  }
+  co_return need;
+}
+
+Task<std::int64_t> KeyRingService::rows_under_others() {
+  const KeyId primary = parts_.vault.primary();
+  std::int64_t rows = 0;
+  for (const RingKey& key : parts_.vault.ring()) {
+    if (key.id == primary) continue;
+    RD_CO_TRY(need, co_await need_of(format_key_id(key.id)));
+    rows += need.rows;
+  }
+  remaining_gauge_.set(static_cast<double>(rows));
+  co_return rows;
+}
+
+// Every key that ever sealed a row is noted; those that left the ring must have no rows.
+Task<void> KeyRingService::check(const std::vector<RingKey>& ring) {
+  std::function<Task<std::vector<record::NotedKey>>(sql::Transaction&)> read =
+      [](sql::Transaction& tx) { return record::noted_keys(tx); };
+  RD_CO_TRY(noted, co_await parts_.record.read(std::move(read)));
+  std::vector<Need> missing;
+  for (const record::NotedKey& key : noted) {
+    if (contains(ring, key.kid)) continue;
+    RD_CO_TRY(need, co_await need_of(key.kid));
+    if (need.rows > 0) missing.push_back(std::move(need));
+  }
+  if (!missing.empty()) co_return fail(key_needed(missing, parts_.source.place()));
+  co_return Result<void>{};
+}
+
+// REQUIRES: check(ring).
+Task<void> KeyRingService::note(const std::vector<RingKey>& ring,
+                                std::optional<record::AuditEvent> event) {
+  const WallTime now = parts_.clock.wall();
+  std::function<Task<void>(record::Unit&)> work = [&ring, &event, now](record::Unit& unit) {
+    return write_notes(unit, ring, event, now);
+  };
+  co_return co_await parts_.record.write_unit(std::move(work));
+}
+
+Task<void> KeyRingService::start() {
+  const std::vector<RingKey> ring = parts_.vault.ring();
+  RD_CO_CHECK(co_await check(ring));
+  RD_CO_CHECK(co_await note(ring, std::nullopt));
+  RD_CO_CHECK(co_await pepper_.open(parts_.random));
+  RD_CO_TRY(rows, co_await rows_under_others());
+  if (rows > 0) begin_resealing();
+  co_return Result<void>{};
+}
+
+void KeyRingService::begin_resealing() {
+  const std::lock_guard lock(mutex_);
+  resealing_ = true;
+  resealed_ = 0;
+  trouble_.clear();
+}
+
+void KeyRingService::end_resealing() {
+  std::int64_t rows = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    resealing_ = false;
+    ended_at_ = parts_.clock.boot();
+    trouble_.clear();
+    rows = resealed_;
+  }
+  parts_.log.info("keyring.resealed",
+                  {{"primary", format_key_id(parts_.vault.primary())}, {"rows", rows}});
+}
+
+void KeyRingService::count_resealed(std::int64_t rows) {
+  resealed_total_.add(static_cast<std::uint64_t>(rows));
+  const std::lock_guard lock(mutex_);
+  resealed_ += rows;
+}
+
+void KeyRingService::set_trouble(std::string trouble) {
+  bool news = false;
+  {
+    const std::lock_guard lock(mutex_);
+    news = trouble_ != trouble;
+    trouble_ = trouble;
+  }
+  if (news && !trouble.empty()) parts_.log.warn("keyring.reseal.stuck", {{"cause", trouble}});
+}
+
+// Nothing that was sealed under a former primary can still be on its way into the record.
+bool KeyRingService::settled() {
+  const std::lock_guard lock(mutex_);
+  return !resealing_ && (!ended_at_ || parts_.clock.boot() - *ended_at_ >= kStragglers);
+}
+
+// Keys a file ring can drop: not the primary, needed by no row, and no straggler can still need
+// them.
+Task<std::vector<KeyId>> KeyRingService::retirable() {
+  std::vector<KeyId> out;
+  if (!settled()) co_return out;
+  const KeyId primary = parts_.vault.primary();
+  for (const RingKey& key : parts_.vault.ring()) {
+    if (key.id == primary) continue;
+    RD_CO_TRY(need, co_await need_of(format_key_id(key.id)));
+    if (need.rows == 0) out.push_back(key.id);
+  }
+  co_return out;
+}
+
+Task<void> KeyRingService::adopt(std::vector<RingKey> ring, record::AuditEvent event) {
+  const KeyId former = parts_.vault.primary();
+  if (!contains(ring, format_key_id(former))) {
+    // Requests that are running have sealed rows under it that no count sees yet.
+    co_return fail(
+        Error(Errc::conflict, "key_needed",
+              fmt::format("the primary in use, key {}, has left the key ring ({}): keep it "
+                          "after the new one until no row needs it",
+                          format_key_id(former), parts_.source.place())));
+  }
+  RD_CO_CHECK(co_await check(ring));
+  // Noted before it seals anything: a crash in between leaves a note without rows.
+  event.target = format_key_id(ring.front().id);
+  RD_CO_CHECK(co_await note(ring, event));
+  const bool new_primary = ring.front().id != former;
+  parts_.log.info("keyring.loaded", {{"primary", event.target}, {"keys", ring.size()}});
+  parts_.vault.reload(std::move(ring));
+  if (new_primary) begin_resealing();
+  co_return Result<void>{};
+}
+
+// What the source holds when that is new (also after a rotation whose commit failed); else a ring
+// with a key made now.
+Task<std::vector<RingKey>> KeyRingService::next_ring() {
+  RD_CO_TRY(ring, parts_.source.load());
+  if (ring.front().id != parts_.vault.primary()) co_return ring;
+  RD_CO_TRY(retire, co_await retirable());
+  co_return parts_.source.make_primary(retire);
+}
+
+Task<KeyRingStatus> KeyRingService::rotate_once(const Context& context) {
+  RD_CO_TRY(remaining, co_await rows_under_others());
+  if (remaining > 0) {
+    co_return fail(Error(Errc::conflict, "rotation_running",
+                         fmt::format("{} rows of the last rotation are still to be sealed again; "
+                                     "see the status of the key ring",
+                                     remaining)));
+  }
+  RD_CO_TRY(ring, co_await next_ring());
+  record::AuditEvent event;
+  event.tenant = context.caller.tenant;
+  event.principal = context.caller.principal;
+  event.action = "keyring.rotated";
+  event.request_id = context.request_id;
+  event.address = context.client_address;
+  RD_CO_CHECK(co_await adopt(std::move(ring), std::move(event)));
+  co_return co_await report();
+}
+
+Task<KeyRingStatus> KeyRingService::rotate(const Context& context) {
+  const Turn turn(*this);
+  if (!turn.mine()) {
+    co_return fail(
+        Error(Errc::conflict, "rotation_running", "the key ring is being changed by another call"));
+  }
+  co_return co_await rotate_once(context);
+}
+
+Task<void> KeyRingService::reload() {
+  const Turn turn(*this);
+  if (!turn.mine()) {
+    co_return fail(
+        Error(Errc::conflict, "rotation_running", "the key ring is being changed by another call"));
+  }
+  RD_CO_TRY(ring, parts_.source.load());
+  if (same_ring(ring, parts_.vault.ring())) co_return Result<void>{};
+  record::AuditEvent event;
+  event.tenant = kHomeTenant;
+  event.principal = "system:reload";
+  event.action = "keyring.reloaded";
+  co_return co_await adopt(std::move(ring), std::move(event));
+}
+
+Task<KeyRingStatus> KeyRingService::report() {
+  KeyRingStatus status;
+  status.source = parts_.source.kind();
+  for (const RingKey& key : parts_.vault.ring()) {
+    RD_CO_TRY(need, co_await need_of(format_key_id(key.id)));
+    EncryptionKey shown;
+    shown.id = need.kid;
+    shown.label = key.label;
+    shown.primary = status.keys.empty();
+    shown.rows = need.rows;
+    if (!shown.primary) status.remaining += need.rows;
+    status.keys.push_back(std::move(shown));
+  }
+  remaining_gauge_.set(static_cast<double>(status.remaining));
+  const std::lock_guard lock(mutex_);
+  status.resealing = resealing_;
+  status.resealed = resealed_;
+  status.trouble = trouble_;
+  co_return status;
+}
+
+Task<KeyRingStatus> KeyRingService::status(const Context& /*context*/) {
+  return report();
+}
+
+// One batch of each noun. One that fails does not keep the others from going on.
+Task<bool> KeyRingService::reseal(std::size_t batch) {
+  const KeyId primary = parts_.vault.primary();
+  bool done = true;
+  std::optional<Error> failure;
+  for (record::Resealable* noun : nouns_) {
+    auto progress = co_await noun->reseal_some(primary, batch);
+    if (!progress) {
+      failure = std::move(progress).error();
+      set_trouble(fmt::format("{}: {}", noun->name(),
+                              failure->cause.empty() ? failure->message : failure->cause));
+      continue;
+    }
+    done = done && progress->done;
+    count_resealed(progress->resealed);
+  }
+  if (failure) co_return fail(std::move(*failure));
+  set_trouble({});
+  co_return done;
+}
+
+Task<bool> KeyRingService::run_once(std::size_t batch) {
+  if (parts_.vault.ring().size() < 2) co_return false;
+  bool resealing = false;
+  bool count_due = false;
+  {
+    const std::lock_guard lock(mutex_);
+    resealing = resealing_;
+    const BootTime now = parts_.clock.boot();
+    count_due = !counted_at_ || now - *counted_at_ >= kStragglers;
+    if (!resealing && count_due) counted_at_ = now;
+  }
+  if (!resealing) {
+    if (!count_due) co_return false;
+    RD_CO_TRY(rows, co_await rows_under_others());
+    if (rows == 0) co_return false;
+    begin_resealing();
+  }
+  RD_CO_TRY(done, co_await reseal(batch));
+  if (!done) co_return true;
+  RD_CO_TRY(rows, co_await rows_under_others());
+  if (rows > 0) co_return true;
+  end_resealing();
+  co_return false;
+}
+
+}  // namespace
+
+std::unique_ptr<KeyRing> make_key_ring(const KeyRingParts& parts) {
+  return std::make_unique<KeyRingService>(parts);
+}
+
+}  // namespace redoubt::keys
