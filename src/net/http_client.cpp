@@ -69,7 +69,7 @@ asio::awaitable<ClientResponse> exchange(Stream& stream, const ClientRequest& re
   if (request.method == "HEAD") parser.skip(true);
   co_await http::async_read(stream, buffer, parser, asio::use_awaitable);
   ClientResponse response;
-  response.status = parser.get().result_int();
+  response.status = static_cast<int>(parser.get().result_int());
   for (const auto& field : parser.get()) {
     response.headers.emplace_back(field.name_string(), field.value());
   }

@@ -19,10 +19,10 @@ namespace {
 namespace asio = boost::asio;
 using TlsStream = asio::ssl::stream<tcp::socket>;
 
-constexpr std::size_t kInlineBytes = 1024;         // What an idle connection keeps.
-constexpr std::size_t kGrowBytes = 8 * 1024;       // First step beyond it.
-constexpr std::chrono::seconds kLingerTime{2};     // For the peer's FIN after our last answer.
-constexpr std::size_t kFlushBytes = 256 * 1024;    // Answers gathered before a write.
+constexpr std::size_t kInlineBytes = 1024;       // What an idle connection keeps.
+constexpr std::size_t kGrowBytes = 8 * 1024;     // First step beyond it.
+constexpr std::chrono::seconds kLingerTime{2};   // For the peer's FIN after our last answer.
+constexpr std::size_t kFlushBytes = 256 * 1024;  // Answers gathered before a write.
 
 // A request that outlives the scratch head of its server.
 struct Suspended {
@@ -50,12 +50,11 @@ class Connection final : public HttpConnection,
     if constexpr (kTls) {
       enter(Phase::handshake);
       auto self = this->shared_from_this();
-      stream_.async_handshake(asio::ssl::stream_base::server,
-                              [self](boost::system::error_code ec) {
-                                if (ec || self->closed()) return self->close();
-                                self->enter(Phase::idle);
-                                self->read();
-                              });
+      stream_.async_handshake(asio::ssl::stream_base::server, [self](boost::system::error_code ec) {
+        if (ec || self->closed()) return self->close();
+        self->enter(Phase::idle);
+        self->read();
+      });
     } else {
       enter(Phase::idle);
       read();
@@ -106,7 +105,14 @@ class Connection final : public HttpConnection,
 
  private:
   enum class Phase : std::uint8_t {
-    handshake, idle, head, body, handling, writing, closing, closed
+    handshake,
+    idle,
+    head,
+    body,
+    handling,
+    writing,
+    closing,
+    closed
   };
 
   void enter(Phase phase) {
@@ -321,8 +327,8 @@ class Connection final : public HttpConnection,
     const wire::RequestHead& head = server_->head;
     HttpResponse& response = server_->response;
     response.clear();
-    const HttpRequest request{.head = head, .body = body, .peer_address = peer_, .tls = kTls,
-                              .received = received_};
+    const HttpRequest request{
+        .head = head, .body = body, .peer_address = peer_, .tls = kTls, .received = received_};
     if (server_->handler.handle_now(request, response)) {
       return finish(head, response, server_->out);
     }
@@ -349,9 +355,8 @@ class Connection final : public HttpConnection,
     auto suspended = std::make_shared<Suspended>();
     copy_head(request.head, suspended->head);
     auto work = run(server_, suspended, request.body, peer_, request.received);
-    asio::co_spawn(server_->io, std::move(work), [self, suspended](std::exception_ptr e) {
-      self->resume(*suspended, e);
-    });
+    asio::co_spawn(server_->io, std::move(work),
+                   [self, suspended](std::exception_ptr e) { self->resume(*suspended, e); });
   }
 
   static void copy_head(const wire::RequestHead& from, wire::RequestHead& to) {
@@ -371,10 +376,13 @@ class Connection final : public HttpConnection,
   }
 
   static asio::awaitable<void> run(std::shared_ptr<ServerState> server,
-                                   std::shared_ptr<Suspended> suspended, std::string_view body, std::string_view peer,
-                                   BootTime received) {
-    const HttpRequest request{.head = suspended->head, .body = body, .peer_address = peer,
-                              .tls = kTls, .received = received};
+                                   std::shared_ptr<Suspended> suspended, std::string_view body,
+                                   std::string_view peer, BootTime received) {
+    const HttpRequest request{.head = suspended->head,
+                              .body = body,
+                              .peer_address = peer,
+                              .tls = kTls,
+                              .received = received};
     co_await server->handler.handle(request, suspended->response);
   }
 
@@ -429,8 +437,8 @@ class Connection final : public HttpConnection,
     if constexpr (!kTls) {
       std::size_t sent = 0;
       if (!out.empty()) {
-        const ssize_t n = ::send(stream_.native_handle(), out.data(), out.size(),
-                                 MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t n =
+            ::send(stream_.native_handle(), out.data(), out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return close();
         if (n > 0) sent = static_cast<std::size_t>(n);
       }
@@ -447,10 +455,9 @@ class Connection final : public HttpConnection,
     if (!waiting_) enter(Phase::writing);
     writing_ = true;
     auto self = this->shared_from_this();
-    stream_.async_write_some(asio::buffer(unsent_),
-                             [self](boost::system::error_code ec, std::size_t n) {
-                               self->on_write(ec, n);
-                             });
+    stream_.async_write_some(
+        asio::buffer(unsent_),
+        [self](boost::system::error_code ec, std::size_t n) { self->on_write(ec, n); });
   }
 
   void on_write(boost::system::error_code ec, std::size_t n) {
@@ -513,7 +520,8 @@ class Connection final : public HttpConnection,
   BootTime received_;
   std::size_t arrived_ = 0;  // Bytes since the phase began.
 
-  // [begin_, end_) of the input is unanswered; it starts with a head of head_size_ once that is read.
+  // [begin_, end_) of the input is unanswered; it starts with a head of head_size_ once that is
+  // read.
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::size_t scanned_ = 0;

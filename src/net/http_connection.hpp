@@ -1,5 +1,5 @@
-// One connection of an HTTP server: the state machine between the socket and the handler. Written once
-// for plain and TLS streams.
+// One connection of an HTTP server: the state machine between the socket and the handler. Written
+// once for plain and TLS streams.
 //
 //   reading --head and body complete--> answering --all answered, written--> reading
 //      |                                   | needs a coroutine
@@ -40,11 +40,11 @@ struct ServerState {
   HttpHandler& handler;
   HttpServerOptions options;
   HttpServerCounters counters;
-  std::string out;            // Scratch for the answers of one read.
-  HttpResponse response;      // Scratch for answers that need no coroutine.
-  wire::RequestHead head;     // Scratch for heads that need no coroutine.
-  std::string date_line;      // "Date: ...\r\n", renewed by the tick.
-  BootTime now;               // Renewed by the tick: what timeouts are measured with.
+  std::string out;         // Scratch for the answers of one read.
+  HttpResponse response;   // Scratch for answers that need no coroutine.
+  wire::RequestHead head;  // Scratch for heads that need no coroutine.
+  std::string date_line;   // "Date: ...\r\n", renewed by the tick.
+  BootTime now;            // Renewed by the tick: what timeouts are measured with.
   bool draining = false;
 };
 

@@ -29,7 +29,8 @@ std::string make_date_line(WallTime now) {
   std::tm utc{};
   gmtime_r(&seconds, &utc);
   char text[64];
-  const std::size_t n = std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+  const std::size_t n =
+      std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
   return std::string(text, n);
 }
 
@@ -66,8 +67,9 @@ class Server final : public HttpServer {
     step([&] { acceptor_.listen(kBacklog, ec); });
     step([&] { acceptor_.non_blocking(true, ec); });
     if (ec) {
-      return fail(Error(Errc::unavailable, "listen_failed",
-                        fmt::format("cannot listen on {}:{}: {}", o.address, o.port, ec.message())));
+      return fail(
+          Error(Errc::unavailable, "listen_failed",
+                fmt::format("cannot listen on {}:{}: {}", o.address, o.port, ec.message())));
     }
     port_ = acceptor_.local_endpoint(ec).port();
     renew_time();

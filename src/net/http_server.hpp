@@ -1,8 +1,8 @@
-// The HTTP/1.1 server of one worker: a listener with SO_REUSEPORT, its connections, and the loop that
-// reads, hands requests to a handler and writes answers.
+// The HTTP/1.1 server of one worker: a listener with SO_REUSEPORT, its connections, and the loop
+// that reads, hands requests to a handler and writes answers.
 //
-// All requests that arrived together are answered in one write. A handler that can answer at once does
-// so without a coroutine and without an allocation; the others run as a coroutine while the
+// All requests that arrived together are answered in one write. A handler that can answer at once
+// does so without a coroutine and without an allocation; the others run as a coroutine while the
 // connection waits, its input untouched, so that the request's views stay good.
 //
 // Slow peers are told by a tick, not by a timer per read: a head must be complete in 10 s, head and
@@ -61,7 +61,7 @@ struct HttpResponse {
   std::string_view content_type;  // Empty: no body is announced (204, 304). Static or in storage.
   std::string headers;            // "Name: value\r\n" lines.
   std::string body;
-  std::string storage;            // For a content type made at run time.
+  std::string storage;  // For a content type made at run time.
   bool close = false;
 
   void clear();  // Keeps the capacity of the strings.

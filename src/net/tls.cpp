@@ -31,9 +31,9 @@ Result<void> TlsContext::reload() {
   fresh->use_private_key_file(key_file_, ssl::context::pem, ec);
   if (ec) return complain("key file", key_file_);
   if (SSL_CTX_check_private_key(fresh->native_handle()) != 1) {
-    return fail(Error(Errc::invalid_argument, "tls_invalid",
-                      "key file " + key_file_ + " does not belong to certificate " +
-                          certificate_file_));
+    return fail(
+        Error(Errc::invalid_argument, "tls_invalid",
+              "key file " + key_file_ + " does not belong to certificate " + certificate_file_));
   }
   const std::lock_guard lock(mutex_);
   current_ = std::move(fresh);

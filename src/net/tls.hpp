@@ -1,5 +1,5 @@
-// The TLS listener's certificate and key, replaceable while connections live: new handshakes use the
-// newest, running connections keep theirs. TLS 1.2 and later, server preference of AEAD suites.
+// The TLS listener's certificate and key, replaceable while connections live: new handshakes use
+// the newest, running connections keep theirs. TLS 1.2 and later, server preference of AEAD suites.
 #pragma once
 
 #include <redoubt/result.hpp>

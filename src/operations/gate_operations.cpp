@@ -109,13 +109,18 @@ GateReply reply_of(GateVerdict verdict) {
   reply.principal = std::move(verdict.principal);
   if (verdict.session) {
     const Session& s = *verdict.session->session;
-    reply.session = GateSession{.id = s.id, .user = s.user, .agent = s.agent,
-                                .data = Json{s.data}, .version = s.version,
+    reply.session = GateSession{.id = s.id,
+                                .user = s.user,
+                                .agent = s.agent,
+                                .data = Json{s.data},
+                                .version = s.version,
                                 .expires_at = verdict.session->expires_at};
   }
   for (const LimitState& state : verdict.decision.states) {
-    reply.limits.push_back({.policy = state.policy->name, .allowed = state.allowed,
-                            .remaining = state.remaining, .reset_after = state.reset_after,
+    reply.limits.push_back({.policy = state.policy->name,
+                            .allowed = state.allowed,
+                            .remaining = state.remaining,
+                            .reset_after = state.reset_after,
                             .retry_after = state.retry_after});
   }
   reply.decision = std::move(verdict.decision);
@@ -160,10 +165,11 @@ void register_gate(Registry& registry, Gate& gate, const Clock& clock) {
                .method = Method::post,
                .path = "/api/v1/gate",
                .summary = "Decide whether a request may go on",
-               .doc = "Verifies the session, checks the agent it is bound to and decides the limits "
-                      "together, in that order. The status of the answer is the verdict: 200, 401, "
-                      "403 or 429. For proxies there is the same without a body: "
-                      "`GET /api/v1/gate/forward`.",
+               .doc =
+                   "Verifies the session, checks the agent it is bound to and decides the limits "
+                   "together, in that order. The status of the answer is the verdict: 200, 401, "
+                   "403 or 429. For proxies there is the same without a body: "
+                   "`GET /api/v1/gate/forward`.",
                .area = Area::gate,
                .access = Access::write,
                .session_may = true},

@@ -4,8 +4,8 @@
 //   chunk        = 1*HEXDIG [ chunk-ext ] CRLF chunk-data CRLF
 //
 // Refused: bare LF, a size that is empty, signed, over 8 digits or followed by anything but an
-// extension, extensions over 256 bytes a chunk, trailers over 8 KiB, a body over the limit. Trailers
-// are read and dropped: nothing here acts on them.
+// extension, extensions over 256 bytes a chunk, trailers over 8 KiB, a body over the limit.
+// Trailers are read and dropped: nothing here acts on them.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +25,18 @@ class ChunkedDecoder {
   Status feed(std::string_view input, std::size_t& used, std::string& body);
 
  private:
-  enum class State : std::uint8_t { size, extension, size_lf, data, data_cr, data_lf,
-                                    trailer_start, trailer, trailer_lf, final_lf };
+  enum class State : std::uint8_t {
+    size,
+    extension,
+    size_lf,
+    data,
+    data_cr,
+    data_lf,
+    trailer_start,
+    trailer,
+    trailer_lf,
+    final_lf
+  };
   Status step(char c);
 
   std::size_t body_max_;

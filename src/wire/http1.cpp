@@ -36,7 +36,9 @@ bool all(std::string_view text, CharClass wanted) {
   return true;
 }
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 HeadResult refuse(int status, std::string_view reason) {
   HeadResult result;
@@ -47,7 +49,9 @@ HeadResult refuse(int status, std::string_view reason) {
 }
 constexpr HeadResult kFine{};  // "No objection", inside this file.
 
-bool objected(const HeadResult& result) { return result.kind == HeadResult::Kind::refused; }
+bool objected(const HeadResult& result) {
+  return result.kind == HeadResult::Kind::refused;
+}
 
 HttpMethod method_of(std::string_view text) {
   switch (text.size()) {
@@ -111,7 +115,8 @@ HeadResult read_target(RequestHead& head, std::string_view& authority) {
 HeadResult read_request_line(std::string_view line, RequestHead& head) {
   const std::size_t first = line.find(' ');
   const std::size_t last = line.rfind(' ');
-  if (first == std::string_view::npos || first == last) return refuse(400, "malformed request line");
+  if (first == std::string_view::npos || first == last)
+    return refuse(400, "malformed request line");
   head.method_text = line.substr(0, first);
   head.target = line.substr(first + 1, last - first - 1);
   const std::string_view version = line.substr(last + 1);
@@ -300,7 +305,9 @@ std::string_view RequestHead::field(std::string_view name) const {
   return {};
 }
 
-bool is_token(std::string_view text) { return !text.empty() && all(text, kToken); }
+bool is_token(std::string_view text) {
+  return !text.empty() && all(text, kToken);
+}
 
 bool ascii_iequals(std::string_view a, std::string_view lower_b) {
   if (a.size() != lower_b.size()) return false;

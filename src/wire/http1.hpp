@@ -40,9 +40,9 @@ struct RequestHead {
   HttpMethod method = HttpMethod::other;
   std::string_view method_text;
   std::string_view target;
-  std::string_view path;       // Of the target; "*" for OPTIONS *.
-  std::string_view query;      // Without '?'.
-  std::string_view host;       // Authority.
+  std::string_view path;   // Of the target; "*" for OPTIONS *.
+  std::string_view query;  // Without '?'.
+  std::string_view host;   // Authority.
   int minor_version = 1;
   bool keep_alive = true;
   bool expects_continue = false;
@@ -58,9 +58,9 @@ struct RequestHead {
 struct HeadResult {
   enum class Kind : std::uint8_t { complete, incomplete, refused };
   Kind kind = Kind::incomplete;
-  std::size_t size = 0;        // complete: bytes of the head, the empty line included.
-  int status = 0;              // refused: 400, 414, 417, 431, 501 or 505.
-  std::string_view reason;     // refused: what is wrong, static.
+  std::size_t size = 0;     // complete: bytes of the head, the empty line included.
+  int status = 0;           // refused: 400, 414, 417, 431, 501 or 505.
+  std::string_view reason;  // refused: what is wrong, static.
 };
 
 // Reads the head at the start of `input`. `scanned` is the caller's memory between calls with more

@@ -15,7 +15,9 @@ namespace {
 using net::HttpRequest;
 using net::HttpResponse;
 
-void no_store(HttpResponse& response) { response.headers += "Cache-Control: no-store\r\n"; }
+void no_store(HttpResponse& response) {
+  response.headers += "Cache-Control: no-store\r\n";
+}
 
 void put_json(HttpResponse& response, const json::object& body, int status = 200) {
   response.status = status;
@@ -186,7 +188,8 @@ void add_health_routes(StaticRoutes& routes, const Health& health) {
   routes.add("/status", [&health](const HttpRequest&, HttpResponse& r) { put_status(health, r); });
   routes.add("/api/v2/debug/health/redis",
              [&health](const HttpRequest&, HttpResponse& r) { put_redis(health, r); });
-  routes.add("/api/v1/info", [&health](const HttpRequest&, HttpResponse& r) { put_info(health, r); });
+  routes.add("/api/v1/info",
+             [&health](const HttpRequest&, HttpResponse& r) { put_info(health, r); });
 }
 
 void add_metrics_route(StaticRoutes& routes, const Metrics& metrics) {

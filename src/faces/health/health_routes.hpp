@@ -1,9 +1,9 @@
-// Health over HTTP: the Kubernetes trio, the service's own status, and the paths that earlier systems
-// of our users ask for. Orchestrators read only the status code; people read the body.
+// Health over HTTP: the Kubernetes trio, the service's own status, and the paths that earlier
+// systems of our users ask for. Orchestrators read only the status code; people read the body.
 //
-//   /livez /readyz /startupz          200 or 503; ?verbose prints a line per check; ?exclude=<check>
-//   /status                           200 always: agentapi's shape plus every dependency
-//   /health, /api/v2/health           200 always: healthy or degraded, per dependency
+//   /livez /readyz /startupz          200 or 503; ?verbose prints a line per check;
+//   ?exclude=<check> /status                           200 always: agentapi's shape plus every
+//   dependency /health, /api/v2/health           200 always: healthy or degraded, per dependency
 //   /health/ready, /api/v2/health/ready   as /readyz      /health/live, ...  as /livez
 //   /api/v2/debug/health/redis        what is known of Redis: not configured
 //   /api/v1/info                      version and features

@@ -22,8 +22,8 @@ class Authenticator {
  public:
   Authenticator(Sessions& sessions, ApiKeys& keys);
 
-  // Empty when the record must be asked; then call later(). No credential is anonymous, not an error.
-  // Errors: unauthenticated "session_invalid", "api_key_invalid" or "credential_unknown".
+  // Empty when the record must be asked; then call later(). No credential is anonymous, not an
+  // error. Errors: unauthenticated "session_invalid", "api_key_invalid" or "credential_unknown".
   std::optional<Result<Identity>> now(std::string_view credential);
   Task<Identity> later(std::string credential);
 

@@ -12,13 +12,12 @@ namespace {
 
 using operations::OperationOutput;
 
-constexpr std::array<std::pair<std::string_view, LimitBy>, 6> kBy{
-    {{"user", LimitBy::user},
-     {"session", LimitBy::session},
-     {"tenant", LimitBy::tenant},
-     {"agent", LimitBy::agent},
-     {"address", LimitBy::address},
-     {"route", LimitBy::route}}};
+constexpr std::array<std::pair<std::string_view, LimitBy>, 6> kBy{{{"user", LimitBy::user},
+                                                                   {"session", LimitBy::session},
+                                                                   {"tenant", LimitBy::tenant},
+                                                                   {"agent", LimitBy::agent},
+                                                                   {"address", LimitBy::address},
+                                                                   {"route", LimitBy::route}}};
 
 Error bad_limit(std::string_view text) {
   return invalid_argument("query.limit",
@@ -48,7 +47,8 @@ Result<GateLimit> read_limit(std::string_view text) {
 // A value made by a user, in a header that a proxy will hand on.
 void add_user_header(OperationOutput& output, std::string_view name, std::string_view value) {
   if (value.empty()) return;
-  const bool plain = std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f && c != '%'; });
+  const bool plain =
+      std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f && c != '%'; });
   output.add_header(name, plain ? std::string(value) : percent_encode(value));
 }
 
@@ -103,8 +103,8 @@ void ForwardAuth::put(const Result<GateVerdict>& verdict, OperationOutput& outpu
     operations::add_ratelimit_headers(output, verdict->decision, clock_.wall());
   }
   if (verdict->outcome == GateOutcome::agent_mismatch) {
-    output.error = Error(Errc::permission_denied, "agent_mismatch",
-                         "the session is not bound to this agent");
+    output.error =
+        Error(Errc::permission_denied, "agent_mismatch", "the session is not bound to this agent");
   }
   if (verdict->outcome == GateOutcome::session_invalid) {
     output.error = unauthenticated("session_invalid", "the session token is not valid");

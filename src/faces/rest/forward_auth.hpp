@@ -1,15 +1,16 @@
-// The gate for proxies that ask before they forward: nginx auth_request, Caddy forward_auth, Traefik
-// ForwardAuth, Envoy ext_authz (HTTP). No body in either direction; the answer is the status (200,
-// 401, 403, 429 or 503) and fields for the upstream.
+// The gate for proxies that ask before they forward: nginx auth_request, Caddy forward_auth,
+// Traefik ForwardAuth, Envoy ext_authz (HTTP). No body in either direction; the answer is the
+// status (200, 401, 403, 429 or 503) and fields for the upstream.
 //
 //   GET /api/v1/gate/forward?limit=<policy>[:<by>[:<cost>]]&agent=<id>&route=<name>
 //
 // Any method, and any path below /api/v1/gate/forward/ (Envoy appends the original one). The
-// credential is the original request's: Authorization (bearer session token or API key), X-API-Key, or
-// the cookie __Host-redoubt-session. Without `limit`, the policy "default" by user, when there is one.
+// credential is the original request's: Authorization (bearer session token or API key), X-API-Key,
+// or the cookie __Host-redoubt-session. Without `limit`, the policy "default" by user, when there
+// is one.
 //
-// Fields out: Redoubt-Tenant, Redoubt-Principal, Redoubt-User, Redoubt-Session, Redoubt-Agent and those
-// of the limits. Values that could not stand in a header are percent-encoded.
+// Fields out: Redoubt-Tenant, Redoubt-Principal, Redoubt-User, Redoubt-Session, Redoubt-Agent and
+// those of the limits. Values that could not stand in a header are percent-encoded.
 #pragma once
 
 #include "faces/rest/authenticator.hpp"

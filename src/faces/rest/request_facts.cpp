@@ -90,8 +90,8 @@ std::string_view cookie_value(std::string_view cookie, std::string_view name) {
   while (!cookie.empty()) {
     const std::size_t semicolon = cookie.find(';');
     const std::string_view pair = trim(cookie.substr(0, semicolon));
-    cookie = semicolon == std::string_view::npos ? std::string_view()
-                                                 : cookie.substr(semicolon + 1);
+    cookie =
+        semicolon == std::string_view::npos ? std::string_view() : cookie.substr(semicolon + 1);
     if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {
       return pair.substr(name.size() + 1);
     }

@@ -1,5 +1,5 @@
-// What the REST face wants to know of a request's fields, found in one pass; and the caller's address
-// as seen through proxies that are trusted to say it.
+// What the REST face wants to know of a request's fields, found in one pass; and the caller's
+// address as seen through proxies that are trusted to say it.
 #pragma once
 
 #include "net/http_server.hpp"
@@ -17,7 +17,7 @@ namespace redoubt::faces {
 
 struct RequestFacts {  // Views into the request; empty when absent.
   std::string_view authorization;
-  std::string_view api_key;        // X-API-Key
+  std::string_view api_key;  // X-API-Key
   std::string_view cookie;
   std::string_view content_type;
   std::string_view user_agent;

@@ -145,8 +145,8 @@ bool RestHandler::answer_static(const net::HttpRequest& request, Exchange& excha
                                 net::HttpResponse& response) {
   const auto* route = routes_.find(request.head.path);
   if (route == nullptr) return false;
-  const bool get = request.head.method == wire::HttpMethod::get ||
-                   request.head.method == wire::HttpMethod::head;
+  const bool get =
+      request.head.method == wire::HttpMethod::get || request.head.method == wire::HttpMethod::head;
   if (get) {
     route->second(request, response);
   } else {
@@ -167,7 +167,8 @@ bool RestHandler::answer_preflight(const net::HttpRequest& request, const Exchan
     return false;
   }
   response.status = 204;
-  put_header(response.headers, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
+  put_header(response.headers, "Access-Control-Allow-Methods",
+             "GET, HEAD, POST, PUT, PATCH, DELETE");
   put_header(response.headers, "Access-Control-Allow-Headers",
              "Authorization, Content-Type, If-Match, If-None-Match, X-API-Key, X-Request-ID, "
              "traceparent, tracestate, Idempotency-Key, Redoubt-Timeout-Ms");
@@ -229,8 +230,8 @@ bool RestHandler::handle_now(const net::HttpRequest& request, net::HttpResponse&
   const bool forward = ForwardAuth::serves(request.head.path);
   const bool is_public = !forward && exchange.route.operation->info.is_public;
   if (!is_public) {
-    const std::string_view credential = forward ? ForwardAuth::credential(exchange.facts)
-                                                : credential_of(exchange.facts);
+    const std::string_view credential =
+        forward ? ForwardAuth::credential(exchange.facts) : credential_of(exchange.facts);
     auto identity = authenticator_.now(credential);
     if (!identity) return false;
     if (*identity) {
@@ -239,8 +240,8 @@ bool RestHandler::handle_now(const net::HttpRequest& request, net::HttpResponse&
       exchange.output.error = std::move(*identity).error();
     }
   }
-  if (!exchange.output.error && !(forward ? forward_now(request, exchange)
-                                          : operate_now(request, exchange))) {
+  if (!exchange.output.error &&
+      !(forward ? forward_now(request, exchange) : operate_now(request, exchange))) {
     return false;
   }
   put_output(request, exchange, response);
@@ -273,8 +274,8 @@ operations::OperationInput RestHandler::input_of(const net::HttpRequest& request
 Result<GateRequest> RestHandler::forward_request(const net::HttpRequest& request,
                                                  const Exchange& exchange) const {
   RD_TRY(asked, forward_auth_.read(request.head.query));
-  const bool nobody = !exchange.identity.caller ||
-                      exchange.identity.caller->kind == Caller::Kind::anonymous;
+  const bool nobody =
+      !exchange.identity.caller || exchange.identity.caller->kind == Caller::Kind::anonymous;
   if (nobody) asked.token = kNobodysToken;
   return asked;
 }
@@ -325,7 +326,8 @@ boost::asio::awaitable<void> RestHandler::operate_later(const net::HttpRequest& 
   }
   if (!check_content_type(request, exchange)) co_return;
   if (clock_.boot() > exchange.deadline) {
-    exchange.output.error = Error(Errc::deadline_exceeded, "", "the deadline passed before the work began");
+    exchange.output.error =
+        Error(Errc::deadline_exceeded, "", "the deadline passed before the work began");
     co_return;
   }
   const Fields fields(request.head);
@@ -357,8 +359,8 @@ void RestHandler::put_output(const net::HttpRequest& request, Exchange& exchange
   } else {
     response.status = output.status;
     response.storage.swap(output.content_type_storage);
-    response.content_type = response.storage.empty() ? output.content_type
-                                                     : std::string_view(response.storage);
+    response.content_type =
+        response.storage.empty() ? output.content_type : std::string_view(response.storage);
     response.body.swap(output.body);
     if (response.status == 204 || response.status == 304) response.content_type = {};
   }
@@ -431,16 +433,17 @@ void RestHandler::account(const net::HttpRequest& request, const Exchange& excha
                       (options_.access_log == AccessLogMode::errors && response.status >= 500);
   if (!wanted) return;
   // The path without its query: queries carry what people should not put there.
-  log_.info("http.request", {{"method", request.head.method_text},
-                             {"path", request.head.path},
-                             {"status", response.status},
-                             {"ms", static_cast<double>(spent) / 1e6},
-                             {"client", exchange.client},
-                             {"principal", exchange.identity.caller
-                                               ? std::string_view(exchange.identity.caller->principal)
-                                               : std::string_view()},
-                             {"request_id", exchange.request_id},
-                             {"traceparent", exchange.facts.traceparent}});
+  log_.info("http.request",
+            {{"method", request.head.method_text},
+             {"path", request.head.path},
+             {"status", response.status},
+             {"ms", static_cast<double>(spent) / 1e6},
+             {"client", exchange.client},
+             {"principal", exchange.identity.caller
+                               ? std::string_view(exchange.identity.caller->principal)
+                               : std::string_view()},
+             {"request_id", exchange.request_id},
+             {"traceparent", exchange.facts.traceparent}});
 }
 
 void RestHandler::refuse(int status, std::string_view reason, net::HttpResponse& response) {

@@ -1,6 +1,6 @@
-// The REST face: turns HTTP requests into operations and their results into answers. It has no feature
-// of its own; what it adds is what HTTP adds: routes, credentials, CORS, request ids, trace context,
-// Server-Timing, problems, metrics and the access log.
+// The REST face: turns HTTP requests into operations and their results into answers. It has no
+// feature of its own; what it adds is what HTTP adds: routes, credentials, CORS, request ids, trace
+// context, Server-Timing, problems, metrics and the access log.
 //
 // Threads: one per worker, on the worker's executor.
 #pragma once
@@ -77,15 +77,14 @@ class RestHandler final : public net::HttpHandler {
                                              const operations::HeaderSource& fields);
   bool check_content_type(const net::HttpRequest& request, Exchange& exchange) const;
   Context context_of(const Exchange& exchange) const;
-  void put_output(const net::HttpRequest& request, Exchange& exchange,
-                  net::HttpResponse& response);
+  void put_output(const net::HttpRequest& request, Exchange& exchange, net::HttpResponse& response);
   void put_problem(const Error& error, std::string_view request_id, net::HttpResponse& response);
   void put_standard_headers(const net::HttpRequest& request, const Exchange& exchange,
                             net::HttpResponse& response);
   void put_cors(const Exchange& exchange, net::HttpResponse& response) const;
   bool origin_allowed(std::string_view origin) const;
-  void account(const net::HttpRequest& request, const Exchange& exchange,
-               std::string_view route, const net::HttpResponse& response);
+  void account(const net::HttpRequest& request, const Exchange& exchange, std::string_view route,
+               const net::HttpResponse& response);
 
   operations::Router router_;
   Authenticator& authenticator_;

@@ -16,9 +16,9 @@ void RouteMetrics::count(std::string_view method, std::string_view route, int st
   for (auto& [known, counter] : cells.by_status) {
     if (known == status) return counter->add();
   }
-  Counter& counter = metrics_.counter(
-      "redoubt_http_requests_total", "Requests answered.",
-      {{"method", method}, {"route", route}, {"status", std::to_string(status)}});
+  Counter& counter =
+      metrics_.counter("redoubt_http_requests_total", "Requests answered.",
+                       {{"method", method}, {"route", route}, {"status", std::to_string(status)}});
   cells.by_status.emplace_back(status, &counter);
   counter.add();
 }

@@ -15,7 +15,8 @@ class RouteMetrics {
  public:
   explicit RouteMetrics(Metrics& metrics) : metrics_(metrics) {}
 
-  // `route` is a template ("/api/v1/sessions/{id}") or one of a closed set of words: static storage.
+  // `route` is a template ("/api/v1/sessions/{id}") or one of a closed set of words: static
+  // storage.
   void count(std::string_view method, std::string_view route, int status, std::int64_t nanoseconds);
 
  private:

@@ -1,5 +1,5 @@
-// Routes that are no operations: health, metrics, the OpenAPI document and its page. Exact paths, GET
-// (and HEAD) only, public, answered without I/O.
+// Routes that are no operations: health, metrics, the OpenAPI document and its page. Exact paths,
+// GET (and HEAD) only, public, answered without I/O.
 #pragma once
 
 #include "net/http_server.hpp"

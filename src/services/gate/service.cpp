@@ -46,8 +46,8 @@ std::string_view value_of(LimitBy by, const Subject& who, const GateLimit& limit
   return {};
 }
 
-constexpr std::array<std::string_view, 7> kPrefixes{"user:",    "session:", "tenant:", "agent:",
-                                                    "address:", "route:",   "subject:"};
+constexpr std::array<std::string_view, 7> kPrefixes{
+    "user:", "session:", "tenant:", "agent:", "address:", "route:", "subject:"};
 
 Error nothing_to_count(const GateLimit& limit, std::size_t index) {
   const std::string_view by = kPrefixes[static_cast<std::size_t>(limit.by)];

@@ -42,8 +42,8 @@ HealthReport HealthService::report() const {
   Dependency record;
   record.name = "record";
   record.engine = status.engine;
-  record.state = status.state == record::State::normal ? DependencyState::normal
-                                                       : DependencyState::down;
+  record.state =
+      status.state == record::State::normal ? DependencyState::normal : DependencyState::down;
   record.reason = status.reason;
   record.since = status.since;
   Dependency redis;
