@@ -94,6 +94,8 @@ class SqliteRecord final : public Record {
   void stop() override {
     writer_.stop();
     reader_.close();
+    writer_.close();  // Last: it folds the log into the database.
+    lock_.reset();
   }
 
  private:
@@ -101,7 +103,7 @@ class SqliteRecord final : public Record {
   std::unique_ptr<LockFile> lock_;
   const std::int64_t schema_;
   SqliteWriter writer_;
-  SqliteReader reader_;  // Closed before the writer, which is the one that may tidy up the log.
+  SqliteReader reader_;
 };
 
 // Made by us, so that neither it nor its log is readable by others; SQLite would use the umask.

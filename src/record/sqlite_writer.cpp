@@ -122,6 +122,7 @@ SqliteWriter::SqliteWriter(std::unique_ptr<Connection> connection,
       log_(log),
       counters_(metrics),
       availability_(clock, log, metrics),
+      batch_units_(options.batch_units_max),
       thread_([this] { run(); }) {}
 
 SqliteWriter::~SqliteWriter() {
@@ -137,14 +138,21 @@ Task<void> SqliteWriter::submit(Work work) {
 }
 
 void SqliteWriter::enqueue(Pending pending) {
+  bool stopped = false;
+  bool accepted = false;
+  bool first = false;
   {
     const std::lock_guard lock(queue_mutex_);
-    if (!stopping_ && queue_.size() < options_.queue_units_max) {
-      queue_.push_back(std::move(pending));
-      // The thread sleeps only on an empty queue.
-      if (queue_.size() == 1) queue_changed_.notify_one();
-      return;
-    }
+    stopped = stopping_;
+    accepted = !stopping_ && queue_.size() < options_.queue_units_max;
+    first = accepted && queue_.empty();
+    if (accepted) queue_.push_back(std::move(pending));
+  }
+  if (first) queue_changed_.notify_one();  // The thread sleeps only on an empty queue.
+  if (accepted) return;
+  if (stopped) {
+    pending.complete(fail(unavailable("record_unavailable", "The record is closed.")));
+    return;
   }
   counters_.overloaded.add();
   pending.complete(fail(overloaded()));
@@ -154,7 +162,7 @@ void SqliteWriter::run() {
   Batch batch;
   while (take(batch.units)) {
     commit(batch);
-    checkpoint_if_due();
+    checkpoint_if_due(batch);
     batch = Batch{};
   }
 }
@@ -163,7 +171,7 @@ void SqliteWriter::run() {
 bool SqliteWriter::take(std::vector<Pending>& units) {
   std::unique_lock lock(queue_mutex_);
   queue_changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-  const std::size_t count = std::min(queue_.size(), options_.batch_units_max);
+  const std::size_t count = std::min(queue_.size(), batch_units_);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   units.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
@@ -174,9 +182,12 @@ void SqliteWriter::commit(Batch& batch) {
   const BootTime started = clock_.boot();
   batch.changes_before = connection_->changes_total();
   batch.audit_before = audit_.mark();
-  asio::co_spawn(io_, execute(batch), [](std::exception_ptr) {});
+  std::exception_ptr thrown;
+  asio::co_spawn(io_, execute(batch), [&thrown](std::exception_ptr e) { thrown = std::move(e); });
   io_.restart();
   io_.run();
+  if (thrown) abandon(batch, internal("an exception ended a batch of writes"));
+  batch_units_ = batch.failure.empty() ? std::min(batch_units_ * 2, options_.batch_units_max) : 1;
   if (batch.committed) {
     counters_.commit_duration.observe_ns((clock_.boot() - started).count());
     counters_.batches.add();
@@ -221,7 +232,10 @@ Task<void> SqliteWriter::execute_unit(Batch& batch, Pending& pending) {
   BatchUnit unit(*this, batch);
   pending.result = co_await call(pending.work, unit);
   if (unit.failed()) pending.result = fail(*unit.failed());
-  if (!connection_->in_transaction()) co_return pending.result;
+  if (!connection_->in_transaction()) {
+    co_return fail(pending.result ? internal("a unit of work ended the transaction it runs in")
+                                  : pending.result.error());
+  }
 
   if (!pending.result) {
     batch.journal.resize(journal_before);
@@ -287,9 +301,12 @@ void SqliteWriter::answer(Batch& batch) {
   }
 }
 
-// After the callers have their answers, so that nobody waits for it but the next batch.
-void SqliteWriter::checkpoint_if_due() {
-  if (connection_->log_pages() < options_.checkpoint_pages) return;
+// After the callers have their answers, so that nobody waits for it but the next batch. On a full
+// disk at once: a log that has been copied is written from its beginning again and needs no new
+// space.
+void SqliteWriter::checkpoint_if_due(const Batch& batch) {
+  const bool full = batch.failure == sql::sqlite::kDiskFull && connection_->log_pages() > 0;
+  if (!full && connection_->log_pages() < options_.checkpoint_pages) return;
   const Result<void> done = connection_->checkpoint();
   if (!done && !checkpoint_failing_) {
     log_.warn("record.checkpoint_failed", {{"cause", done.error().cause}});
@@ -300,7 +317,7 @@ void SqliteWriter::checkpoint_if_due() {
 // A connection that was opened read-only, or whose file was replaced, stays so. A stuck transaction
 // must not meet the next batch.
 void SqliteWriter::reopen_if_needed(const Batch& batch) {
-  const bool read_only = batch.failure == "read-only file system";
+  const bool read_only = batch.failure == sql::sqlite::kReadOnly;
   if (!read_only && !connection_->in_transaction()) return;
   auto fresh = Connection::open(reopen_with_);
   if (fresh) connection_ = std::move(*fresh);
@@ -325,6 +342,10 @@ void SqliteWriter::stop() {
   }
   queue_changed_.notify_one();
   if (thread_.joinable()) thread_.join();
+}
+
+void SqliteWriter::close() {
+  connection_.reset();
 }
 
 }  // namespace redoubt::record

@@ -49,7 +49,8 @@ class SqliteWriter {
   Task<void> submit(Work work);
   void subscribe(JournalListener listener);
   Status status() const;
-  void stop();
+  void stop();   // Returns when the queue is empty and the thread has ended.
+  void close();  // REQUIRES: stopped.
 
  private:
   struct Pending {
@@ -82,7 +83,7 @@ class SqliteWriter {
   void note_outcome(const Batch& batch);
   void tell_listeners(const Batch& batch);
   void answer(Batch& batch);
-  void checkpoint_if_due();
+  void checkpoint_if_due(const Batch& batch);
   void reopen_if_needed(const Batch& batch);
 
   std::unique_ptr<sql::sqlite::Connection> connection_;
@@ -95,6 +96,10 @@ class SqliteWriter {
   AuditChain audit_;
   boost::asio::io_context io_{1};  // Carries out the units' coroutines, on the writer thread only.
   bool checkpoint_failing_ = false;
+  // At most so many units in the next batch: one after a failure, then twice as many each time. A
+  // full disk undoes the whole batch, so that what frees space must not share one with what needs
+  // it.
+  std::size_t batch_units_;
   std::atomic<std::int64_t> commits_{0};
   std::atomic<std::int64_t> writes_{0};
 

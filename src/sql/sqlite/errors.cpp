@@ -9,11 +9,6 @@
 namespace redoubt::sql::sqlite {
 namespace {
 
-constexpr std::string_view kDiskFull = "disk full";
-constexpr std::string_view kReadOnly = "read-only file system";
-constexpr std::string_view kInputOutput = "I/O error";
-constexpr std::string_view kDamaged = "database damaged";
-
 // The engine says "I/O error" for all of these; the kernel knows better.
 std::string_view reason_of_io(int system_errno) {
   switch (system_errno) {

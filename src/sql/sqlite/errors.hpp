@@ -9,6 +9,11 @@
 
 namespace redoubt::sql::sqlite {
 
+inline constexpr std::string_view kDiskFull = "disk full";
+inline constexpr std::string_view kReadOnly = "read-only file system";
+inline constexpr std::string_view kInputOutput = "I/O error";
+inline constexpr std::string_view kDamaged = "database damaged";
+
 struct Failure {
   Error error;
   // Why the database cannot work at all ("disk full"); empty when only the statement was wrong.
