@@ -44,6 +44,9 @@ if(REDOUBT_SANITIZE)
     add_compile_options(-fno-sanitize=function)
   endif()
 endif()
+if(REDOUBT_BUILD_FUZZERS)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT REDOUBT_SANITIZE)
   # OpenSSF compiler hardening guide, July 2024.
   add_compile_options(-g1 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS

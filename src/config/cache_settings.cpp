@@ -47,9 +47,10 @@ Setting memory_size_setting() {
     return {};
   };
   row.show = [](const Config& config) {
-    const bool by_bytes = config.cache.entries_max == entries_for(config.cache.bytes_max);
-    return by_bytes ? format_size(config.cache.bytes_max)
-                    : std::to_string(config.cache.entries_max);
+    const auto& cache = config.cache;
+    if (cache.entries_max != entries_for(cache.bytes_max)) return std::to_string(cache.entries_max);
+    const auto size = format_size(cache.bytes_max);
+    return parse_int(size) ? size + "b" : size;  // Or it would read as a number of entries.
   };
   return row;
 }

@@ -62,15 +62,12 @@ std::vector<Setting> size_settings() {
                       1, 10'000'000, http(&HttpSettings::connections_max)),
       size_setting({"http.request_line_max",
                     {"REDOUBT_REQUEST_LINE_MAX"},
-                    "The longest request line, method, target and version together."},
+                    "The longest request line, and the longest header line."},
                    1u << 10, 64u << 10, http(&HttpSettings::request_line_max)),
       size_setting({"http.header_bytes_max",
                     {"REDOUBT_HEADER_BYTES_MAX"},
                     "The longest request head, without the request line."},
                    1u << 10, 1u << 20, http(&HttpSettings::header_bytes_max)),
-      integer_setting(
-          {"http.header_fields_max", {"REDOUBT_HEADER_FIELDS_MAX"}, "The most header fields."}, 10,
-          1000, http(&HttpSettings::header_fields_max)),
       size_setting({"http.body_max", {"REDOUBT_BODY_MAX"}, "The longest request body."}, 1u << 10,
                    64u << 20, http(&HttpSettings::body_max)),
   };
@@ -87,15 +84,11 @@ std::vector<Setting> time_settings() {
       duration_setting({"http.header_timeout",
                         {"REDOUBT_HEADER_TIMEOUT"},
                         "From the first byte of a request to the end of its head."},
-                       100ms, 5min, http(&HttpSettings::header_timeout)),
-      duration_setting({"http.body_timeout",
-                        {"REDOUBT_BODY_TIMEOUT"},
-                        "From the end of the head to the end of the body."},
-                       100ms, 1h, http(&HttpSettings::body_timeout)),
+                       1s, 5min, http(&HttpSettings::header_timeout)),
       duration_setting({"http.write_timeout",
                         {"REDOUBT_WRITE_TIMEOUT"},
                         "How long a client may take no byte of its answer."},
-                       100ms, 5min, http(&HttpSettings::write_timeout)),
+                       1s, 5min, http(&HttpSettings::write_timeout)),
       duration_setting({"http.request_deadline",
                         {"REDOUBT_REQUEST_DEADLINE"},
                         "Work of a request that has not started after this long is dropped."},
@@ -114,12 +107,11 @@ std::vector<Setting> time_settings() {
 }
 
 std::vector<Setting> edge_settings() {
-  auto proxies =
-      setting({"http.trusted_proxies",
-               {"REDOUBT_TRUSTED_PROXIES"},
-               "Networks whose X-Forwarded-For, X-Forwarded-Proto and X-Request-ID are believed."},
-              "CIDR, ... or none", at(&Config::http, &HttpSettings::trusted_proxies), networks,
-              joined<std::vector<std::string>>);
+  auto proxies = setting({"http.trusted_proxies",
+                          {"REDOUBT_TRUSTED_PROXIES"},
+                          "Networks whose X-Forwarded-For is believed."},
+                         "CIDR, ... or none", at(&Config::http, &HttpSettings::trusted_proxies),
+                         networks, joined<std::vector<std::string>>);
   proxies.list = true;
   auto cors =
       setting({"http.cors_origins",

@@ -361,6 +361,10 @@ TEST(LoadConfig, CountsEntriesOrMemoryForTheCache) {
   EXPECT_EQ(cache_of("256mb").bytes_max, 256u << 20);
   EXPECT_GT(cache_of("256mb").entries_max, cache_of("64mb").entries_max);
   EXPECT_EQ(cache_of("64mb").entries_max, CacheSettings{}.entries_max);
+
+  const auto odd = Sources{.environment = {{"CACHE_MEMORY_SIZE", "2000001b"}}}.load();
+  ASSERT_TRUE(odd) << odd.error().message;
+  EXPECT_EQ(value_of(*odd, "cache.memory_size").text, "2000001b");
 }
 
 TEST(LoadConfig, RaisesTheAbsoluteLifetimeUnlessItIsGiven) {
