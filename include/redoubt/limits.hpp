@@ -51,6 +51,11 @@ struct LimitPolicy {
   CalendarUnit unit = CalendarUnit::day;        // calendar_window only.
 };
 
+// The most that can be admitted at once, and what `remaining` counts down from.
+inline std::int64_t capacity(const LimitPolicy& policy) {
+  return policy.algorithm == LimitAlgorithm::gcra ? policy.burst : policy.limit;
+}
+
 struct LimitCheck {
   std::string_view policy;   // A configured name.
   std::string_view subject;  // Whom it concerns: "user:123", "ip:203.0.113.7". 1..512 bytes.
