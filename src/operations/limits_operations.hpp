@@ -1,0 +1,15 @@
+// Rate limits as operations: limits.check, limits.peek, limits.refund, limits.reset,
+// limits.policies.
+#pragma once
+
+#include "operations/operation.hpp"
+
+#include <redoubt/clock.hpp>
+#include <redoubt/limits.hpp>
+
+namespace redoubt::operations {
+
+// `limits` and `clock` outlive the registry.
+void register_limits(Registry& registry, Limits& limits, const Clock& clock);
+
+}  // namespace redoubt::operations

@@ -1,0 +1,34 @@
+// The strict limits' memory (rd_limit), opaque to the record. One row for each subject that has
+// used something of a policy.
+#pragma once
+
+#include "sql/sql.hpp"
+
+#include <redoubt/clock.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace redoubt::record {
+
+// The texts outlive the call.
+struct LimitId {
+  std::string_view tenant;
+  std::string_view policy;
+  std::string_view subject;
+};
+
+// Empty: nothing is used. One read.
+Task<std::optional<Bytes>> find_limit(sql::Transaction& tx, LimitId id);
+
+// Adds or replaces. One row.
+Task<void> put_limit(sql::Transaction& tx, LimitId id, ByteView memory, WallTime full_at);
+
+Task<void> erase_limit(sql::Transaction& tx, LimitId id);
+
+// Deletes at most `batch` rows that were full before `before`; returns how many.
+Task<std::int64_t> sweep_limits(sql::Transaction& tx, WallTime before, std::size_t batch);
+
+}  // namespace redoubt::record

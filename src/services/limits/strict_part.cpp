@@ -1,0 +1,83 @@
+#include "services/limits/strict_part.hpp"
+
+#include "services/limits/strict_memory.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace redoubt::limits {
+
+using local::kNanosPerMs;
+using local::LimitReading;
+
+StrictPart::StrictPart(std::string_view tenant, const NamedChecks& named) {
+  for (const std::uint8_t i : named.strict) {
+    const Policies::Entry& entry = *named.entries[i];
+    limits_.push_back({.position = i,
+                       .rule = &entry.rule,
+                       .id = {tenant, entry.policy->name, named.checks[i].subject},
+                       .cost = named.checks[i].cost,
+                       .memory = local::fresh_memory(entry.rule),
+                       .changed = false});
+  }
+}
+
+Task<void> StrictPart::load(sql::Transaction& tx, const Clock& clock) {
+  // Read here, where units run one after another, and not by the callers, who overtake each other.
+  now_ = clock.wall().ms * kNanosPerMs;
+  for (Limit& limit : limits_) {
+    RD_CO_TRY(stored, co_await record::find_limit(tx, limit.id));
+    if (stored) {
+      RD_CO_TRY(memory, decode_memory(*limit.rule, *stored));
+      limit.memory = std::move(memory);
+    }
+    limit.changed = local::settle(*limit.rule, limit.memory, now_);
+  }
+  co_return Result<void>{};
+}
+
+bool StrictPart::admits(Verdicts& out) const {
+  bool all = true;
+  for (const Limit& limit : limits_) {
+    out[limit.position] = local::verdict_of(read(limit), now_);
+    all = all && out[limit.position].allowed;
+  }
+  return all;
+}
+
+void StrictPart::charge(Verdicts& out) {
+  for (Limit& limit : limits_) {
+    local::charge(*limit.rule, limit.memory, now_, limit.cost);
+    limit.changed = true;
+    out[limit.position] = local::charged_verdict_of(read(limit), now_);
+  }
+}
+
+void StrictPart::refund(Verdicts& out) {
+  for (Limit& limit : limits_) {
+    local::refund(*limit.rule, limit.memory, now_, limit.cost);
+    limit.changed = true;
+    out[limit.position] = local::verdict_of(read(limit), now_);
+  }
+}
+
+Task<void> StrictPart::store(sql::Transaction& tx) {
+  for (const Limit& limit : limits_) {
+    if (!limit.changed) continue;
+    const local::Nanos full_at = read(limit).full_at;
+    if (full_at <= now_) {
+      RD_CO_CHECK(co_await record::erase_limit(tx, limit.id));
+      continue;
+    }
+    const Bytes memory = encode_memory(*limit.rule, limit.memory);
+    const WallTime full_at_ms{(full_at + kNanosPerMs - 1) / kNanosPerMs};
+    RD_CO_CHECK(co_await record::put_limit(tx, limit.id, memory, full_at_ms));
+  }
+  co_return Result<void>{};
+}
+
+LimitReading StrictPart::read(const Limit& limit) const {
+  return local::read_limit(*limit.rule, limit.memory, now_, limit.cost);
+}
+
+}  // namespace redoubt::limits
