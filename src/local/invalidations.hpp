@@ -4,6 +4,8 @@
 // never used wrongly.
 //
 // The order that makes it right: read the counters (stamp), then read the record, then keep the copy.
+// When only the record says what the copy depends on: read generation(), the record, the counters,
+// and generation() again; while that is the same, no counter moved in between.
 //
 // Threads: any; a check is one relaxed-size atomic load, without locks.
 #pragma once
@@ -24,6 +26,8 @@ class Invalidations {
     return counters_[slot(name)].load(std::memory_order_acquire);
   }
   void bump(std::string_view name) {
+    // Before the counter: whoever sees the counter moved sees this moved.
+    generation_.fetch_add(1, std::memory_order_acq_rel);
     counters_[slot(name)].fetch_add(1, std::memory_order_acq_rel);
   }
   // For checks on the hot path: hash once, load each time.
@@ -34,9 +38,13 @@ class Invalidations {
     return counters_[slot_index].load(std::memory_order_acquire);
   }
 
+  // How many bumps have begun.
+  std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
  private:
   static constexpr std::size_t kSlots = 1 << 16;  // 256 KiB.
   std::array<std::atomic<Stamp>, kSlots> counters_{};
+  alignas(64) std::atomic<std::uint64_t> generation_{0};
 };
 
 }  // namespace redoubt::local

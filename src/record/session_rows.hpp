@@ -1,0 +1,110 @@
+// The rows of rd_session and rd_user_epoch, in portable SQL. What a session means is decided in
+// services/sessions; here is only how it is kept, found and counted.
+//
+// Every function runs inside the caller's transaction; those that name no tenant are for ids that
+// were authenticated or found with their tenant before.
+// Errors: those of sql::Transaction::run.
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/crypto.hpp"
+#include "base/ids.hpp"
+#include "base/vault.hpp"
+#include "sql/sql.hpp"
+
+#include <redoubt/clock.hpp>
+#include <redoubt/result.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace redoubt::record {
+
+// How far last_seen may be behind: a session is idle only when it is so by this much, because uses
+// are recorded lazily. Column idle_end says the same.
+constexpr Duration idle_slack(Duration idle_ttl) {
+  return std::min(Duration(60'000), idle_ttl / 4);
+}
+
+struct SessionRow {
+  Id128 id{};
+  std::string tenant;
+  std::int64_t tenant_epoch = 0;
+  std::string user;
+  std::string agent;
+  std::string device;
+  std::string address;
+  Digest256 verifier{};
+  Bytes data;  // Sealed.
+  std::int64_t version = 1;
+  WallTime created_at;
+  WallTime absolute_expires_at;
+  Duration idle_ttl{0};
+  WallTime last_seen_at;
+  bool revoked = false;
+  bool tenant_stands = true;  // Enabled, and not disabled since the session was made.
+
+  WallTime expires_at() const { return std::min(absolute_expires_at, last_seen_at + idle_ttl); }
+  WallTime sweep_at() const {
+    return std::min(absolute_expires_at, last_seen_at + idle_ttl + idle_slack(idle_ttl));
+  }
+  bool live(WallTime now) const { return !revoked && tenant_stands && now < sweep_at(); }
+};
+
+struct SessionsOfUser {
+  std::string tenant;
+  std::string user;
+  WallTime now;
+};
+
+Task<void> insert_session(sql::Transaction& tx, const SessionRow& row);
+Task<std::optional<SessionRow>> find_session(sql::Transaction& tx, const Id128& id);
+
+// Live ones with an id below `before` (all, when empty), newest first.
+Task<std::vector<SessionRow>> list_sessions(sql::Transaction& tx, const SessionsOfUser& whose,
+                                            std::optional<Id128> before, std::size_t limit);
+
+// Live ones beyond the `keep` most recently used.
+Task<std::vector<Id128>> sessions_beyond(sql::Transaction& tx, const SessionsOfUser& whose,
+                                         std::int64_t keep);
+
+Task<void> store_session_data(sql::Transaction& tx, const SessionRow& row);      // data, version
+Task<void> store_session_lifetime(sql::Transaction& tx, const SessionRow& row);  // idle, last seen
+
+// Forward only: an older use than the recorded one changes nothing.
+Task<void> store_session_use(sql::Transaction& tx, const Id128& id, WallTime at);
+
+Task<void> end_session(sql::Transaction& tx, const Id128& id, WallTime now);
+// All live ones of the user but `except`; how many.
+Task<std::int64_t> end_sessions(sql::Transaction& tx, const SessionsOfUser& whose,
+                                std::optional<Id128> except);
+
+struct SweptSessions {
+  std::int64_t expired = 0;
+  std::int64_t revoked = 0;
+};
+// Deletes at most `batch` dead rows.
+Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size_t batch);
+// Sets the next look at live rows whose time to look has come; how many, at most `batch`.
+Task<std::int64_t> rearm_sweep(sql::Transaction& tx, WallTime now, std::size_t batch);
+
+Task<std::int64_t> user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user);
+Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user);
+
+// For the rotation of the key ring.
+struct SealedSessionRow {
+  Id128 id{};
+  std::string tenant;
+  std::int64_t version = 0;
+  Bytes data;
+};
+Task<std::vector<SealedSessionRow>> sessions_not_under(sql::Transaction& tx, const KeyId& primary,
+                                                       std::size_t limit);
+// False when the row has changed or gone since it was read.
+Task<bool> replace_sealed_session(sql::Transaction& tx, const SealedSessionRow& resealed);
+Task<std::int64_t> count_sessions_under(sql::Transaction& tx, const KeyId& id);
+
+}  // namespace redoubt::record

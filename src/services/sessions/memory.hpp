@@ -1,0 +1,79 @@
+// The sessions one worker knows: found by a keyed hash of the whole token, good while nothing they
+// depend on has changed, and the place where uses are noted until they are recorded.
+//
+// Threads: one worker's.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/siphash.hpp"
+#include "base/vault.hpp"
+#include "local/invalidations.hpp"
+#include "local/tiny_lfu.hpp"
+
+#include <redoubt/sessions.hpp>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace redoubt::sessions {
+
+// The counters that a copy of a session depends on, and what they were before it was read.
+struct Stamps {
+  std::array<std::uint32_t, 3> slots{};  // Of the session, its user, its tenant.
+  std::array<local::Invalidations::Stamp, 3> values{};
+};
+Stamps read_stamps(const local::Invalidations& invalidations, const Session& session);
+
+// A use on its way to the record.
+struct Use {
+  Hash128 key;
+  Id128 id{};
+  WallTime at;
+};
+
+class SessionMemory {
+ public:
+  struct Entry {
+    SessionPtr session;
+    Id128 id{};
+    Stamps stamps;
+    WallTime last_seen;      // Here.
+    WallTime noted;          // The use that the record has, or that is on its way there.
+    Duration note_after{0};  // Later uses are worth noting once this has passed.
+  };
+
+  SessionMemory(const Vault& vault, const local::Invalidations& invalidations,
+                std::size_t bytes_max);
+
+  Hash128 key_of(std::string_view token) const { return siphash128(key_, token); }
+
+  // The copy under `key` if it is still good and, as far as this worker knows, not expired. Good
+  // until the next call.
+  Entry* find(const Hash128& key, WallTime now);
+  void keep(const Hash128& key, Entry entry);
+
+  // Slides the expiry, and remembers the use if it is worth noting.
+  VerifiedSession use(const Hash128& key, Entry& entry, WallTime now);
+
+  static bool worth_noting(const Entry& entry, WallTime now) {
+    return now - entry.noted >= entry.note_after;
+  }
+
+  void note(const Use& use) { uses_.push_back(use); }
+  std::vector<Use> take_uses();
+  // The record could not take them: they wait, one for each session.
+  void put_back(std::span<const Use> uses);
+  // The record has them: copies say so.
+  void recorded(std::span<const Use> uses);
+
+ private:
+  SipKey key_;
+  const local::Invalidations& invalidations_;
+  local::TinyLfu<Hash128, Entry, Hash128Hasher> entries_;
+  std::vector<Use> uses_;
+};
+
+}  // namespace redoubt::sessions

@@ -1,0 +1,407 @@
+// Sessions with a row in the record, the truth, and copies in the worker's memory. SESSION_STORAGE
+// database, redis and hybrid.
+#include "services/sessions/memory.hpp"
+#include "services/sessions/service.hpp"
+#include "services/sessions/token.hpp"
+#include "services/sessions/units.hpp"
+#include "services/sessions/validation.hpp"
+
+#include "base/bytes.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace redoubt::sessions {
+namespace {
+
+using OptionalRow = std::optional<record::SessionRow>;
+
+// A copy is worth keeping only when nothing changed while it was read; how often to try for that.
+constexpr int kReadAttempts = 3;
+
+// Uses are written this many to a unit, so that a flush never holds up other writers for long.
+constexpr std::size_t kUsesPerUnit = 512;
+
+Task<void> store_uses(record::Unit& unit, std::span<const Use> uses) {
+  for (const Use& use : uses) {
+    RD_CO_CHECK(co_await record::store_session_use(unit, use.id, use.at));
+  }
+  co_return Result<void>{};
+}
+
+// Half of the slack: the other half is for the way to the record.
+Duration note_after(Duration idle_ttl) {
+  return record::idle_slack(idle_ttl) / 2;
+}
+
+bool needs_write_through(const SessionMemory::Entry& entry) {
+  return entry.note_after < kFlushPeriodMax;
+}
+
+class RecordSessions final : public Sessions {
+ public:
+  RecordSessions(const SessionParts& parts, const SessionOptions& options)
+      : parts_(parts),
+        options_(options),
+        metrics_(parts.metrics),
+        codec_(parts.vault),
+        memory_(parts.vault, parts.invalidations, options.cache_bytes) {}
+
+  Task<IssuedSession> create(const Context& context, NewSession request) override;
+
+  std::optional<Result<VerifiedSession>> authenticate_now(std::string_view token) override {
+    return answer_now(token, {});
+  }
+  Task<VerifiedSession> authenticate(std::string token) override {
+    return answer(std::move(token), {});
+  }
+  std::optional<Result<VerifiedSession>> verify_now(const Context& context,
+                                                    std::string_view token) override {
+    return answer_now(token, context.caller.tenant);
+  }
+  Task<VerifiedSession> verify(const Context& context, std::string token) override {
+    return answer(std::move(token), context.caller.tenant);
+  }
+
+  Task<VerifiedSession> get(const Context& context, std::string id) override;
+  Task<SessionPtr> update(const Context& context, std::string id, std::string patch,
+                          std::optional<std::int64_t> if_version) override;
+  Task<VerifiedSession> extend(const Context& context, std::string id, Duration idle_ttl) override;
+  Task<IssuedSession> rotate(const Context& context, std::string id) override;
+  Task<void> revoke(const Context& context, std::string id) override;
+  Task<SessionPage> list(const Context& context, std::string user, std::size_t limit,
+                         std::string cursor) override;
+  Task<std::int64_t> revoke_all(const Context& context, std::string user,
+                                std::string except) override;
+
+  Task<std::int64_t> sweep(std::size_t batch) override {
+    return sweep_all(parts_, metrics_, batch);
+  }
+  Task<void> flush_uses() override;
+
+ private:
+  // `tenant`: the only one to answer for; empty: any.
+  std::optional<Result<VerifiedSession>> answer_now(std::string_view token,
+                                                    std::string_view tenant);
+  Task<VerifiedSession> answer(std::string token, std::string tenant);
+  Task<VerifiedSession> answer_from_record(std::string token, TokenParts parts, std::string tenant);
+
+  Task<OptionalRow> read_row(const Id128& id);
+  Task<void> write_use(const Use& use);
+  Result<Target> target_of(const Context& context, std::string_view id) const;
+  record::SessionRow new_row(const Context& context, const NewSession& request, WallTime now) const;
+  SessionMemory::Entry entry_of(SessionPtr session, const Id128& id, const Stamps& stamps) const;
+
+  SessionParts parts_;
+  SessionOptions options_;
+  SessionMetrics metrics_;
+  TokenCodec codec_;
+  SessionMemory memory_;
+};
+
+// ---- Tokens ----
+
+std::optional<Result<VerifiedSession>> RecordSessions::answer_now(std::string_view token,
+                                                                  std::string_view tenant) {
+  if (token.size() == kTokenLength) {
+    const WallTime now = parts_.clock.wall();
+    const Hash128 key = memory_.key_of(token);
+    if (SessionMemory::Entry* const entry = memory_.find(key, now)) {
+      if (needs_write_through(*entry) && SessionMemory::worth_noting(*entry, now)) return {};
+      if (tenant.empty() || entry->session->tenant == tenant) {
+        metrics_.from_memory.add();
+        return memory_.use(key, *entry, now);
+      }
+    } else if (codec_.authenticate(token)) {
+      return {};
+    }
+  }
+  metrics_.invalid.add();
+  return fail(session_invalid());
+}
+
+Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tenant) {
+  auto known = answer_now(token, tenant);
+  if (known) co_return std::move(*known);
+  const WallTime now = parts_.clock.wall();
+  const Hash128 key = memory_.key_of(token);
+  SessionMemory::Entry* const entry = memory_.find(key, now);
+  if (entry == nullptr) {
+    const auto parts = codec_.authenticate(token);
+    if (!parts) co_return fail(session_invalid());
+    co_return co_await answer_from_record(std::move(token), *parts, std::move(tenant));
+  }
+  if (!tenant.empty() && entry->session->tenant != tenant) {
+    metrics_.invalid.add();
+    co_return fail(session_invalid());
+  }
+  // Good, but its use must be in the record before the answer. While the record is away the copy
+  // still answers, and the use waits.
+  const Use use{key, entry->id, now};
+  entry->noted = now;
+  const VerifiedSession verified = memory_.use(key, *entry, now);
+  metrics_.from_memory.add();
+  RD_CO_CHECK(co_await write_use(use));
+  co_return verified;
+}
+
+Task<VerifiedSession> RecordSessions::answer_from_record(std::string token, TokenParts parts,
+                                                         std::string tenant) {
+  const BootTime began = parts_.clock.boot();
+  const Digest256 verifier = codec_.verifier(parts);
+  for (int attempt = 1;; ++attempt) {
+    const std::uint64_t generation = parts_.invalidations.generation();
+    RD_CO_TRY(row, co_await read_row(parts.id));
+    const WallTime now = parts_.clock.wall();
+    const bool good = row && constant_time_equal(row->verifier, verifier) && row->live(now) &&
+                      (tenant.empty() || row->tenant == tenant);
+    if (!good) {
+      metrics_.invalid.add();
+      co_return fail(session_invalid());
+    }
+    RD_CO_TRY(data, open_data(parts_.vault, *row));
+    SessionMemory::Entry entry = entry_of(make_session(*row, std::move(data)), row->id, {});
+    entry.stamps = read_stamps(parts_.invalidations, *entry.session);
+    const bool unchanged = parts_.invalidations.generation() == generation;
+    if (!unchanged && attempt < kReadAttempts) continue;
+
+    metrics_.from_record.add();
+    metrics_.lookup.observe_ns((parts_.clock.boot() - began).count());
+    const Hash128 key = memory_.key_of(token);
+    const Use use{key, entry.id, now};
+    const bool write_now = needs_write_through(entry) && SessionMemory::worth_noting(entry, now);
+    if (write_now) entry.noted = now;
+    VerifiedSession verified = memory_.use(key, entry, now);
+    if (unchanged) memory_.keep(key, std::move(entry));
+    if (write_now) {
+      RD_CO_CHECK(co_await write_use(use));
+    }
+    co_return verified;
+  }
+}
+
+Task<OptionalRow> RecordSessions::read_row(const Id128& id) {
+  std::function<Task<OptionalRow>(sql::Transaction&)> find = [&id](sql::Transaction& tx) {
+    return record::find_session(tx, id);
+  };
+  co_return co_await parts_.record.read<OptionalRow>(find);
+}
+
+Task<void> RecordSessions::write_use(const Use& use) {
+  std::function<Task<void>(record::Unit&)> work = [use](record::Unit& unit) {
+    return record::store_session_use(unit, use.id, use.at);
+  };
+  const auto written = co_await parts_.record.write_unit(work);
+  if (!written) memory_.note(use);
+  co_return Result<void>{};
+}
+
+SessionMemory::Entry RecordSessions::entry_of(SessionPtr session, const Id128& id,
+                                              const Stamps& stamps) const {
+  SessionMemory::Entry entry;
+  entry.id = id;
+  entry.stamps = stamps;
+  entry.last_seen = session->last_seen_at;
+  entry.noted = session->last_seen_at;
+  entry.note_after = note_after(session->idle_ttl);
+  entry.session = std::move(session);
+  return entry;
+}
+
+Task<void> RecordSessions::flush_uses() {
+  std::vector<Use> uses = memory_.take_uses();
+  std::span<const Use> left = uses;
+  while (!left.empty()) {
+    const auto chunk = left.first(std::min(left.size(), kUsesPerUnit));
+    std::function<Task<void>(record::Unit&)> work = [chunk](record::Unit& unit) {
+      return store_uses(unit, chunk);
+    };
+    auto written = co_await parts_.record.write_unit(work);
+    if (!written) {
+      memory_.put_back(left);
+      co_return written;
+    }
+    memory_.recorded(chunk);
+    left = left.subspan(chunk.size());
+  }
+  co_return Result<void>{};
+}
+
+// ---- One session ----
+
+record::SessionRow RecordSessions::new_row(const Context& context, const NewSession& request,
+                                           WallTime now) const {
+  record::SessionRow row;
+  row.id = new_id(now, parts_.random);
+  row.tenant = context.caller.tenant;
+  row.user = request.user;
+  row.agent = request.agent;
+  row.device = request.device;
+  row.address = request.address;
+  row.created_at = now;
+  row.last_seen_at = now;
+  row.idle_ttl = request.idle_ttl.value_or(options_.idle_ttl);
+  row.absolute_expires_at = now + request.absolute_ttl.value_or(options_.absolute_ttl);
+  return row;
+}
+
+Task<IssuedSession> RecordSessions::create(const Context& context, NewSession request) {
+  RD_CO_CHECK(check_new_session(request, kDataMax));
+  Creation creation;
+  creation.row = new_row(context, request, parts_.clock.wall());
+  const TokenParts parts = TokenCodec::make_parts(creation.row.id, parts_.random);
+  creation.row.verifier = codec_.verifier(parts);
+  creation.row.data = seal_data(parts_.vault, creation.row, request.data);
+  creation.per_user_max = options_.per_user_max;
+  creation.audit = audit_event(context, "session.revoked", {});
+
+  IssuedSession issued;
+  issued.token = codec_.write(parts);
+  issued.expires_at = creation.row.expires_at();
+  issued.session = make_session(creation.row, std::move(request.data));
+  const Stamps stamps = read_stamps(parts_.invalidations, *issued.session);
+  std::function<Task<std::int64_t>(record::Unit&)> work = [&creation](record::Unit& unit) {
+    return create_unit(unit, creation);
+  };
+  RD_CO_TRY(ended, co_await parts_.record.write<std::int64_t>(work));
+
+  metrics_.created.add();
+  metrics_.revoked.add(static_cast<std::uint64_t>(ended));
+  memory_.keep(memory_.key_of(issued.token), entry_of(issued.session, creation.row.id, stamps));
+  co_return issued;
+}
+
+Result<Target> RecordSessions::target_of(const Context& context, std::string_view id) const {
+  Target target;
+  target.tenant = context.caller.tenant;
+  target.now = parts_.clock.wall();
+  if (!parse_id(kIdPrefix, id, target.id)) return fail(not_found("session"));
+  return target;
+}
+
+Task<VerifiedSession> RecordSessions::get(const Context& context, std::string id) {
+  RD_CO_TRY(target, target_of(context, id));
+  std::function<Task<OpenedSession>(sql::Transaction&)> find = [&](sql::Transaction& tx) {
+    return find_live(tx, parts_.vault, target);
+  };
+  RD_CO_TRY(found, co_await parts_.record.read<OpenedSession>(find));
+  VerifiedSession verified;
+  verified.expires_at = found.row.expires_at();
+  verified.session = make_session(found.row, std::move(found.data));
+  co_return verified;
+}
+
+Task<SessionPtr> RecordSessions::update(const Context& context, std::string id, std::string patch,
+                                        std::optional<std::int64_t> if_version) {
+  Merge merge;
+  RD_CO_TRY(target, target_of(context, id));
+  merge.target = std::move(target);
+  merge.patch = std::move(patch);
+  merge.if_version = if_version;
+  std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
+    return merge_unit(unit, parts_.vault, merge);
+  };
+  RD_CO_TRY(merged, co_await parts_.record.write<OpenedSession>(work));
+  co_return make_session(merged.row, std::move(merged.data));
+}
+
+Task<VerifiedSession> RecordSessions::extend(const Context& context, std::string id,
+                                             Duration idle_ttl) {
+  RD_CO_CHECK(check_lifetime(idle_ttl, "body.idle_ttl"));
+  RD_CO_TRY(target, target_of(context, id));
+  std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
+    return extend_unit(unit, parts_.vault, target, idle_ttl);
+  };
+  RD_CO_TRY(extended, co_await parts_.record.write<OpenedSession>(work));
+  VerifiedSession verified;
+  verified.expires_at = extended.row.expires_at();
+  verified.session = make_session(extended.row, std::move(extended.data));
+  co_return verified;
+}
+
+Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string id) {
+  Rotation rotation;
+  RD_CO_TRY(target, target_of(context, id));
+  rotation.target = std::move(target);
+  rotation.new_id = new_id(rotation.target.now, parts_.random);
+  const TokenParts parts = TokenCodec::make_parts(rotation.new_id, parts_.random);
+  rotation.new_verifier = codec_.verifier(parts);
+  rotation.audit = audit_event(context, "session.rotated", id);
+  std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
+    return rotate_unit(unit, parts_.vault, rotation);
+  };
+  RD_CO_TRY(rotated, co_await parts_.record.write<OpenedSession>(work));
+
+  metrics_.created.add();
+  metrics_.revoked.add();
+  IssuedSession issued;
+  issued.token = codec_.write(parts);
+  issued.expires_at = rotated.row.expires_at();
+  issued.session = make_session(rotated.row, std::move(rotated.data));
+  co_return issued;
+}
+
+Task<void> RecordSessions::revoke(const Context& context, std::string id) {
+  RD_CO_TRY(target, target_of(context, id));
+  const record::AuditEvent audit = audit_event(context, "session.revoked", id);
+  std::function<Task<void>(record::Unit&)> work = [&](record::Unit& unit) {
+    return revoke_unit(unit, target, audit);
+  };
+  RD_CO_CHECK(co_await parts_.record.write_unit(work));
+  metrics_.revoked.add();
+  co_return Result<void>{};
+}
+
+// ---- All of a user ----
+
+Task<SessionPage> RecordSessions::list(const Context& context, std::string user, std::size_t limit,
+                                       std::string cursor) {
+  RD_CO_CHECK(check_user(user, "path.user"));
+  RD_CO_CHECK(check_page(limit));
+  std::optional<Id128> before;
+  if (!cursor.empty()) {
+    const auto bytes = from_base64url(cursor);
+    if (!bytes || bytes->size() != sizeof(Id128)) {
+      co_return fail(invalid_argument("query.cursor", "must be the next_cursor of a page before"));
+    }
+    std::ranges::copy(*bytes, before.emplace().begin());
+  }
+  const record::SessionsOfUser whose{context.caller.tenant, std::move(user), parts_.clock.wall()};
+  // One more than asked for, to know whether there are more.
+  std::function<Task<std::vector<record::SessionRow>>(sql::Transaction&)> read =
+      [&](sql::Transaction& tx) { return record::list_sessions(tx, whose, before, limit + 1); };
+  RD_CO_TRY(rows, co_await parts_.record.read<std::vector<record::SessionRow>>(read));
+
+  SessionPage page;
+  if (rows.size() > limit) {
+    rows.pop_back();
+    page.next_cursor = to_base64url(rows.back().id);
+  }
+  page.sessions.reserve(rows.size());
+  for (const record::SessionRow& row : rows) {
+    RD_CO_TRY(data, open_data(parts_.vault, row));
+    page.sessions.push_back(make_session(row, std::move(data)));
+  }
+  co_return page;
+}
+
+Task<std::int64_t> RecordSessions::revoke_all(const Context& context, std::string user,
+                                              std::string except) {
+  RD_CO_CHECK(check_user(user, "path.user"));
+  std::optional<Id128> kept;
+  if (!except.empty() && !parse_id(kIdPrefix, except, kept.emplace())) {
+    co_return fail(invalid_argument("query.except", "must be the id of a session"));
+  }
+  co_return co_await end_all(parts_, metrics_, context, std::move(user), kept);
+}
+
+}  // namespace
+
+std::unique_ptr<Sessions> make_record_sessions(const SessionParts& parts,
+                                               const SessionOptions& options) {
+  return std::make_unique<RecordSessions>(parts, options);
+}
+
+}  // namespace redoubt::sessions

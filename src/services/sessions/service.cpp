@@ -1,0 +1,84 @@
+#include "services/sessions/service.hpp"
+
+#include "services/sessions/units.hpp"
+
+#include <functional>
+
+namespace redoubt::sessions {
+namespace {
+
+constexpr std::string_view kLookups = "redoubt_session_lookups_total";
+constexpr std::string_view kLookupsHelp =
+    "Tokens looked at, by what answered: this process's memory, the record, or neither because the "
+    "token is not valid.";
+
+}  // namespace
+
+SessionMetrics::SessionMetrics(Metrics& metrics)
+    : created(metrics.counter("redoubt_sessions_created_total", "Sessions created.")),
+      revoked(metrics.counter("redoubt_sessions_revoked_total",
+                              "Sessions ended by request, by rotation or by the cap of a user.")),
+      expired(metrics.counter("redoubt_sessions_expired_total",
+                              "Expired sessions removed from the record.")),
+      from_memory(metrics.counter(kLookups, kLookupsHelp, {{"result", "memory"}})),
+      from_record(metrics.counter(kLookups, kLookupsHelp, {{"result", "record"}})),
+      invalid(metrics.counter(kLookups, kLookupsHelp, {{"result", "invalid"}})),
+      lookup(metrics.histogram("redoubt_session_lookup_duration_seconds",
+                               "How long looking up a session in the record took.")) {}
+
+std::unique_ptr<Sessions> make_sessions(const SessionParts& parts, const SessionOptions& options) {
+  return options.storage == SessionStorage::token ? make_sealed_sessions(parts, options)
+                                                  : make_record_sessions(parts, options);
+}
+
+Error session_invalid() {
+  return unauthenticated("session_invalid", "The session is not valid: log in again.");
+}
+
+record::AuditEvent audit_event(const Context& context, std::string action, std::string target) {
+  record::AuditEvent event;
+  event.tenant = context.caller.tenant;
+  event.principal = context.caller.principal;
+  event.action = std::move(action);
+  event.target = std::move(target);
+  event.request_id = context.request_id;
+  event.address = context.client_address;
+  return event;
+}
+
+Task<std::int64_t> sweep_all(const SessionParts& parts, SessionMetrics& metrics,
+                             std::size_t batch) {
+  const WallTime now = parts.clock.wall();
+  const auto size = static_cast<std::int64_t>(batch);
+  std::int64_t deleted = 0;
+  std::int64_t rearmed = size;
+  while (rearmed == size && deleted < size) {
+    const auto left = static_cast<std::size_t>(size - deleted);
+    std::function<Task<Sweep>(record::Unit&)> work = [now, left, batch](record::Unit& unit) {
+      return sweep_unit(unit, now, left, batch);
+    };
+    RD_CO_TRY(sweep, co_await parts.record.write<Sweep>(work));
+    metrics.expired.add(static_cast<std::uint64_t>(sweep.swept.expired));
+    deleted += sweep.swept.expired + sweep.swept.revoked;
+    rearmed = sweep.rearmed;
+  }
+  co_return deleted;
+}
+
+Task<std::int64_t> end_all(const SessionParts& parts, SessionMetrics& metrics,
+                           const Context& context, std::string user, std::optional<Id128> except) {
+  UserRevocation revocation;
+  revocation.whose = {context.caller.tenant, user, parts.clock.wall()};
+  revocation.except = except;
+  revocation.audit = audit_event(context, "session.revoked_all", "user:" + user);
+  std::function<Task<std::int64_t>(record::Unit&)> work = [&revocation](record::Unit& unit) {
+    return revoke_all_unit(unit, revocation);
+  };
+  RD_CO_TRY(ended, co_await parts.record.write<std::int64_t>(work));
+  metrics.revoked.add(static_cast<std::uint64_t>(ended));
+  parts.log.info("session.revoked_all",
+                 {{"tenant", context.caller.tenant}, {"user", user}, {"count", ended}});
+  co_return ended;
+}
+
+}  // namespace redoubt::sessions

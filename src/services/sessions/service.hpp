@@ -1,0 +1,71 @@
+// How Sessions is made, and what its two forms share.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "base/vault.hpp"
+#include "local/invalidations.hpp"
+#include "record/record.hpp"
+#include "record/resealable.hpp"
+
+#include <redoubt/clock.hpp>
+#include <redoubt/random.hpp>
+#include <redoubt/sessions.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace redoubt::sessions {
+
+struct SessionParts {
+  record::Record& record;
+  Vault& vault;                               // REQUIRES: has its pepper.
+  const local::Invalidations& invalidations;  // Bumped by a listener of the record's journal.
+  Clock& clock;
+  Random& random;
+  Log& log;
+  Metrics& metrics;
+};
+
+// How often flush_uses() is called at least. Sessions so short-lived that the idle slack does not
+// cover this record their uses before the answer.
+inline constexpr Duration kFlushPeriodMax{5'000};
+
+// One for each worker, over everything shared. The form is what options.storage says.
+std::unique_ptr<Sessions> make_sessions(const SessionParts& parts, const SessionOptions& options);
+
+std::unique_ptr<Sessions> make_record_sessions(const SessionParts& parts,
+                                               const SessionOptions& options);
+std::unique_ptr<Sessions> make_sealed_sessions(const SessionParts& parts,
+                                               const SessionOptions& options);
+
+// The rows of sessions, for the rotation of the key ring. Any number.
+std::unique_ptr<record::Resealable> make_session_resealer(record::Record& record, Vault& vault);
+
+struct SessionMetrics {
+  explicit SessionMetrics(Metrics& metrics);
+
+  Counter& created;
+  Counter& revoked;
+  Counter& expired;
+  Counter& from_memory;
+  Counter& from_record;
+  Counter& invalid;
+  Histogram& lookup;
+};
+
+// The one answer to expired, revoked, forged and unknown tokens.
+Error session_invalid();
+
+record::AuditEvent audit_event(const Context& context, std::string action, std::string target);
+
+Task<std::int64_t> sweep_all(const SessionParts& parts, SessionMetrics& metrics, std::size_t batch);
+
+// Ends the sessions of `user`, those without a row too; how many had one.
+Task<std::int64_t> end_all(const SessionParts& parts, SessionMetrics& metrics,
+                           const Context& context, std::string user, std::optional<Id128> except);
+
+}  // namespace redoubt::sessions
