@@ -108,14 +108,16 @@ std::size_t find_body_field(std::span<const FieldInfo> fields, std::string_view 
 // `,"name":` in one growth of the buffer. Field names need no escapes: they are ours.
 void append_key(std::string& out, char separator, std::string_view name) {
   const std::size_t before = out.size();
-  out.resize_and_overwrite(before + name.size() + 4, [&](char* data, std::size_t size) {
+  const std::size_t after = before + name.size() + 4;
+  // libstdc++ 12 passes the capacity instead of the size, so the size comes from here.
+  out.resize_and_overwrite(after, [&](char* data, std::size_t) {
     char* p = data + before;
     *p++ = separator;
     *p++ = '"';
     p = std::copy(name.begin(), name.end(), p);
     *p++ = '"';
     *p++ = ':';
-    return size;
+    return after;
   });
 }
 

@@ -289,13 +289,16 @@ json::object response_components() {
   return out;
 }
 
-json::object security_schemes() {
+json::object security_schemes(const Registry& registry) {
+  const bool any_session =
+      std::ranges::any_of(registry.all(), [](const Operation& o) { return o.info.session_may; });
   json::object out;
   out["apiKey"] = json::object(Object()
                                    .set("type", "http")
                                    .set("scheme", "bearer")
                                    .set("bearerFormat", "rdk_...")
                                    .set("description", "An API key of a tenant."));
+  if (!any_session) return out;
   out["sessionToken"] = json::object(Object()
                                          .set("type", "http")
                                          .set("scheme", "bearer")
@@ -322,10 +325,12 @@ json::array tags_of(const Registry& registry) {
 
 json::object info_object(const OpenApiOptions& options) {
   json::object license = Object().set("name", "Apache-2.0").set("identifier", "Apache-2.0");
+  json::object contact = Object().set("name", "The Redoubt project");
   return Object()
       .set("title", options.title)
       .set("version", options.version)
       .set("description", kAbout)
+      .set("contact", std::move(contact))
       .set("license", std::move(license));
 }
 
@@ -366,7 +371,7 @@ std::string openapi_document(const Registry& registry, const OpenApiOptions& opt
   components["schemas"] = std::move(schemas);
   components["headers"] = header_components();
   components["responses"] = response_components();
-  components["securitySchemes"] = security_schemes();
+  components["securitySchemes"] = security_schemes(registry);
 
   json::object document;
   document["openapi"] = "3.1.0";

@@ -59,10 +59,10 @@ struct PathParam {
   std::string value;  // Percent-decoded.
 };
 struct OperationInput {
-  std::span<const PathParam> path;
-  std::string_view query;  // As on the wire, without '?'.
-  std::string_view body;
-  std::string_view content_type;
+  std::span<const PathParam> path = {};
+  std::string_view query = {};  // As on the wire, without '?'.
+  std::string_view body = {};
+  std::string_view content_type = {};
   const HeaderSource* headers = nullptr;
 };
 

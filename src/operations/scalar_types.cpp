@@ -191,7 +191,7 @@ void to_text(std::string& out, Duration value) {
   std::int64_t ms = value.count();
   if (ms < 0) {
     out += '-';
-    ms = -ms;
+    ms = ms == std::numeric_limits<std::int64_t>::min() ? kUnbounded : -ms;
   }
   append_int(out, ms / 1000);
   const auto fraction = static_cast<int>(ms % 1000);

@@ -9,9 +9,20 @@ namespace {
 constexpr std::string_view kDurationPattern =
     R"(^([0-9]+(\.[0-9]+)?|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$)";
 
+constexpr std::string_view kEntityTagPattern = R"re(^(\*|(W/)?"[0-9]+")$)re";
+
 json::object of_type(std::string_view type) {
   json::object schema;
   schema["type"] = type;
+  return schema;
+}
+
+json::object any_of(json::object first, json::object second) {
+  json::array forms;
+  forms.push_back(std::move(first));
+  forms.push_back(std::move(second));
+  json::object schema;
+  schema["anyOf"] = std::move(forms);
   return schema;
 }
 
@@ -126,7 +137,10 @@ json::object boolean_schema(const FieldInfo&, Schemas&) {
 json::object integer_schema(const FieldInfo& info, Schemas&) {
   json::object schema = of_type("integer");
   set_bounds(schema, info, "minimum", "maximum");
-  return schema;
+  if (info.where != Where::header) return schema;
+  json::object tag = of_type("string");
+  tag["pattern"] = kEntityTagPattern;
+  return any_of(std::move(schema), std::move(tag));
 }
 
 json::object number_schema(const FieldInfo& info, Schemas&) {
@@ -147,12 +161,7 @@ json::object duration_schema(const FieldInfo& info, Schemas& schemas) {
   if (schemas.of_reply) return seconds_schema(info);
   json::object text = of_type("string");
   text["pattern"] = kDurationPattern;
-  json::array forms;
-  forms.push_back(seconds_schema(info));
-  forms.push_back(std::move(text));
-  json::object schema;
-  schema["anyOf"] = std::move(forms);
-  return schema;
+  return any_of(seconds_schema(info), std::move(text));
 }
 
 json::object time_schema(const FieldInfo&, Schemas&) {
