@@ -199,8 +199,9 @@ rd_jobs() {
 
 # rd_build preset [-D...] -- target...
 rd_build() {
-  local preset=$1 options=()
+  local preset=$1 compiler options=()
   shift
+  compiler=$(rd_compiler)
   while [ $# -gt 0 ] && [ "$1" != -- ]; do
     options+=("$1")
     shift
@@ -208,7 +209,7 @@ rd_build() {
   [ $# -eq 0 ] || shift
   (
     cd "$RD_ROOT" || exit
-    cmake --preset "$preset" -DCMAKE_CXX_COMPILER="$(rd_compiler)" "${options[@]}" >&2
+    cmake --preset "$preset" -DCMAKE_CXX_COMPILER="$compiler" "${options[@]}" >&2
     cmake --build "build/$preset" --parallel "$(rd_jobs)" ${1:+--target "$@"} >&2
   )
 }

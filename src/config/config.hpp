@@ -46,10 +46,12 @@ struct HttpSettings {
   std::size_t connections_max = 20'000;
   std::size_t request_line_max = 8u << 10;
   std::size_t header_bytes_max = 32u << 10;
+  std::size_t header_fields_max = 100;
   std::size_t body_max = 1u << 20;
 
   Duration keep_alive{75'000};        // An idle connection lives this long.
   Duration header_timeout{10'000};    // From the first byte of a request to the end of its head.
+  Duration body_timeout{30'000};      // From the end of the head to the end of the body.
   Duration write_timeout{10'000};     // How long a client may refuse to read.
   Duration request_deadline{10'000};  // Work that has not started by then is dropped.
 

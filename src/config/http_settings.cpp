@@ -68,6 +68,9 @@ std::vector<Setting> size_settings() {
                     {"REDOUBT_HEADER_BYTES_MAX"},
                     "The longest request head, without the request line."},
                    1u << 10, 1u << 20, http(&HttpSettings::header_bytes_max)),
+      integer_setting(
+          {"http.header_fields_max", {"REDOUBT_HEADER_FIELDS_MAX"}, "The most header fields."}, 10,
+          100, http(&HttpSettings::header_fields_max)),
       size_setting({"http.body_max", {"REDOUBT_BODY_MAX"}, "The longest request body."}, 1u << 10,
                    64u << 20, http(&HttpSettings::body_max)),
   };
@@ -85,6 +88,10 @@ std::vector<Setting> time_settings() {
                         {"REDOUBT_HEADER_TIMEOUT"},
                         "From the first byte of a request to the end of its head."},
                        1s, 5min, http(&HttpSettings::header_timeout)),
+      duration_setting({"http.body_timeout",
+                        {"REDOUBT_BODY_TIMEOUT"},
+                        "From the end of the head to the end of the body."},
+                       1s, 1h, http(&HttpSettings::body_timeout)),
       duration_setting({"http.write_timeout",
                         {"REDOUBT_WRITE_TIMEOUT"},
                         "How long a client may take no byte of its answer."},
