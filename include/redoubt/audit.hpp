@@ -35,6 +35,9 @@ struct AuditVerdict {
   std::int64_t entries = 0;       // That were checked, from the oldest kept one on.
   std::int64_t first_broken = 0;  // The number of the first that does not fit; 0 when intact.
   std::string reason;             // What does not fit; empty when intact.
+  std::int64_t head = 0;          // The number of the newest entry...
+  std::string head_hash;  // ...and its hash in hex. Kept elsewhere, it also shows a trail that
+                          // was rewritten as a whole.
 };
 
 class Audit {

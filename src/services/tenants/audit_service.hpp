@@ -1,0 +1,13 @@
+#pragma once
+
+#include "record/record.hpp"
+
+#include <redoubt/audit.hpp>
+
+#include <memory>
+
+namespace redoubt::tenants {
+
+std::unique_ptr<Audit> make_audit(record::Record& record);
+
+}  // namespace redoubt::tenants
