@@ -78,7 +78,7 @@ class Connection final : public HttpConnection,
         if (spent > o.head_timeout || too_slow(spent)) time_out();
         return;
       case Phase::body:
-        if (too_slow(spent)) time_out();
+        if (spent > o.body_timeout || too_slow(spent)) time_out();
         return;
       case Phase::writing:
         if (spent > o.write_timeout) give_up();

@@ -42,6 +42,7 @@ struct HttpServerOptions {
   std::size_t connections_max = 10'000;  // Of this worker.
   std::chrono::seconds idle_timeout{75};
   std::chrono::seconds head_timeout{10};
+  std::chrono::seconds body_timeout{30};
   std::chrono::seconds write_timeout{10};
   std::chrono::seconds rate_grace{5};
   std::size_t rate_min = 500;  // Bytes per second, after the grace.

@@ -3,6 +3,8 @@
 #include "base/clock.hpp"
 #include "net/http_client.hpp"
 
+#include "tests/support/real_time.hpp"
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -255,10 +257,9 @@ TEST_F(HttpServerTest, ClosesSlowHeadsSlowBodiesAndIdleConnections) {
 
   std::thread time([this] {
     // Time passes only here; each step is seen by a tick of the server.
-    for (int i = 0; i < 200 && server_->counters().open > 0; ++i) {
-      clock_.advance(std::chrono::seconds(5));
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
+    const auto all_closed = [this] { return server_->counters().open == 0; };
+    const auto pass = [this] { clock_.advance(std::chrono::seconds(5)); };
+    test::poll_until(all_closed, pass, std::chrono::milliseconds(100), 200);
   });
   EXPECT_TRUE(head.read_until_closed().starts_with("HTTP/1.1 408 "));
   EXPECT_TRUE(body.read_until_closed().starts_with("HTTP/1.1 408 "));

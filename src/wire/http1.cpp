@@ -1,5 +1,6 @@
 #include "wire/http1.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace redoubt::wire {
@@ -236,7 +237,8 @@ HeadResult read_framing_field(const Field& field, RequestHead& head, Framing& fr
   }
 }
 
-HeadResult read_field(std::string_view line, RequestHead& head, Framing& framing) {
+HeadResult read_field(std::string_view line, std::size_t fields_max, RequestHead& head,
+                      Framing& framing) {
   if (line.front() == ' ' || line.front() == '\t') return refuse(400, "folded header field");
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return refuse(400, "header field without a colon");
@@ -246,7 +248,9 @@ HeadResult read_field(std::string_view line, RequestHead& head, Framing& framing
   while (!field.value.empty() && blank(field.value.front())) field.value.remove_prefix(1);
   while (!field.value.empty() && blank(field.value.back())) field.value.remove_suffix(1);
   if (!all(field.value, kFieldValue)) return refuse(400, "control character in a header field");
-  if (head.field_count == kFieldsMax) return refuse(431, "more than 100 header fields");
+  if (head.field_count >= std::min(fields_max, kFieldsMax)) {
+    return refuse(431, "too many header fields");
+  }
   head.fields[head.field_count++] = field;
   return read_framing_field(field, head, framing);
 }
@@ -351,7 +355,7 @@ HeadResult read_request_head(std::string_view input, std::size_t& scanned, const
       fields_begin = at;
       first = false;
     } else if (!line.empty()) {
-      objection = read_field(line, head, framing);
+      objection = read_field(line, limits.fields_max, head, framing);
     } else if (at != end) {
       return refuse(400, "empty request line");
     }

@@ -24,6 +24,7 @@ namespace redoubt::wire {
 struct HeadLimits {
   std::size_t line_max = 8 * 1024;   // Request line and each field line.
   std::size_t head_max = 32 * 1024;  // All field lines together.
+  std::size_t fields_max = 100;      // At most kFieldsMax.
 };
 inline constexpr std::size_t kFieldsMax = 100;
 

@@ -137,7 +137,8 @@ void put_health(const Health& health, HttpResponse& response) {
   json::object details;
   for (const Dependency& dependency : report.dependencies) {
     // The seeds call the record the database.
-    const std::string_view name = dependency.name == "record" ? "database" : dependency.name;
+    const std::string_view name =
+        dependency.name == "record" ? std::string_view("database") : dependency.name;
     dependencies[name] = connection_word(dependency.state);
     details[name] = dependency_json(dependency);
   }

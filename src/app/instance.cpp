@@ -1,0 +1,217 @@
+#include "app/instance.hpp"
+
+#include "app/options.hpp"
+#include "app/run_task.hpp"
+#include "base/timers.hpp"
+#include "base/text.hpp"
+#include "config/load.hpp"
+#include "local/invalidation_names.hpp"
+#include "record/audit.hpp"
+#include "record/sqlite_record.hpp"
+#include "services/limits/service.hpp"
+
+#include <filesystem>
+#include <sys/stat.h>
+#include <system_error>
+
+namespace redoubt::app {
+namespace {
+
+constexpr std::size_t kSweepBatch = 500;
+constexpr std::size_t kResealBatch = 200;
+constexpr Duration kEngineSweep{5'000};
+constexpr Duration kResealPause{200};
+constexpr Duration kRetentionEvery{3'600'000};
+
+std::string storage_name(SessionStorage storage) {
+  return storage == SessionStorage::token ? "token" : "record+memory";
+}
+
+Result<void> make_data_dir(const std::string& path) {
+  std::error_code ec;
+  std::filesystem::create_directories(path, ec);
+  if (ec) {
+    return fail(unavailable("data_dir", "cannot make the data directory " + path + ": " +
+                                            ec.message() + "; set REDOUBT_DATA_DIR"));
+  }
+  ::chmod(path.c_str(), S_IRWXU);  // What is in it is nobody else's business.
+  return {};
+}
+
+// The setting as it is now: a file may have a new ring in it, the environment cannot.
+keys::ReadKeySetting key_setting_reader(const config::CryptoSettings& crypto) {
+  return [&crypto]() -> Result<std::optional<Secret>> {
+    if (crypto.key_file.empty()) {
+      if (crypto.key_ring.empty()) return std::nullopt;
+      return crypto.key_ring;
+    }
+    RD_TRY(text, config::read_settings_file(crypto.key_file));
+    if (!text) {
+      return fail(invalid_argument("TOKEN_ENCRYPTION_KEY_FILE",
+                                   "the file " + crypto.key_file + " is not there"));
+    }
+    return Secret(std::string(trim(*text)));
+  };
+}
+
+}  // namespace
+
+std::string_view version() { return REDOUBT_VERSION; }
+
+Instance::Instance(const config::Config& settings, boost::asio::io_context& control)
+    : config(settings), io(control) {
+  log = make_log(clock, config.log.level, config.log.format);
+  register_process_metrics(metrics);
+}
+
+Instance::~Instance() {
+  if (record) record->stop();
+}
+
+Result<std::unique_ptr<Instance>> Instance::open(const config::Config& config,
+                                                 boost::asio::io_context& io) {
+  std::unique_ptr<Instance> instance(new Instance(config, io));
+  RD_CHECK(instance->open_record());
+  RD_CHECK(instance->open_vault());
+  RD_CHECK(instance->open_services());
+  return instance;
+}
+
+Result<void> Instance::open_record() {
+  RD_CHECK(make_data_dir(config.record.data_dir));
+  RD_TRY(opened, record::open_sqlite_record(record_options(config.record), clock, *log, metrics));
+  record = std::move(opened);
+  return {};
+}
+
+Result<void> Instance::open_vault() {
+  keys::RingSettings settings;
+  settings.read = key_setting_reader(config.crypto);
+  settings.production = config.mode == config::Mode::production;
+  settings.data_dir = config.record.data_dir;
+  RD_TRY(source, keys::open_ring_source(std::move(settings), random));
+  ring_source = std::move(source);
+  RD_TRY(ring, ring_source->load());
+  vault = std::make_unique<Vault>(std::move(ring), random);
+  session_rows = sessions::make_session_resealer(*record, *vault);
+  key_ring = keys::make_key_ring({.source = *ring_source,
+                                  .record = *record,
+                                  .vault = *vault,
+                                  .clock = clock,
+                                  .random = random,
+                                  .log = *log,
+                                  .metrics = metrics});
+  key_ring->add(*session_rows);
+  return run_task(io, key_ring->start());
+}
+
+Result<void> Instance::open_services() {
+  follow_journal();
+  RD_TRY(first, run_task(io, tenants::make_home_tenant(tenant_parts())));
+  first_key_ = std::move(first);
+  limit_engine = std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{},
+                                                      metrics);
+  cache_engine = cache::make_cache_engine(cache_options(config.cache), clock, random, metrics);
+  record->subscribe(cache::cache_listener(cache_engine));
+  health = std::make_unique<health::HealthService>(*record, clock, std::string(version()),
+                                                   storage_name(config.sessions.options.storage));
+  SessionOptions no_cache = config.sessions.options;
+  no_cache.cache_bytes = 0;  // The sweeper looks nothing up.
+  sweeping_sessions_ = sessions::make_sessions(session_parts(), no_cache);
+  sweeping_keys_ = tenants::make_api_keys(tenant_parts());
+  timers_ = make_timers(io.get_executor());
+  sweeping_cache_ = cache::make_cache(cache_engine, *record, *timers_, *log);
+  retention_ = std::make_unique<record::Retention>(*record, *log, metrics);
+  const std::chrono::days keep(config.record.audit_retention_days);
+  retention_->add(record::audit_retention(std::chrono::duration_cast<Duration>(keep)));
+  return {};
+}
+
+sessions::SessionParts Instance::session_parts() {
+  return {.record = *record,
+          .vault = *vault,
+          .invalidations = invalidations,
+          .clock = clock,
+          .random = random,
+          .log = *log,
+          .metrics = metrics};
+}
+
+tenants::TenantParts Instance::tenant_parts() {
+  return {.record = *record,
+          .vault = *vault,
+          .clock = clock,
+          .random = random,
+          .invalidations = invalidations};
+}
+
+// Makes local copies stale before the change they are about is acknowledged.
+void Instance::follow_journal() {
+  namespace names = local::invalidation;
+  record->subscribe([this](const record::JournalEntry& entry) {
+    using Kind = record::JournalEntry::Kind;
+    switch (entry.kind) {
+      case Kind::session:
+        return invalidations.bump(names::session(entry.tenant, entry.key));
+      case Kind::user:
+        return invalidations.bump(names::user(entry.tenant, entry.key));
+      case Kind::tenant:
+        return invalidations.bump(names::tenant(entry.tenant));
+      case Kind::api_key:
+        return invalidations.bump(names::api_key(entry.key));
+      case Kind::cache:
+      case Kind::key_ring:
+        return;
+    }
+  });
+}
+
+Task<void> Instance::sweep() {
+  for (;;) {
+    RD_CO_TRY(ended, co_await sweeping_sessions_->sweep(kSweepBatch));
+    RD_CO_TRY(keys, co_await sweeping_keys_->sweep(kSweepBatch));
+    RD_CO_TRY(limits, co_await limits::sweep_strict_limits(*record, clock, kSweepBatch));
+    const auto full = static_cast<std::int64_t>(kSweepBatch);
+    if (ended < full && keys < full && limits < full) co_return Result<void>{};
+  }
+}
+
+Task<void> Instance::reseal() {
+  for (;;) {
+    RD_CO_TRY(more, co_await key_ring->run_once(kResealBatch));
+    if (!more) co_return Result<void>{};
+  }
+}
+
+void Instance::start_background() {
+  background_ = std::make_unique<net::TaskGroup>(io.get_executor(), *log);
+  background_->repeat("record.sweep", config.sessions.cleanup_interval,
+                      [this] { return sweep(); });
+  background_->repeat("keys.reseal", kResealPause, [this] { return reseal(); });
+  background_->repeat("record.retention", kRetentionEvery, [this]() -> Task<void> {
+    RD_CO_CHECK(co_await retention_->run_once(clock.wall(), kSweepBatch));
+    co_return Result<void>{};
+  });
+  background_->repeat("memory.sweep", kEngineSweep, [this]() -> Task<void> {
+    limit_engine->run_once();
+    RD_CO_CHECK(co_await sweeping_cache_->sweep(kSweepBatch));
+    co_return Result<void>{};
+  });
+}
+
+void Instance::stop_background() {
+  if (background_) background_->cancel();
+}
+
+void Instance::reload_keys() {
+  background_->spawn("keys.reload", [](Instance& self) -> boost::asio::awaitable<void> {
+    const Result<void> done = co_await self.key_ring->reload();
+    if (done) {
+      self.log->info("keys.reloaded");
+    } else {
+      self.log->error("keys.reload_refused", {{"message", done.error().message}});
+    }
+  }(*this));
+}
+
+}  // namespace redoubt::app

@@ -1,0 +1,90 @@
+// What one process has one of: the record, the vault and its key ring, the engines that workers share,
+// and the work that goes on in the background. The workers stand on it (app/worker.hpp).
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "base/random.hpp"
+#include "base/vault.hpp"
+#include "config/config.hpp"
+#include "local/invalidations.hpp"
+#include "local/limit_engine.hpp"
+#include "net/task_group.hpp"
+#include "record/record.hpp"
+#include "record/resealable.hpp"
+#include "record/retention.hpp"
+#include "services/cache/service.hpp"
+#include "services/health/service.hpp"
+#include "services/keys/ring_source.hpp"
+#include "services/keys/service.hpp"
+#include "services/sessions/service.hpp"
+#include "services/tenants/service.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+#include <optional>
+
+namespace redoubt::app {
+
+class Instance {
+ public:
+  // Opens everything that can fail before a port is bound. `io` is the control thread's; on return
+  // it has run what it had to.
+  // Errors: sentences for the operator.
+  static Result<std::unique_ptr<Instance>> open(const config::Config& config,
+                                                boost::asio::io_context& io);
+  ~Instance();
+
+  // The admin key of a first start; shown once by whoever asks.
+  std::optional<IssuedApiKey> take_first_key() { return std::move(first_key_); }
+
+  // Sweeps, retention and re-sealing, until stop_background().
+  void start_background();
+  void stop_background();
+  // SIGHUP: the key ring is read again.
+  void reload_keys();
+
+  sessions::SessionParts session_parts();
+  tenants::TenantParts tenant_parts();
+
+  const config::Config& config;
+  boost::asio::io_context& io;
+  SystemClock clock;
+  SystemRandom random;
+  Metrics metrics;
+  std::unique_ptr<Log> log;
+  std::unique_ptr<record::Record> record;
+  local::Invalidations invalidations;
+  std::unique_ptr<keys::RingSource> ring_source;
+  std::unique_ptr<Vault> vault;
+  std::unique_ptr<record::Resealable> session_rows;
+  std::unique_ptr<keys::KeyRing> key_ring;
+  std::unique_ptr<local::LimitEngine> limit_engine;
+  std::shared_ptr<cache::CacheEngine> cache_engine;
+  std::unique_ptr<health::HealthService> health;
+
+ private:
+  Instance(const config::Config& settings, boost::asio::io_context& control);
+
+  Result<void> open_record();
+  Result<void> open_vault();
+  Result<void> open_services();
+  void follow_journal();
+  Task<void> sweep();
+  Task<void> reseal();
+
+  std::unique_ptr<Sessions> sweeping_sessions_;
+  std::unique_ptr<ApiKeys> sweeping_keys_;
+  std::unique_ptr<Timers> timers_;
+  std::unique_ptr<Cache> sweeping_cache_;
+  std::unique_ptr<record::Retention> retention_;
+  std::unique_ptr<net::TaskGroup> background_;
+  std::optional<IssuedApiKey> first_key_;
+};
+
+// The name that every log line and answer gives.
+std::string_view version();
+
+}  // namespace redoubt::app

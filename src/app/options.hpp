@@ -1,0 +1,21 @@
+// From the configuration's tree to the options each part takes. Nothing here decides.
+#pragma once
+
+#include "config/config.hpp"
+#include "faces/rest/rest_handler.hpp"
+#include "net/http_server.hpp"
+#include "record/sqlite_record.hpp"
+
+#include <redoubt/cache.hpp>
+
+namespace redoubt::app {
+
+net::HttpServerOptions server_options(const config::HttpSettings& http,
+                                      const config::ListenAddress& address, std::size_t workers);
+// Errors: invalid_argument for a trusted proxy that is not a CIDR.
+Result<faces::RestOptions> rest_options(const config::HttpSettings& http);
+record::SqliteRecordOptions record_options(const config::RecordSettings& record);
+CacheOptions cache_options(const config::CacheSettings& cache);
+std::size_t worker_count(const config::HttpSettings& http);
+
+}  // namespace redoubt::app

@@ -1,0 +1,175 @@
+#include "app/serve.hpp"
+
+#include "app/instance.hpp"
+#include "app/welcome.hpp"
+#include "app/worker.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "app/options.hpp"
+
+namespace redoubt::app {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kPoll{20};
+constexpr std::chrono::seconds kLastWait{5};  // For coroutines that wait, after their clients left.
+
+class Service {
+ public:
+  explicit Service(const config::Config& config)
+      : config_(config), signals_(io_, SIGTERM, SIGINT), reloads_(io_, SIGHUP), timer_(io_) {}
+
+  int run() {
+    if (auto opened = open(); !opened) {
+      std::fprintf(stderr, "redoubt: cannot start: %s\n", opened.error().message.c_str());
+      if (!opened.error().cause.empty()) {
+        std::fprintf(stderr, "redoubt: cause: %s\n", opened.error().cause.c_str());
+      }
+      return EXIT_FAILURE;
+    }
+    for (const auto& worker : workers_) worker->start();
+    instance_->start_background();
+    instance_->health->set_started();
+    print_welcome(config_, workers_.front()->ports(), instance_->take_first_key());
+    await_stop();
+    await_reload();
+    io_.restart();
+    io_.run();
+    return finish();
+  }
+
+ private:
+  Result<void> open() {
+    RD_TRY(instance, Instance::open(config_, io_));
+    instance_ = std::move(instance);
+    RD_CHECK(open_tls());
+    std::vector<std::uint16_t> ports;
+    const std::size_t count = worker_count(config_.http);
+    for (std::size_t i = 0; i < count; ++i) {
+      RD_TRY(worker, Worker::make(*instance_, i, ports, tls_));
+      workers_.push_back(std::move(worker));
+      ports = workers_.front()->ports();
+    }
+    return {};
+  }
+
+  Result<void> open_tls() {
+    if (config_.http.tls_listen.empty()) return {};
+    tls_ = std::make_shared<net::TlsContext>(config_.http.tls_certificate, config_.http.tls_key);
+    return tls_->reload();
+  }
+
+  void await_reload() {
+    reloads_.async_wait([this](boost::system::error_code cancelled, int) {
+      if (cancelled) return;
+      instance_->reload_keys();
+      if (tls_) {
+        const Result<void> done = tls_->reload();
+        if (done) {
+          instance_->log->info("tls.reloaded");
+        } else {
+          instance_->log->error("tls.reload_refused", {{"message", done.error().message}});
+        }
+      }
+      await_reload();
+    });
+  }
+
+  void await_stop() {
+    signals_.async_wait([this](boost::system::error_code cancelled, int signal) {
+      if (cancelled) return;
+      instance_->log->info("serve.stopping", {{"signal", signal}});
+      instance_->health->set_draining();
+      signals_.async_wait([this](boost::system::error_code again, int) {
+        if (!again) cut();
+      });
+      timer_.expires_after(config_.http.shutdown_delay);
+      timer_.async_wait([this](boost::system::error_code ec) {
+        if (!ec) drain();
+      });
+    });
+  }
+
+  void drain() {
+    for (const auto& worker : workers_) worker->drain();
+    deadline_ = instance_->clock.boot() + config_.http.drain_deadline;
+    poll_drain();
+  }
+
+  void poll_drain() {
+    const bool drained = std::ranges::all_of(workers_, [](const auto& w) { return w->drained(); });
+    if (drained || instance_->clock.boot() > deadline_) return cut();
+    timer_.expires_after(kPoll);
+    timer_.async_wait([this](boost::system::error_code ec) {
+      if (!ec) poll_drain();
+    });
+  }
+
+  void cut() {
+    if (cut_) return;
+    cut_ = true;
+    boost::system::error_code ec;
+    signals_.cancel(ec);
+    reloads_.cancel(ec);
+    timer_.cancel();
+    instance_->stop_background();
+    for (const auto& worker : workers_) worker->stop();
+    deadline_ = instance_->clock.boot() + kLastWait;
+    poll_end();
+  }
+
+  void poll_end() {
+    const bool ended = std::ranges::all_of(workers_, [](const auto& w) { return w->ended(); });
+    if (ended) return;
+    if (instance_->clock.boot() > deadline_) leave_at_once();
+    timer_.expires_after(kPoll);
+    timer_.async_wait([this](boost::system::error_code) { poll_end(); });
+  }
+
+  // Coroutines still wait for something that does not come, their clients gone. What was
+  // acknowledged is durable; unwinding the rest would only take time.
+  [[noreturn]] void leave_at_once() {
+    instance_->log->warn("serve.cut", {{"reason", "requests did not end in time"}});
+    instance_->record->stop();
+    instance_->log.reset();
+    std::_Exit(EXIT_SUCCESS);
+  }
+
+  int finish() {
+    for (const auto& worker : workers_) worker->join();
+    workers_.clear();
+    instance_->record->stop();
+    instance_->log->info("serve.stopped");
+    return EXIT_SUCCESS;
+  }
+
+  const config::Config& config_;
+  asio::io_context io_;
+  asio::signal_set signals_;
+  asio::signal_set reloads_;
+  asio::steady_timer timer_;
+  std::unique_ptr<Instance> instance_;
+  std::shared_ptr<net::TlsContext> tls_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  BootTime deadline_;
+  bool cut_ = false;
+};
+
+}  // namespace
+
+int serve(const config::Config& config) {
+  Service service(config);
+  return service.run();
+}
+
+}  // namespace redoubt::app

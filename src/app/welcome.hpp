@@ -1,0 +1,17 @@
+// What a start prints: where the server is, what keeps its data, and the next command to type.
+#pragma once
+
+#include "config/config.hpp"
+
+#include <redoubt/tenants.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace redoubt::app {
+
+void print_welcome(const config::Config& config, const std::vector<std::uint16_t>& ports,
+                   const std::optional<IssuedApiKey>& first_key);
+
+}  // namespace redoubt::app

@@ -1,0 +1,193 @@
+#include "app/worker.hpp"
+
+#include "app/options.hpp"
+#include "base/timers.hpp"
+#include "faces/health/health_routes.hpp"
+#include "operations/cache_operations.hpp"
+#include "operations/gate_operations.hpp"
+#include "operations/keys_operations.hpp"
+#include "operations/limits_operations.hpp"
+#include "operations/openapi.hpp"
+#include "operations/sessions_operations.hpp"
+#include "operations/tenants_operations.hpp"
+#include "services/cache/service.hpp"
+#include "services/gate/service.hpp"
+#include "services/limits/service.hpp"
+#include "services/sessions/service.hpp"
+#include "services/tenants/audit_service.hpp"
+#include "services/tenants/service.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <string>
+
+namespace redoubt::app {
+namespace {
+
+namespace asio = boost::asio;
+
+// Lazily recorded uses reach the record at least this often.
+constexpr Duration kFlushEvery = std::min(sessions::kFlushPeriodMax, Duration(5'000));
+
+}  // namespace
+
+Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_context& io) {
+  const config::Config& config = instance.config;
+  auto services = std::make_unique<Services>();
+  services->timers = make_timers(io.get_executor());
+  services->sessions = sessions::make_sessions(instance.session_parts(), config.sessions.options);
+  services->tenants = tenants::make_tenants(instance.tenant_parts());
+  services->api_keys = tenants::make_api_keys(instance.tenant_parts());
+  RD_TRY(limits, limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
+                                     config.limits.policies, instance.metrics));
+  services->limits = std::move(limits);
+  services->cache =
+      cache::make_cache(instance.cache_engine, *instance.record, *services->timers, *instance.log);
+  services->audit = tenants::make_audit(*instance.record);
+  services->gate = gate::make_gate(*services->sessions, *services->limits);
+
+  operations::Registry& registry = services->registry;
+  operations::register_sessions(registry, *services->sessions);
+  operations::register_gate(registry, *services->gate, instance.clock);
+  operations::register_limits(registry, *services->limits, instance.clock);
+  operations::register_cache(registry, *services->cache);
+  operations::register_tenants(registry, *services->tenants, *services->api_keys);
+  operations::register_keys(registry, *instance.key_ring);
+  operations::register_audit(registry, *services->audit);
+  return services;
+}
+
+Worker::Worker(Instance& instance, std::size_t index)
+    : instance_(instance),
+      index_(index),
+      io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      guard_(io_.get_executor()) {}
+
+Worker::~Worker() { join(); }
+
+Result<std::unique_ptr<Worker>> Worker::make(Instance& instance, std::size_t index,
+                                             const std::vector<std::uint16_t>& ports,
+                                             std::shared_ptr<net::TlsContext> tls) {
+  std::unique_ptr<Worker> worker(new Worker(instance, index));
+  RD_CHECK(worker->build(ports, std::move(tls)));
+  return worker;
+}
+
+Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
+                           std::shared_ptr<net::TlsContext> tls) {
+  RD_TRY(services, make_services(instance_, io_));
+  services_ = std::move(services);
+  RD_TRY(options, rest_options(instance_.config.http));
+  authenticator_ = std::make_unique<faces::Authenticator>(*services_->sessions, *services_->api_keys);
+  forward_auth_ = std::make_unique<faces::ForwardAuth>(*services_->gate, *services_->limits,
+                                                       instance_.clock);
+  faces::add_health_routes(routes_, *instance_.health);
+  faces::add_metrics_route(routes_, instance_.metrics);
+  operations::OpenApiOptions document;
+  document.version = version();
+  faces::add_openapi_routes(routes_, operations::openapi_document(services_->registry, document));
+  handler_ = std::make_unique<faces::RestHandler>(
+      services_->registry, *authenticator_, *forward_auth_, routes_, instance_.clock,
+      instance_.random, *instance_.log, instance_.metrics, std::move(options));
+  tasks_ = std::make_unique<net::TaskGroup>(io_.get_executor(), *instance_.log);
+  tasks_->repeat("worker.flush", kFlushEvery, [this] { return flush(); });
+
+  const config::HttpSettings& http = instance_.config.http;
+  std::size_t next = 0;
+  const auto port_of = [&](const config::ListenAddress& address) {
+    return ports.empty() ? address.port : ports[next++];
+  };
+  for (const auto& address : http.listen) RD_CHECK(listen(address, port_of(address), nullptr));
+  for (const auto& address : http.tls_listen) RD_CHECK(listen(address, port_of(address), tls));
+  return {};
+}
+
+Result<void> Worker::listen(const config::ListenAddress& address, std::uint16_t port,
+                            std::shared_ptr<net::TlsContext> tls) {
+  net::HttpServerOptions options =
+      server_options(instance_.config.http, address, worker_count(instance_.config.http));
+  options.port = port;
+  options.must_be_free = index_ == 0;
+  auto server = net::make_http_server(io_, instance_.clock, *instance_.log, *handler_, options, tls);
+  RD_CHECK(server->listen());
+  const net::HttpServerCounters& counters = server->counters();
+  const std::string worker = std::to_string(index_);
+  const std::string_view listener = tls ? "https" : "http";
+  const auto gauge = [&](std::string_view state, const std::atomic<std::int64_t>& value) {
+    instance_.metrics.gauge_callback(
+        "redoubt_connections", "Connections by state.",
+        {{"listener", listener}, {"port", std::to_string(server->port())}, {"state", state},
+         {"worker", worker}},
+        [&value] { return static_cast<double>(value.load()); });
+  };
+  gauge("open", counters.open);
+  gauge("waiting", counters.in_flight);
+  const auto counter = [&](std::string_view name, std::string_view help,
+                           const std::atomic<std::int64_t>& value) {
+    instance_.metrics.counter_callback(
+        name, help,
+        {{"listener", listener}, {"port", std::to_string(server->port())}, {"worker", worker}},
+        [&value] { return static_cast<double>(value.load()); });
+  };
+  counter("redoubt_connections_accepted_total", "Connections accepted.", counters.accepted);
+  counter("redoubt_connections_refused_total", "Connections over the limit.", counters.refused);
+  counter("redoubt_connections_timed_out_total", "Connections closed for being too slow.",
+          counters.timed_out);
+  servers_.push_back(std::move(server));
+  return {};
+}
+
+std::vector<std::uint16_t> Worker::ports() const {
+  std::vector<std::uint16_t> ports;
+  for (const auto& server : servers_) ports.push_back(server->port());
+  return ports;
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
+    io_.run();
+    ended_ = true;
+  });
+}
+
+void Worker::drain() {
+  asio::post(io_, [this] {
+    for (const auto& server : servers_) server->drain();
+  });
+}
+
+bool Worker::drained() const {
+  return std::ranges::all_of(servers_,
+                             [](const auto& server) { return server->counters().open == 0; });
+}
+
+Task<void> Worker::flush() {
+  RD_CO_CHECK(co_await services_->sessions->flush_uses());
+  RD_CO_CHECK(co_await services_->api_keys->flush_uses());
+  co_return Result<void>{};
+}
+
+asio::awaitable<void> Worker::finish() {
+  for (const auto& server : servers_) server->close_all();
+  tasks_->cancel();
+  const Result<void> flushed = co_await flush();
+  if (!flushed) {
+    instance_.log->warn("worker.flush_failed", {{"message", flushed.error().message}});
+  }
+  guard_.reset();
+}
+
+void Worker::stop() {
+  asio::post(io_, [this] { asio::co_spawn(io_, finish(), [](std::exception_ptr) {}); });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace redoubt::app
