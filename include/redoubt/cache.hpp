@@ -65,20 +65,20 @@ struct CacheOptions {
 };
 
 struct CacheEntry {
-  std::string key;
-  std::string value;
-  std::string content_type;
-  std::string etag;  // 32 hex digits; equal for equal values of equal type.
-  std::vector<std::string> tags;
+  std::string key{};
+  std::string value{};
+  std::string content_type{};
+  std::string etag{};  // 32 hex digits; equal for equal values of equal type.
+  std::vector<std::string> tags{};
   bool negative = false;
 };
 
 enum class CacheState : std::uint8_t { miss, hit, stale, negative };
 
 struct CacheGet {
-  std::string key;
-  std::optional<Duration> lease;  // Ask for the right to fill, for this long.
-  Duration wait{0};               // How long to wait for another's fill; only with `lease`.
+  std::string key{};
+  std::optional<Duration> lease{};  // Ask for the right to fill, for this long.
+  Duration wait{0};                 // How long to wait for another's fill; only with `lease`.
 };
 
 struct CacheLookup {
@@ -90,15 +90,15 @@ struct CacheLookup {
 };
 
 struct CachePut {
-  std::string key;
-  std::string value;
+  std::string key{};
+  std::string value{};
   std::string content_type = "application/octet-stream";
-  std::vector<std::string> tags;
-  std::optional<Duration> ttl;
+  std::vector<std::string> tags{};
+  std::optional<Duration> ttl{};
   Duration stale_for{0};
   Duration stale_if_error{0};
   bool negative = false;
-  std::string lease;  // From CacheLookup; empty: store whatever was going on.
+  std::string lease{};  // From CacheLookup; empty: store whatever was going on.
 };
 
 // What became of a put. Only `stored` can be read back.
@@ -116,8 +116,8 @@ struct CachePutResult {
 };
 
 struct CacheRelease {
-  std::string key;
-  std::string lease;
+  std::string key{};
+  std::string lease{};
   bool failed = false;          // The source failed: serve the stale value, if there is one...
   Duration retry_after{5'000};  // ...for this long before another is asked to fill.
 };
@@ -128,9 +128,9 @@ struct CacheReleased {
 };
 
 struct CacheInvalidation {
-  std::vector<std::string> tags;
-  std::vector<std::string> prefixes;  // Literal. O(1) when of 1..4 segments that each end in ':'.
-  std::vector<std::string> patterns;  // Globs of * ? and \ escapes.
+  std::vector<std::string> tags{};
+  std::vector<std::string> prefixes{};  // Literal. O(1) when of 1..4 segments that each end in ':'.
+  std::vector<std::string> patterns{};  // Globs of * ? and \ escapes.
   bool everything = false;
 };
 
@@ -141,7 +141,7 @@ struct CacheInvalidated {
 };
 
 struct CacheKeyInfo {
-  std::string key;
+  std::string key{};
   CacheState state = CacheState::hit;
   Duration age{0};
   Duration ttl{0};

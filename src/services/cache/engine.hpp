@@ -1,0 +1,119 @@
+// The part of the cache that needs neither record nor waiting: what is in memory, and what a call
+// makes of it. One for all workers.
+//
+// Threads: any.
+#pragma once
+
+#include "base/metrics.hpp"
+#include "record/record.hpp"
+#include "services/cache/fills.hpp"
+#include "services/cache/store.hpp"
+#include "services/cache/tenant_cache.hpp"
+
+#include <redoubt/cache.hpp>
+#include <redoubt/clock.hpp>
+#include <redoubt/random.hpp>
+
+#include <array>
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace redoubt::cache {
+
+struct Address {
+  Hash128 id;
+  std::string_view tenant;
+  std::string_view key;
+};
+
+// Counters with closed label sets, looked up once.
+struct CacheMetrics {
+  explicit CacheMetrics(Metrics& metrics);
+  std::array<Counter*, 4> requests;  // By CacheState.
+  std::array<Counter*, 4> fills;     // Puts under a lease, by CacheStored.
+  Counter& fills_failed;
+  Counter& invalidated_tag;
+  Counter& invalidated_prefix;
+  Counter& invalidated_key;
+  Counter& invalidated_pattern;
+  Counter& invalidated_everything;
+};
+
+class CacheEngine {
+ public:
+  CacheEngine(const CacheOptions& options, Clock& clock, Random& random, Metrics& metrics);
+
+  Address address(std::string_view tenant, std::string_view key) const {
+    return {store_.id_of(tenant, key), tenant, key};
+  }
+  BootTime now() const { return clock_.boot(); }
+  WallTime wall() const { return clock_.wall(); }
+  const CacheOptions& options() const { return options_; }
+
+  // Answers, grants the lease, or queues `waiter`: then the result is empty and `until` says when
+  // to look again at the latest. Without a waiter, empty says that the caller would have to wait.
+  std::optional<CacheLookup> get(const Address& at, const CacheGet& request,
+                                 const FillWaiterPtr& waiter, BootTime& until);
+  // For a waiter whose alarm has rung or whose time was over: the same, but empty with until in the
+  // past means: start again.
+  std::optional<CacheLookup> resume(const Address& at, const FillWaiterPtr& waiter,
+                                    BootTime& until);
+  // For one who has waited long enough: any value that is there.
+  CacheLookup give_up(const Address& at);
+  void leave(const Address& at, const FillWaiterPtr& waiter) { fills_.leave(at.id, waiter, now()); }
+
+  CacheLookup get_without_lease(const Address& at);
+  CacheLookup inspect(const Address& at);  // Counts neither as a use nor as a request.
+
+  Result<CachePutResult> put(std::string_view tenant, CachePut request);
+  bool erase(const Address& at);
+  CacheReleased release(const Address& at, const CacheRelease& request);
+  CacheKeyPage list(std::string_view tenant, std::string_view pattern, std::size_t limit,
+                    std::string after);
+  CacheStats stats(std::string_view tenant);
+  std::int64_t sweep(std::size_t batch);
+
+  // Whether a tenant can remember that many more invalidations one by one.
+  bool would_overflow(std::string_view tenant, std::size_t names, std::size_t globs);
+  void count_invalidation(std::string_view name);
+  void hear(const record::JournalEntry& entry);
+
+  std::size_t entries() const { return store_.entries(); }
+  std::size_t bytes() const { return store_.bytes(); }
+
+ private:
+  enum class Freshness : std::uint8_t { none, fresh, stale, error_only };
+  struct Found {
+    EntryPtr entry;
+    Freshness freshness = Freshness::none;
+  };
+
+  Found look(const Address& at, BootTime now);
+  Found judge(EntryPtr entry, BootTime now);
+  bool may_serve(const Address& at, const Found& found, BootTime now) const;
+  static CacheLookup describe(const Found& found, BootTime now);
+  CacheLookup answer(const Address& at, const Found& found, BootTime now);
+  CacheLookup miss(const Address& at);
+  CacheLookup granted(const Address& at, std::string token, BootTime now);
+  void count(TenantCache& tenant, CacheState state);
+  std::shared_ptr<Entry> make_entry(const Address& at, CachePut& request, BootTime now);
+  Result<void> check_weight(const Entry& entry) const;
+  CacheStored store_fill(const std::shared_ptr<Entry>& entry, std::string_view lease, BootTime now);
+  CacheStored store_plain(const std::shared_ptr<Entry>& entry);
+  std::int64_t sweep_tenant(TenantCache& tenant, std::size_t batch, BootTime now);
+
+  const CacheOptions options_;
+  Clock& clock_;
+  Random& random_;
+  CacheMetrics metrics_;
+  TenantCaches tenants_;
+  Store store_;
+  Fills fills_;
+  std::mutex sweep_mutex_;
+  std::map<TenantCache*, std::string> swept_;  // The key each tenant's last sweep ended at.
+};
+
+}  // namespace redoubt::cache

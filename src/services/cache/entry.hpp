@@ -1,0 +1,50 @@
+// An entry as the store keeps it. Immutable but for two marks; shared with whoever is reading it.
+//
+//   stored_at        fresh_until           stale_until, error_until
+//       |---- fresh -----|-- stale_for -----|
+//                        |-- stale_if_error ----|   (either may be the longer)
+#pragma once
+
+#include "base/siphash.hpp"
+#include "services/cache/generations.hpp"
+
+#include <redoubt/cache.hpp>
+#include <redoubt/clock.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+
+namespace redoubt::cache {
+
+class TenantCache;
+
+struct Entry : CacheEntry {
+  Hash128 id;  // Of tenant and key.
+  TenantCache* tenant = nullptr;
+  Generations::Stamp filled = 0;
+  BootTime stored_at;
+  BootTime fresh_until;
+  BootTime stale_until;
+  BootTime error_until;
+  std::size_t weight = 0;
+  mutable std::atomic<Generations::Stamp> checked{0};
+  mutable std::atomic<bool> used{false};  // Since the tenant's clock hand came by.
+
+  bool is_over(BootTime now) const { return now >= std::max(stale_until, error_until); }
+};
+
+using EntryPtr = std::shared_ptr<const Entry>;
+
+// What an entry costs beside its bytes: itself, its node, its place in two indexes and the sketch.
+inline constexpr std::size_t kEntryOverhead = 400;
+
+inline std::size_t weight_of(const CacheEntry& entry) {
+  std::size_t weight = kEntryOverhead + entry.key.size() + entry.value.size() +
+                       entry.content_type.size() + entry.etag.size();
+  for (const std::string& tag : entry.tags) weight += sizeof(std::string) + tag.size();
+  return weight;
+}
+
+}  // namespace redoubt::cache

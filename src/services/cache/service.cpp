@@ -1,0 +1,281 @@
+#include "services/cache/service.hpp"
+
+#include "base/bytes.hpp"
+#include "record/cache_rows.hpp"
+#include "services/cache/engine.hpp"
+#include "services/cache/names.hpp"
+#include "services/cache/rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace redoubt::cache {
+namespace {
+
+// No entry is older than its ttl and one of its graces; a day more for clocks that disagree.
+constexpr Duration kGenerationKept = kCacheTtlMax * 2 + std::chrono::hours(24);
+
+// Takes a waiter out of its queue however the wait ends, a cancelled coroutine included.
+class Waiting {
+ public:
+  Waiting(CacheEngine& engine, const Address& at, FillWaiterPtr waiter)
+      : engine_(engine), at_(at), waiter_(std::move(waiter)) {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  ~Waiting() {
+    if (!done_) engine_.leave(at_, waiter_);
+  }
+  const FillWaiterPtr& waiter() const { return waiter_; }
+  void keep_lease() { done_ = true; }
+
+ private:
+  CacheEngine& engine_;
+  const Address& at_;
+  FillWaiterPtr waiter_;
+  bool done_ = false;
+};
+
+std::vector<std::string> names_of(const CacheInvalidation& request) {
+  std::vector<std::string> names;
+  for (const std::string& tag : request.tags) names.push_back(tag_name(tag));
+  for (const std::string& prefix : request.prefixes) names.push_back(prefix_name(prefix));
+  for (const std::string& pattern : request.patterns) names.push_back(pattern_name(pattern));
+  if (request.everything) names.emplace_back();
+  std::ranges::sort(names);
+  const auto repeated = std::ranges::unique(names);
+  names.erase(repeated.begin(), repeated.end());
+  if (names.front().empty()) names.resize(1);  // Everything says it all.
+  return names;
+}
+
+class CacheService final : public Cache {
+ public:
+  CacheService(std::shared_ptr<CacheEngine> engine, record::Record& record, Timers& timers,
+               Log& log)
+      : engine_(std::move(engine)), record_(record), timers_(timers), log_(log) {}
+
+  std::optional<Result<CacheLookup>> get_now(const Context& context,
+                                             const CacheGet& request) override {
+    if (auto checked = check(context, request); !checked) return fail(std::move(checked).error());
+    const Address at = engine_->address(context.caller.tenant, request.key);
+    BootTime until;
+    auto lookup = engine_->get(at, request, nullptr, until);
+    if (!lookup) return std::nullopt;
+    return Result<CacheLookup>(*std::move(lookup));
+  }
+
+  Task<CacheLookup> get(const Context& context, CacheGet request) override {
+    RD_CO_CHECK(check(context, request));
+    const Address at = engine_->address(context.caller.tenant, request.key);
+    const BootTime deadline = engine_->now() + request.wait;
+    while (true) {
+      const auto waiter = std::make_shared<FillWaiter>();
+      if (request.wait > Duration(0)) {
+        waiter->alarm = timers_.alarm();
+        waiter->lease = *request.lease;
+      }
+      BootTime until;
+      const bool may_wait = request.wait > Duration(0);
+      auto lookup = engine_->get(at, request, may_wait ? waiter : nullptr, until);
+      if (lookup) co_return *std::move(lookup);
+      Waiting waiting(*engine_, at, waiter);
+      std::optional<CacheLookup> after = co_await wait_for_fill(at, waiting, until, deadline);
+      if (after) co_return *std::move(after);
+    }
+  }
+
+  Task<std::vector<CacheLookup>> get_batch(const Context& context,
+                                           std::vector<std::string> keys) override {
+    RD_CO_CHECK(check_batch("keys", keys.size()));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      RD_CO_CHECK(check_key(fmt::format("keys.{}", i), keys[i]));
+    }
+    std::vector<CacheLookup> lookups;
+    lookups.reserve(keys.size());
+    for (const std::string& key : keys) {
+      lookups.push_back(engine_->get_without_lease(engine_->address(context.caller.tenant, key)));
+    }
+    co_return lookups;
+  }
+
+  Task<CacheLookup> inspect(const Context& context, std::string key) override {
+    RD_CO_CHECK(check_key("key", key));
+    co_return engine_->inspect(engine_->address(context.caller.tenant, key));
+  }
+
+  Task<CachePutResult> put(const Context& context, CachePut request) override {
+    RD_CO_CHECK(check_put("", request, engine_->options()));
+    co_return engine_->put(context.caller.tenant, std::move(request));
+  }
+
+  Task<std::vector<CachePutResult>> put_batch(const Context& context,
+                                              std::vector<CachePut> requests) override {
+    RD_CO_CHECK(check_batch("entries", requests.size()));
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      RD_CO_CHECK(check_put(fmt::format("entries.{}", i), requests[i], engine_->options()));
+    }
+    std::vector<CachePutResult> results;
+    for (CachePut& request : requests) {
+      RD_CO_TRY(result, engine_->put(context.caller.tenant, std::move(request)));
+      results.push_back(std::move(result));
+    }
+    co_return results;
+  }
+
+  Task<bool> erase(const Context& context, std::string key) override {
+    RD_CO_CHECK(check_key("key", key));
+    co_return engine_->erase(engine_->address(context.caller.tenant, key));
+  }
+
+  Task<CacheReleased> release(const Context& context, CacheRelease request) override {
+    RD_CO_CHECK(check_release(request));
+    co_return engine_->release(engine_->address(context.caller.tenant, request.key), request);
+  }
+
+  Task<CacheInvalidated> invalidate(const Context& context, CacheInvalidation request) override {
+    RD_CO_CHECK(check_invalidation(request));
+    std::vector<std::string> names = names_of(request);
+    const auto globs = static_cast<std::size_t>(
+        std::ranges::count_if(names, [](const auto& n) { return n.starts_with(kGlobName); }));
+    if (engine_->would_overflow(context.caller.tenant, names.size() - globs, globs)) {
+      names.assign(1, {});
+    }
+    RD_CO_TRY(generation, co_await bump(context, names));
+    for (const std::string& name : names) engine_->count_invalidation(name);
+
+    CacheInvalidated done;
+    done.generation = generation;
+    done.bumped = names.size();
+    done.everything = names.front().empty();
+    log_.debug(
+        "cache.invalidated",
+        {{"tenant", context.caller.tenant}, {"generation", generation}, {"names", names.size()}});
+    co_return done;
+  }
+
+  Task<CacheKeyPage> list(const Context& context, std::string pattern, std::size_t limit,
+                          std::string cursor) override {
+    RD_CO_CHECK(check_pattern("pattern", pattern));
+    if (limit < 1 || limit > kCacheListMax) {
+      co_return fail(invalid_argument(
+          "limit", fmt::format("must be between 1 and {}", kCacheListMax), "range"));
+    }
+    const auto after = from_base64url(cursor);
+    if (!after || after->size() > kCacheKeyMax) {
+      co_return fail(invalid_argument("cursor", "is not a cursor of this list"));
+    }
+    co_return engine_->list(context.caller.tenant, pattern, limit, std::string(as_text(*after)));
+  }
+
+  CacheStats stats(const Context& context) const override {
+    return engine_->stats(context.caller.tenant);
+  }
+
+  Task<std::int64_t> sweep(std::size_t batch) override {
+    std::int64_t dropped = engine_->sweep(batch);
+    const WallTime before = engine_->wall() - kGenerationKept;
+    std::function<Task<std::int64_t>(record::Unit&)> work = [before, batch](record::Unit& unit) {
+      return record::sweep_cache_generations(unit, before, batch);
+    };
+    RD_CO_TRY(rows, co_await record_.write(std::move(work)));
+    co_return dropped + rows;
+  }
+
+ private:
+  static Result<void> check(const Context& context, const CacheGet& request) {
+    RD_CHECK(check_get(request));
+    if (request.lease && context.caller.role == Role::read_only) {
+      return fail(Error(Errc::permission_denied, "cache_lease_not_allowed",
+                        "a read-only key cannot fill, so it cannot hold a lease"));
+    }
+    return {};
+  }
+
+  static Result<void> check_batch(std::string_view where, std::size_t size) {
+    if (size >= 1 && size <= kCacheBatchMax) return {};
+    return fail(invalid_argument(
+        std::string(where), fmt::format("must have 1 to {} items; it has {}", kCacheBatchMax, size),
+        "length"));
+  }
+
+  // Empty: start again.
+  boost::asio::awaitable<std::optional<CacheLookup>> wait_for_fill(const Address& at,
+                                                                   Waiting& waiting, BootTime until,
+                                                                   BootTime deadline) {
+    while (true) {
+      const auto left = std::min(until, deadline) - engine_->now();
+      const auto limit = std::chrono::ceil<Duration>(left);
+      co_await waiting.waiter()->alarm->wait(std::max(limit, Duration(0)));
+      auto lookup = engine_->resume(at, waiting.waiter(), until);
+      if (lookup) {
+        waiting.keep_lease();
+        co_return lookup;
+      }
+      const BootTime now = engine_->now();
+      if (now >= deadline) co_return engine_->give_up(at);
+      const bool changed = until <= now;
+      if (changed) co_return std::nullopt;
+    }
+  }
+
+  // One transaction; it has taken effect in memory when it is acknowledged.
+  Task<std::int64_t> bump(const Context& context, std::vector<std::string> names) {
+    record::AuditEvent audit;
+    audit.tenant = context.caller.tenant;
+    audit.principal = context.caller.principal;
+    audit.action = "cache.cleared";
+    audit.target = "cache";
+    audit.request_id = context.request_id;
+    audit.address = context.client_address;
+    const WallTime now = engine_->wall();
+    std::function<Task<std::int64_t>(record::Unit&)> work =
+        [names = std::move(names), audit = std::move(audit),
+         now](record::Unit& unit) -> Task<std::int64_t> {
+      std::int64_t generation = 0;
+      for (const std::string& name : names) {
+        RD_CO_TRY(next, co_await record::bump_cache_generation(unit, audit.tenant, name, now));
+        generation = next;
+      }
+      if (names.front().empty()) {
+        RD_CO_CHECK(co_await unit.audit(audit));
+      }
+      co_return generation;
+    };
+    co_return co_await record_.write(std::move(work));
+  }
+
+  const std::shared_ptr<CacheEngine> engine_;
+  record::Record& record_;
+  Timers& timers_;
+  Log& log_;
+};
+
+}  // namespace
+
+std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options, Clock& clock,
+                                               Random& random, Metrics& metrics) {
+  auto engine = std::make_shared<CacheEngine>(options, clock, random, metrics);
+  const std::weak_ptr<CacheEngine> weak = engine;
+  metrics.gauge_callback("redoubt_cache_entries", "Entries in the cache.", {}, [weak] {
+    const auto alive = weak.lock();
+    return alive ? static_cast<double>(alive->entries()) : 0.0;
+  });
+  metrics.gauge_callback("redoubt_cache_size_bytes", "Bytes the cache's entries take.", {}, [weak] {
+    const auto alive = weak.lock();
+    return alive ? static_cast<double>(alive->bytes()) : 0.0;
+  });
+  return engine;
+}
+
+record::JournalListener cache_listener(std::shared_ptr<CacheEngine> engine) {
+  return [engine = std::move(engine)](const record::JournalEntry& entry) { engine->hear(entry); };
+}
+
+std::unique_ptr<Cache> make_cache(std::shared_ptr<CacheEngine> engine, record::Record& record,
+                                  Timers& timers, Log& log) {
+  return std::make_unique<CacheService>(std::move(engine), record, timers, log);
+}
+
+}  // namespace redoubt::cache
