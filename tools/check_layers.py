@@ -15,8 +15,9 @@ import sys
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 SUFFIXES = {".hpp", ".cpp", ".h", ".cc"}
 CONTRACT_EXTRA = {"boost/asio/awaitable.hpp"}
-# Headers that only tests may include, from anywhere.
-TEST_PREFIXES = ("tests/",)
+# What only tests may include, and which files are tests: fixture.hpp and <noun>_fixture.hpp are theirs.
+TEST_PREFIX = "tests/"
+TEST_SUFFIXES = ("_test.cpp", "fixture.hpp")
 
 
 def read_layers(text):
@@ -49,12 +50,15 @@ def check_source(layers, relative, text, siblings=frozenset()):
     if module not in layers:
         yield 1, f"module {module} is not in cmake/layers.txt"
         return
-    is_test = relative.endswith("_test.cpp")
+    is_test = relative.endswith(TEST_SUFFIXES)
     for line, bracket, path in includes(text):
         if bracket == "<":
             continue
-        if is_test and path.startswith(TEST_PREFIXES):
-            continue
+        if path.startswith(TEST_PREFIX) or path.endswith("fixture.hpp"):
+            if not is_test:
+                yield line, f'"{path}" is for tests'
+            if path.startswith(TEST_PREFIX):
+                continue
         target = path.split("/")
         if len(target) == 1:
             # Generated headers (embedded files) have no folder; siblings are written with their module.

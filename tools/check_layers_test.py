@@ -42,7 +42,9 @@ class Sources(unittest.TestCase):
     def test_test_support_is_for_tests_alone(self):
         include = '#include "tests/support/run.hpp"'
         self.assertEqual(of_source("record/a_test.cpp", include), [])
+        self.assertEqual(of_source("record/a_fixture.hpp", include), [])
         self.assertEqual(len(of_source("record/a.cpp", include)), 1)
+        self.assertEqual(len(of_source("record/a.cpp", '#include "record/a_fixture.hpp"')), 1)
 
 
 class Contracts(unittest.TestCase):

@@ -43,6 +43,8 @@ class Rules(unittest.TestCase):
 
     def test_disabled(self):
         self.finds("src/net/a_test.cpp", "TEST(A, DISABLED_B) {}\n")
+        self.finds("src/net/a_test.cpp", "TEST(A, B) {\n  GTEST_" "SKIP();\n}\n")
+        self.passes("src/net/a_test.cpp", "if (!mounted) GTEST_" "SKIP() << why;\n")
 
     def test_lambda_in_await(self):
         self.finds("src/a.cpp", "co_await record.write(c, [&](Unit& u) { return f(u); });\n")
@@ -56,6 +58,8 @@ class Rules(unittest.TestCase):
         self.finds("src/a.cpp", "co_await f(x, {1, 2});\n")
         self.finds("src/a.cpp", "co_await tx.run(kFind, Agg{id});\n")
         self.passes("src/a.cpp", "RD_CO_TRY(rows, co_await tx.run(kFind, {id, as_bytes(key)}));\n")
+        self.finds("src/a.cpp", "co_await tx.run(kFind, {Agg{id}});\n")
+        self.passes("src/a.cpp", "co_await f(std::int64_t{1}, true);\n")
         self.passes("src/a.cpp", "co_await f(Agg{});\n")
         self.passes("src/a.cpp", "const Agg a{1, 2};\nco_await f(a);\n")
 

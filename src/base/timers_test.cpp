@@ -8,10 +8,10 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include <exception>
 #include <optional>
 #include <thread>
 
@@ -23,11 +23,16 @@ namespace asio = boost::asio;
 
 constexpr Duration kForever = Duration::max();
 
+// An exception in a coroutine ends the test, not only the coroutine.
+constexpr auto kRethrow = [](std::exception_ptr thrown) {
+  if (thrown) std::rethrow_exception(thrown);
+};
+
 class TimersTest : public ::testing::Test {
  protected:
   // Starts to wait; `result` is there when the wait ended.
   void start_wait(Duration limit, std::optional<bool>& result) {
-    asio::co_spawn(io_, wait(alarm_, limit, result), asio::detached);
+    asio::co_spawn(io_, wait(alarm_, limit, result), kRethrow);
   }
 
   static asio::awaitable<void> wait(std::shared_ptr<Alarm> alarm, Duration limit,
@@ -128,7 +133,7 @@ TEST_F(TimersTest, EveryRingFromAnotherThreadIsHeard) {
       if (rung) ++count;
     }
   };
-  asio::co_spawn(io_, listen(alarm_, heard), asio::detached);
+  asio::co_spawn(io_, listen(alarm_, heard), kRethrow);
   std::thread ringer([&] {
     for (int i = 0; i < kRings; ++i) {
       alarm_->ring();
@@ -160,7 +165,7 @@ TEST_F(TimersTest, CancellationEndsAWait) {
 TEST_F(TimersTest, SleepLastsAtLeastItsDuration) {
   const SystemClock clock;
   const BootTime start = clock.boot();
-  asio::co_spawn(io_, timers_->sleep(5ms), asio::detached);
+  asio::co_spawn(io_, timers_->sleep(5ms), kRethrow);
 
   io_.run();
 
@@ -168,8 +173,8 @@ TEST_F(TimersTest, SleepLastsAtLeastItsDuration) {
 }
 
 TEST_F(TimersTest, SleepOfNoTimeOrLessReturns) {
-  asio::co_spawn(io_, timers_->sleep(0ms), asio::detached);
-  asio::co_spawn(io_, timers_->sleep(Duration::min()), asio::detached);
+  asio::co_spawn(io_, timers_->sleep(0ms), kRethrow);
+  asio::co_spawn(io_, timers_->sleep(Duration::min()), kRethrow);
 
   EXPECT_GT(io_.run(), 0u);
 }
