@@ -14,6 +14,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace redoubt {
@@ -32,6 +33,7 @@ class OpenKeys {
   // Removes the last `count` keys; true when two of them were equal. Sorting and not hashing, so
   // that no choice of keys makes it slow.
   bool close_object_has_duplicate(std::size_t count) {
+    if (count == 0) return false;
     const std::size_t first = ends_.size() - count;
     const std::size_t begin = first == 0 ? 0 : ends_[first - 1];
     std::size_t from = begin;
@@ -61,7 +63,7 @@ class Handler {
   static constexpr std::size_t max_key_size = json::string::max_size();
   static constexpr std::size_t max_string_size = json::string::max_size();
 
-  Handler() { stack_.reset(); }
+  Handler() : stack_({}, buffer_, sizeof buffer_) { stack_.reset(); }
 
   json::value release() { return stack_.release(); }
   const char* reason() const { return reason_; }
@@ -145,6 +147,7 @@ class Handler {
     return refuse(ec, "an integer beyond 2^53 loses digits; send it as a string");
   }
 
+  unsigned char buffer_[2048];  // A small text is read without an allocation for the stack.
   json::value_stack stack_;
   OpenKeys keys_;
   std::string number_;
@@ -182,6 +185,19 @@ constexpr std::array<char, 256> escape_table() {
 }
 
 constexpr std::array<char, 256> kEscapes = escape_table();
+// True when none of the eight bytes at `p` needs a look: no control character, quote, backslash or
+// part of a multi-byte character. A subtraction sets the high bit of the first byte that is too
+// small.
+bool eight_plain_bytes(const char* p) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  std::uint64_t word;
+  std::memcpy(&word, p, sizeof word);
+  const std::uint64_t control = word - kOnes * 0x20;
+  const std::uint64_t quote = (word ^ kOnes * '"') - kOnes;
+  const std::uint64_t backslash = (word ^ kOnes * '\\') - kOnes;
+  return ((word | control | quote | backslash) & kOnes * 0x80) == 0;
+}
+
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
 void append_escape(std::string& out, char c, char escape) {
@@ -289,6 +305,10 @@ void append_json_string(std::string& out, std::string_view text) {
   std::size_t run = 0;  // Where the bytes not yet appended begin.
   std::size_t i = 0;
   while (i < text.size()) {
+    if (text.size() - i >= 8 && eight_plain_bytes(text.data() + i)) {
+      i += 8;
+      continue;
+    }
     const char escape = kEscapes[static_cast<std::uint8_t>(text[i])];
     if (escape == 0) {
       ++i;

@@ -400,6 +400,18 @@ TEST(AppendJsonString, EscapesWhatItMustAndNothingElse) {
   EXPECT_EQ(json_string("a\0b"s), R"("a\u0000b")");
 }
 
+TEST(AppendJsonString, SeesEveryByteAtEveryPlace) {
+  for (int c = 0; c < 0x80; ++c) {
+    const std::string byte(1, static_cast<char>(c));
+    const std::string alone = json_string(byte);
+    const std::string escaped = alone.substr(1, alone.size() - 2);
+    for (std::size_t before = 0; before < 20; ++before) {
+      const std::string a(before, 'a');
+      ASSERT_EQ(json_string(a + byte + "zzzzzzzzz"), "\"" + a + escaped + "zzzzzzzzz\"") << c;
+    }
+  }
+}
+
 TEST(AppendJsonString, ReplacesEachByteThatIsNotUtf8) {
   EXPECT_EQ(json_string("a\xff"
                         "b"),
