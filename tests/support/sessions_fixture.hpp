@@ -1,0 +1,163 @@
+// Sessions over a real record, with two tenants and as many workers as a test asks for.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/random.hpp"
+#include "local/invalidation_names.hpp"
+#include "record/session_rows.hpp"
+#include "record/sqlite_record.hpp"
+#include "record/tenant_rows.hpp"
+#include "services/sessions/service.hpp"
+#include "tests/support/context.hpp"
+#include "tests/support/run.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace redoubt::test {
+
+inline RingKey ring_key(std::uint8_t seed) {
+  RingKey key;
+  key.key.fill(seed);
+  key.key[0] = 1;
+  key.id = {seed, 0, 0, 1};
+  return key;
+}
+
+class SessionsFixture : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Key256 pepper{};
+    pepper.fill(0x5a);
+    vault_.set_pepper(pepper);
+    open();
+    add_tenant("acme");
+    add_tenant("globex");
+  }
+
+  void TearDown() override { close(); }
+
+  void open() {
+    auto record = record::open_sqlite_record({.path = directory_.file("redoubt.db")}, clock_,
+                                             null_log(), metrics_);
+    ASSERT_TRUE(record) << record.error().message << record.error().cause;
+    record_ = std::move(*record);
+    record_->subscribe([this](const record::JournalEntry& entry) { heard(entry); });
+    sessions_ = worker();
+  }
+
+  void close() {
+    sessions_.reset();
+    if (record_) record_->stop();
+    record_.reset();
+  }
+
+  std::unique_ptr<Sessions> worker() {
+    return sessions::make_sessions({.record = *record_,
+                                    .vault = vault_,
+                                    .invalidations = invalidations_,
+                                    .clock = clock_,
+                                    .random = random_,
+                                    .log = null_log(),
+                                    .metrics = metrics_},
+                                   options_);
+  }
+  void reopen_with(SessionOptions options) {
+    options_ = options;
+    sessions_ = worker();
+  }
+
+  void heard(const record::JournalEntry& entry) {
+    namespace names = local::invalidation;
+    using Kind = record::JournalEntry::Kind;
+    if (entry.kind == Kind::session) invalidations_.bump(names::session(entry.tenant, entry.key));
+    if (entry.kind == Kind::user) invalidations_.bump(names::user(entry.tenant, entry.key));
+    if (entry.kind == Kind::tenant) invalidations_.bump(names::tenant(entry.tenant));
+  }
+
+  // One statement or more in a unit of its own.
+  void write(std::function<Task<void>(record::Unit&)> work) {
+    const auto written = run(record_->write_unit(std::move(work)));
+    ASSERT_TRUE(written) << written.error().message << written.error().cause;
+  }
+
+  void add_tenant(std::string id) {
+    Tenant tenant;
+    tenant.id = id;
+    tenant.name = id;
+    tenant.created_at = clock_.wall();
+    write([&tenant](record::Unit& unit) -> Task<void> {
+      RD_CO_CHECK(co_await record::insert_tenant(unit, tenant));
+      co_return Result<void>{};
+    });
+  }
+
+  void set_tenant(std::string id, bool enabled) {
+    const WallTime now = clock_.wall();
+    write([id, enabled, now](record::Unit& unit) -> Task<void> {
+      if (enabled) {
+        RD_CO_CHECK(co_await record::enable_tenant(unit, id));
+      } else {
+        RD_CO_CHECK(co_await record::disable_tenant(unit, id, now));
+      }
+      record::JournalEntry entry{record::JournalEntry::Kind::tenant, id, {}, 0};
+      unit.announce(entry);
+      co_return Result<void>{};
+    });
+  }
+
+  IssuedSession create(NewSession request) {
+    auto issued = run(sessions_->create(acme_, std::move(request)));
+    EXPECT_TRUE(issued) << issued.error().message << issued.error().cause;
+    return issued ? *issued : IssuedSession{};
+  }
+  IssuedSession create(std::string user = "alice") {
+    NewSession request;
+    request.user = std::move(user);
+    return create(std::move(request));
+  }
+
+  // As the server does: from memory, and else from the record.
+  static Result<VerifiedSession> authenticate(Sessions& sessions, const std::string& token) {
+    if (auto known = sessions.authenticate_now(token)) return *known;
+    return run(sessions.authenticate(token));
+  }
+  Result<VerifiedSession> authenticate(const std::string& token) {
+    return authenticate(*sessions_, token);
+  }
+  bool valid(const std::string& token) { return valid(*sessions_, token); }
+  static bool valid(Sessions& sessions, const std::string& token) {
+    const auto verified = authenticate(sessions, token);
+    if (!verified) {
+      EXPECT_EQ(slug_of(verified.error()), "session_invalid");
+    }
+    return verified.has_value();
+  }
+
+  template <class T>
+  static std::string error_of(const Result<T>& result) {
+    return result ? "ok" : std::string(slug_of(result.error()));
+  }
+
+  std::uint64_t record_lookups() { return sessions::SessionMetrics(metrics_).from_record.value(); }
+
+  TemporaryDirectory directory_{TemporaryDirectory::Where::in_memory};
+  ManualClock clock_;
+  SystemRandom random_;  // The vault draws from it on the record's thread too.
+  Metrics metrics_;
+  Vault vault_{{ring_key(7)}, random_};
+  local::Invalidations invalidations_;
+  SessionOptions options_;
+  Caller acme_admin_ = admin_of("acme");
+  Caller globex_admin_ = admin_of("globex");
+  Context acme_ = context_of(acme_admin_);
+  Context globex_ = context_of(globex_admin_);
+  std::unique_ptr<record::Record> record_;
+  std::unique_ptr<Sessions> sessions_;
+};
+
+}  // namespace redoubt::test
