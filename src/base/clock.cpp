@@ -2,9 +2,8 @@
 
 #include "base/assert.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 namespace redoubt {
@@ -18,6 +17,10 @@ timespec read_clock(clockid_t id) {
   timespec now{};
   RD_ASSERT(clock_gettime(id, &now) == 0, "a clock of the system cannot be read");
   return now;
+}
+
+void put_digits(char* out, int width, std::uint32_t value) {
+  for (int i = width; i-- > 0; value /= 10) out[i] = static_cast<char>('0' + value % 10);
 }
 
 // Reads fixed-width fields from the front of a text.
@@ -96,16 +99,29 @@ BootTime SystemClock::boot() const {
   return {static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec};
 }
 
-std::string format_rfc3339(WallTime time) {
+void append_rfc3339(std::string& out, WallTime time) {
   using std::chrono::floor;
   const std::chrono::sys_time<std::chrono::milliseconds> instant{
       std::chrono::milliseconds(std::clamp(time.ms, kYear0Ms, kYear9999Ms))};
   const auto day = floor<std::chrono::days>(instant);
   const std::chrono::year_month_day date{day};
-  const std::int64_t ms = (instant - day).count();
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", int{date.year()},
-                     unsigned{date.month()}, unsigned{date.day()}, ms / 3'600'000, ms / 60'000 % 60,
-                     ms / 1000 % 60, ms % 1000);
+  const auto ms = static_cast<std::uint32_t>((instant - day).count());
+  std::array<char, 24> text{"0000-00-00T00:00:00.000"};  // The zero at its end becomes the Z.
+  put_digits(&text[0], 4, static_cast<std::uint32_t>(int{date.year()}));
+  put_digits(&text[5], 2, unsigned{date.month()});
+  put_digits(&text[8], 2, unsigned{date.day()});
+  put_digits(&text[11], 2, ms / 3'600'000);
+  put_digits(&text[14], 2, ms / 60'000 % 60);
+  put_digits(&text[17], 2, ms / 1000 % 60);
+  put_digits(&text[20], 3, ms % 1000);
+  text.back() = 'Z';
+  out.append(text.data(), text.size());
+}
+
+std::string format_rfc3339(WallTime time) {
+  std::string out;
+  append_rfc3339(out, time);
+  return out;
 }
 
 bool parse_rfc3339(std::string_view text, WallTime& out) {

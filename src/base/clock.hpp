@@ -40,6 +40,7 @@ class ManualClock final : public Clock {
 // "2026-11-20T19:22:42.123Z" (RFC 3339), and back. parse accepts any RFC 3339 instant in UTC offset
 // form and returns false otherwise.
 std::string format_rfc3339(WallTime time);
+void append_rfc3339(std::string& out, WallTime time);
 bool parse_rfc3339(std::string_view text, WallTime& out);
 
 }  // namespace redoubt
