@@ -21,7 +21,7 @@ struct Endpoint {
 };
 
 struct Node {
-  std::map<std::string, std::unique_ptr<Node>, std::less<>> literals;
+  std::vector<std::pair<std::string, std::unique_ptr<Node>>> literals;  // Few: looked at in turn.
   std::unique_ptr<Node> parameter;
   const Endpoint* endpoint = nullptr;
 };
@@ -67,12 +67,27 @@ RouteMatch::Status split_path(std::string_view path, Segments& out) {
   return found;
 }
 
+Node* literal_child(const Node& node, std::string_view segment) {
+  for (const auto& [text, child] : node.literals) {
+    if (text == segment) return child.get();
+  }
+  return nullptr;
+}
+
+Node& add_child(Node& node, std::string_view segment) {
+  if (!parameter_name(segment).empty()) {
+    if (!node.parameter) node.parameter = std::make_unique<Node>();
+    return *node.parameter;
+  }
+  if (Node* literal = literal_child(node, segment)) return *literal;
+  return *node.literals.emplace_back(std::string(segment), std::make_unique<Node>()).second;
+}
+
 const Endpoint* walk(const Node& node, const Segments& path, std::size_t depth,
                      Captured& captured) {
   if (depth == path.count) return node.endpoint;
-  const auto literal = node.literals.find(path.text[depth]);
-  if (literal != node.literals.end()) {
-    if (const Endpoint* end = walk(*literal->second, path, depth + 1, captured)) return end;
+  if (const Node* literal = literal_child(node, path.text[depth])) {
+    if (const Endpoint* end = walk(*literal, path, depth + 1, captured)) return end;
   }
   if (!node.parameter) return nullptr;
   captured.segment[captured.count++] = depth;
@@ -107,10 +122,7 @@ struct Router::Impl {
     Node* node = &root;
     for (const std::string_view segment : template_segments(operation.info.path)) {
       const std::string_view name = parameter_name(segment);
-      std::unique_ptr<Node>& next =
-          name.empty() ? node->literals[std::string(segment)] : node->parameter;
-      if (!next) next = std::make_unique<Node>();
-      node = next.get();
+      node = &add_child(*node, segment);
       if (!name.empty()) names.push_back(name);
       shape += '/';
       shape += name.empty() ? segment : "{}";

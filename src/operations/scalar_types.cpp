@@ -205,7 +205,7 @@ void to_text(std::string& out, Duration value) {
 
 void to_text(std::string& out, WallTime value) {
   out += '"';
-  out += format_rfc3339(value);
+  append_rfc3339(out, value);
   out += '"';
 }
 
