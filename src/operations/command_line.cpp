@@ -46,8 +46,8 @@ std::optional<json::value> scalar_value(Kind kind, std::string_view text) {
   return std::nullopt;
 }
 
-std::string_view kind_words(Kind kind) {
-  switch (kind) {
+std::string_view kind_words(const TypeOps& type) {
+  switch (type.kind) {
     case Kind::boolean:
       return "true or false";
     case Kind::integer:
@@ -57,7 +57,7 @@ std::string_view kind_words(Kind kind) {
     case Kind::duration:
       return "a duration such as 30s";
     case Kind::array:
-      return "a list: a,b,c or JSON";
+      return type.item < Kind::object ? "a list: a,b,c or JSON" : "JSON";
     case Kind::json:
     case Kind::object:
     case Kind::map:
@@ -162,8 +162,8 @@ class CallBuilder {
     }
     auto value = field_value(field, text);
     if (!value) {
-      return complain(std::string(field.name),
-                      fmt::format("must be {}", kind_words(field.type->kind)), "type");
+      return complain(std::string(field.name), fmt::format("must be {}", kind_words(*field.type)),
+                      "type");
     }
     body_[field.name] = std::move(*value);
   }

@@ -60,6 +60,7 @@ TEST_F(CommandLine, SaysEverythingThatIsWrong) {
             "nmae is not a field; did you mean name?; ttl must be a duration such as 30s; "
             "weight must be a number; ttl is given twice; loose must be written name=value; "
             "id is required; name is required");
+  EXPECT_EQ(problem("widgets.put", {"id=a", "name=x", "parts=a,b"}), "parts must be JSON");
   EXPECT_EQ(problem("ping", {"a=1"}), "a is not a field: ping takes none");
   EXPECT_EQ(problem("widgets.put", {"id=..", "name=x"}), "id cannot be part of a path");
   EXPECT_EQ(problem("widgets.put", {"id=a", "name=x", "if_version=1\r\nX: y"}),
@@ -77,6 +78,8 @@ TEST_F(CommandLine, HelpSaysWhatTheDeclarationSays) {
   const std::string help = operation_help(*registry_.find("widgets.put"));
   EXPECT_THAT(help, HasSubstr("widgets.put: Put a widget\nPUT /api/v1/widgets/{id}\n"));
   EXPECT_THAT(help, HasSubstr("shape=round|square"));
+  EXPECT_THAT(help, HasSubstr("tags=A,B,C"));
+  EXPECT_THAT(help, HasSubstr("parts=JSON|@FILE"));
   EXPECT_THAT(help, HasSubstr("How long it lasts. (1s to 1h; default 30s)"));
   EXPECT_THAT(help, HasSubstr("What it is called. (required; 1 to 16 bytes; for example gear)"));
   EXPECT_THAT(help, HasSubstr("Usage: redoubt call widgets.put id=TEXT name=TEXT\n"));

@@ -23,7 +23,7 @@ std::string_view placeholder(const FieldInfo& field) {
     case Kind::time:
       return "TIME";
     case Kind::array:
-      return "A,B,C";
+      return field.type->item < Kind::object ? "A,B,C" : "JSON|@FILE";
     case Kind::json:
     case Kind::object:
     case Kind::map:
