@@ -21,14 +21,11 @@ build | libspdlog-dev                        | the log
 build | libfmt-dev                           | text formatting
 build | libcli11-dev                         | the command line
 build | libtomlplusplus-dev                  | redoubt.toml
-build | zlib1g-dev                           | compression
 build | python3                              | checks of the tree
 test  | libclang-rt-19-dev libclang-rt-20-dev libclang-rt-21-dev | sanitizers and libFuzzer
 test  | llvm-19 llvm-20 llvm-21              | readable sanitizer reports
 test  | libgtest-dev                         | unit tests
 test  | libgmock-dev                         | unit tests
-test  | librapidcheck-dev                    | property tests
-test  | libbenchmark-dev                     | micro-benchmarks
 test  | prometheus                           | promtool, which checks /metrics
 test  | nginx-light nginx                    | the gate behind auth_request
 test  | curl                                 | end-to-end tests
