@@ -10,7 +10,10 @@
 
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <fstream>
+#include <mutex>
+#include <optional>
 #include <set>
 
 namespace redoubt::record {

@@ -9,9 +9,13 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <atomic>
 #include <barrier>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 namespace redoubt::record {
 namespace {
