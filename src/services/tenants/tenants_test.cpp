@@ -1,5 +1,5 @@
 #include "services/tenants/audit_service.hpp"
-#include "services/tenants/tenants_fixture.hpp"
+#include "tests/support/tenants_fixture.hpp"
 
 #include <string>
 #include <vector>
