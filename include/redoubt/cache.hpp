@@ -190,7 +190,7 @@ class Cache {
   virtual Task<CachePutResult> put(const Context& context, CachePut request) = 0;
 
   // All are checked before any is stored; an error's fields say which is wrong
-  // ("body.entries.3.key").
+  // ("entries.3.key").
   virtual Task<std::vector<CachePutResult>> put_batch(const Context& context,
                                                       std::vector<CachePut> requests) = 0;
 

@@ -13,6 +13,7 @@
 #include <redoubt/context.hpp>
 #include <redoubt/result.hpp>
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -81,7 +82,8 @@ struct OperationOutput {
   void clear();
 };
 
-// A reply that is not JSON: the body as it is, with its content type.
+// A reply that is not JSON: the body as it is, with its content type. Derive from it to carry what
+// `decorate` needs: content type and body have been moved out by then.
 struct RawReply {
   std::string content_type;
   std::string body;
@@ -104,7 +106,8 @@ struct OperationSpec {
   // Answers without suspending, or returns empty to have `run` called. Optional.
   std::function<std::optional<Result<Rep>>(const Context&, const Req&)> now = {};
   std::function<Task<Rep>(const Context&, Req)> run;
-  // Adds what the reply says outside its body: status, ETag, RateLimit. Optional.
+  // Adds what the reply says outside its body: status, ETag, RateLimit; or sets `error` to answer
+  // with a problem and headers of its own. Optional.
   std::function<void(const Rep&, OperationOutput&)> decorate = {};
 };
 
@@ -153,7 +156,7 @@ void finish(const OperationInfo& info, Result<Rep>& result,
   output.status = info.status;
   if constexpr (std::is_same_v<Rep, NoReply>) {
     output.status = 204;
-  } else if constexpr (std::is_same_v<Rep, RawReply>) {
+  } else if constexpr (std::derived_from<Rep, RawReply>) {
     output.content_type_storage = std::move(result->content_type);
     output.content_type = output.content_type_storage;
     output.body = std::move(result->body);
@@ -171,7 +174,7 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
   op.request_fields = fields_of<Req>();
   op.request_name = Description<Req>::name;
   op.request_defaults = std::make_shared<Req>();
-  op.raw_reply = std::is_same_v<Rep, RawReply>;
+  op.raw_reply = std::derived_from<Rep, RawReply>;
   if constexpr (Described<Rep>) {
     op.reply_fields = fields_of<Rep>();
     op.reply_name = Description<Rep>::name;

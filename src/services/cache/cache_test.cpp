@@ -1,5 +1,5 @@
 // Ages, states, bounds and tenants.
-#include "services/cache/fixture.hpp"
+#include "tests/support/cache_fixture.hpp"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-using CacheTest = CacheFixture;
+using CacheTest = test::CacheFixture;
 
 TEST_F(CacheTest, GivesBackWhatWasPutWithItsTypeAndTags) {
   put({.key = "agent:42",
@@ -272,7 +272,7 @@ TEST_F(CacheTest, SweepingDropsWhatIsDeadAndNothingElse) {
   EXPECT_EQ(state("long"), CacheState::hit);
 }
 
-class JitterTest : public CacheFixture {
+class JitterTest : public test::CacheFixture {
  protected:
   JitterTest() : CacheFixture(CacheOptions{}) {}
 };
@@ -291,7 +291,7 @@ TEST_F(JitterTest, CutsATtlByUpToItsShareAndSpreadsIt) {
   EXPECT_EQ(put({.key = "k", .value = "v", .ttl = 1ms}).ttl, 1ms);
 }
 
-class QuotaTest : public CacheFixture {
+class QuotaTest : public test::CacheFixture {
  protected:
   QuotaTest() : CacheFixture(small()) {}
   static CacheOptions small() {
@@ -332,7 +332,7 @@ TEST_F(QuotaTest, AnEntryOverTheQuotaIsRefusedWithTheFigures) {
   EXPECT_NE(result.error().message.find("50000"), std::string::npos);
 }
 
-class SmallTest : public CacheFixture {
+class SmallTest : public test::CacheFixture {
  protected:
   SmallTest() : CacheFixture(small()) {}
   static CacheOptions small() {

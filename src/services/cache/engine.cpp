@@ -213,6 +213,7 @@ std::shared_ptr<Entry> CacheEngine::make_entry(const Address& at, CachePut& requ
   const Duration ttl = asked - Duration(static_cast<std::int64_t>(random_.below(cut_max + 1)));
 
   auto entry = std::make_shared<Entry>();
+  entry->weight = weight_of(request);
   entry->id = at.id;
   entry->tenant = &tenants_.of(at.tenant);
   entry->filled = entry->tenant->generations.stamp();
@@ -226,29 +227,28 @@ std::shared_ptr<Entry> CacheEngine::make_entry(const Address& at, CachePut& requ
   entry->fresh_until = now + ttl;
   entry->stale_until = entry->fresh_until + request.stale_for;
   entry->error_until = entry->fresh_until + request.stale_if_error;
-  entry->weight = weight_of(*entry);
   return entry;
 }
 
-Result<void> CacheEngine::check_weight(const Entry& entry) const {
-  if (entry.weight > store_.tenant_weight_max()) {
+Result<void> CacheEngine::check_fits(const CachePut& request) const {
+  const std::size_t weight = weight_of(request);
+  if (weight > store_.tenant_weight_max()) {
     return fail(Error(Errc::payload_too_large, "cache_quota_exceeded",
                       fmt::format("the entry needs {} bytes and the tenant may use {} in all",
-                                  entry.weight, store_.tenant_weight_max())));
+                                  weight, store_.tenant_weight_max())));
   }
-  if (entry.weight > store_.entry_weight_max()) {
+  if (weight > store_.entry_weight_max()) {
     return fail(Error(Errc::payload_too_large, "cache_value_too_large",
                       fmt::format("the entry needs {} bytes and the cache keeps none over {}",
-                                  entry.weight, store_.entry_weight_max())));
+                                  weight, store_.entry_weight_max())));
   }
   return {};
 }
 
-Result<CachePutResult> CacheEngine::put(std::string_view tenant, CachePut request) {
+CachePutResult CacheEngine::put(std::string_view tenant, CachePut request) {
   const BootTime now = this->now();
   const std::string key = request.key;
   const std::shared_ptr<Entry> entry = make_entry(address(tenant, key), request, now);
-  RD_CHECK(check_weight(*entry));
 
   CachePutResult result;
   result.etag = entry->etag;

@@ -68,7 +68,9 @@ class CacheEngine {
   CacheLookup get_without_lease(const Address& at);
   CacheLookup inspect(const Address& at);  // Counts neither as a use nor as a request.
 
-  Result<CachePutResult> put(std::string_view tenant, CachePut request);
+  // payload_too_large for what could never be kept.
+  Result<void> check_fits(const CachePut& request) const;
+  CachePutResult put(std::string_view tenant, CachePut request);  // REQUIRES: it fits.
   bool erase(const Address& at);
   CacheReleased release(const Address& at, const CacheRelease& request);
   CacheKeyPage list(std::string_view tenant, std::string_view pattern, std::size_t limit,
@@ -100,7 +102,6 @@ class CacheEngine {
   CacheLookup granted(const Address& at, std::string token, BootTime now);
   void count(TenantCache& tenant, CacheState state);
   std::shared_ptr<Entry> make_entry(const Address& at, CachePut& request, BootTime now);
-  Result<void> check_weight(const Entry& entry) const;
   CacheStored store_fill(const std::shared_ptr<Entry>& entry, std::string_view lease, BootTime now);
   CacheStored store_plain(const std::shared_ptr<Entry>& entry);
   std::int64_t sweep_tenant(TenantCache& tenant, std::size_t batch, BootTime now);

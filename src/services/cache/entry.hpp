@@ -40,10 +40,12 @@ using EntryPtr = std::shared_ptr<const Entry>;
 // What an entry costs beside its bytes: itself, its node, its place in two indexes and the sketch.
 inline constexpr std::size_t kEntryOverhead = 400;
 
-inline std::size_t weight_of(const CacheEntry& entry) {
-  std::size_t weight = kEntryOverhead + entry.key.size() + entry.value.size() +
-                       entry.content_type.size() + entry.etag.size();
-  for (const std::string& tag : entry.tags) weight += sizeof(std::string) + tag.size();
+inline constexpr std::size_t kEtagSize = 32;
+
+inline std::size_t weight_of(const CachePut& request) {
+  std::size_t weight = kEntryOverhead + kEtagSize + request.key.size() + request.value.size() +
+                       request.content_type.size();
+  for (const std::string& tag : request.tags) weight += sizeof(std::string) + tag.size();
   return weight;
 }
 

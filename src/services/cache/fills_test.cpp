@@ -1,7 +1,7 @@
 // Who fills, who waits, and what they get.
 #include "services/cache/fills.hpp"
 
-#include "services/cache/fixture.hpp"
+#include "tests/support/cache_fixture.hpp"
 
 #include <gtest/gtest.h>
 
@@ -13,9 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class FillsTest : public CacheFixture {
+class FillsTest : public test::CacheFixture {
  protected:
-  Readers readers_{io_, *cache_, context_};
+  test::Readers readers_{io_, *cache_, context_};
 
   CacheGet with_lease(std::string key, Duration wait = 5s, Duration length = 10s) {
     return {.key = std::move(key), .lease = length, .wait = wait};

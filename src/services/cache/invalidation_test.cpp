@@ -1,5 +1,5 @@
 // What an invalidation reaches, what it costs, and what survives it.
-#include "services/cache/fixture.hpp"
+#include "tests/support/cache_fixture.hpp"
 
 #include "record/cache_rows.hpp"
 #include "services/cache/generations.hpp"
@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-using InvalidationTest = CacheFixture;
+using InvalidationTest = test::CacheFixture;
 
 TEST_F(InvalidationTest, ATagReachesItsEntriesOnly) {
   put({.key = "a", .value = "v", .tags = {"red", "blue"}});
@@ -93,7 +93,7 @@ TEST_F(InvalidationTest, EverythingIsEverythingOfTheTenant) {
   EXPECT_EQ(get_as(other_, "a").state, CacheState::hit);
 }
 
-class ManyKeysTest : public CacheFixture {
+class ManyKeysTest : public test::CacheFixture {
  protected:
   ManyKeysTest() : CacheFixture(roomy()) {}
   static CacheOptions roomy() {

@@ -107,6 +107,7 @@ class CacheService final : public Cache {
 
   Task<CachePutResult> put(const Context& context, CachePut request) override {
     RD_CO_CHECK(check_put("", request, engine_->options()));
+    RD_CO_CHECK(engine_->check_fits(request));
     co_return engine_->put(context.caller.tenant, std::move(request));
   }
 
@@ -115,11 +116,11 @@ class CacheService final : public Cache {
     RD_CO_CHECK(check_batch("entries", requests.size()));
     for (std::size_t i = 0; i < requests.size(); ++i) {
       RD_CO_CHECK(check_put(fmt::format("entries.{}", i), requests[i], engine_->options()));
+      RD_CO_CHECK(engine_->check_fits(requests[i]));
     }
     std::vector<CachePutResult> results;
     for (CachePut& request : requests) {
-      RD_CO_TRY(result, engine_->put(context.caller.tenant, std::move(request)));
-      results.push_back(std::move(result));
+      results.push_back(engine_->put(context.caller.tenant, std::move(request)));
     }
     co_return results;
   }

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace redoubt::cache {
+namespace redoubt::test {
 
 class CacheFixture : public ::testing::Test {
  protected:
@@ -38,9 +38,9 @@ class CacheFixture : public ::testing::Test {
     auto opened = record::open_sqlite_record(record_options, clock_, null_log(), metrics_);
     ASSERT_TRUE(opened) << opened.error().message << opened.error().cause;
     record_ = *std::move(opened);
-    engine_ = make_cache_engine(options, clock_, random_, metrics_);
-    record_->subscribe(cache_listener(engine_));
-    cache_ = make_cache(engine_, *record_, timers_, null_log());
+    engine_ = cache::make_cache_engine(options, clock_, random_, metrics_);
+    record_->subscribe(cache::cache_listener(engine_));
+    cache_ = cache::make_cache(engine_, *record_, timers_, null_log());
   }
 
   ~CacheFixture() override {
@@ -49,7 +49,7 @@ class CacheFixture : public ::testing::Test {
 
   CachePutResult put(CachePut request) { return put_as(context_, std::move(request)); }
   CachePutResult put_as(const Context& context, CachePut request) {
-    auto result = test::run(cache_->put(context, std::move(request)));
+    auto result = run(cache_->put(context, std::move(request)));
     EXPECT_TRUE(result) << result.error().message;
     return result ? *result : CachePutResult{};
   }
@@ -59,7 +59,7 @@ class CacheFixture : public ::testing::Test {
 
   CacheLookup get(std::string key) { return get_as(context_, std::move(key)); }
   CacheLookup get_as(const Context& context, std::string key) {
-    auto result = test::run(cache_->get(context, CacheGet{.key = std::move(key)}));
+    auto result = run(cache_->get(context, CacheGet{.key = std::move(key)}));
     EXPECT_TRUE(result) << result.error().message;
     return result ? *result : CacheLookup{};
   }
@@ -78,7 +78,7 @@ class CacheFixture : public ::testing::Test {
   }
 
   CacheInvalidated invalidate(CacheInvalidation request) {
-    auto result = test::run(cache_->invalidate(context_, std::move(request)));
+    auto result = run(cache_->invalidate(context_, std::move(request)));
     EXPECT_TRUE(result) << result.error().message;
     return result ? *result : CacheInvalidated{};
   }
@@ -92,14 +92,14 @@ class CacheFixture : public ::testing::Test {
   SeededRandom random_{7};
   Metrics metrics_;
   boost::asio::io_context io_;
-  test::FakeTimers timers_{io_, clock_};
+  FakeTimers timers_{io_, clock_};
   std::unique_ptr<record::Record> record_;
-  std::shared_ptr<CacheEngine> engine_;
+  std::shared_ptr<cache::CacheEngine> engine_;
   std::unique_ptr<Cache> cache_;
-  Caller caller_ = test::admin_of("acme");
-  Caller other_caller_ = test::admin_of("globex");
-  Context context_ = test::context_of(caller_);
-  Context other_ = test::context_of(other_caller_);
+  Caller caller_ = admin_of("acme");
+  Caller other_caller_ = admin_of("globex");
+  Context context_ = context_of(caller_);
+  Context other_ = context_of(other_caller_);
 };
 
 // Callers that run beside each other on the fixture's io_context.
@@ -110,9 +110,9 @@ class Readers {
 
   void add(CacheGet request) {
     auto& slot = *results_.emplace_back(std::make_unique<Slot>());
-    boost::asio::co_spawn(
-        io_, test::keep_result<CacheLookup>(cache_.get(context_, std::move(request)), slot),
-        [](std::exception_ptr thrown) { EXPECT_EQ(thrown, nullptr); });
+    boost::asio::co_spawn(io_,
+                          keep_result<CacheLookup>(cache_.get(context_, std::move(request)), slot),
+                          [](std::exception_ptr thrown) { EXPECT_EQ(thrown, nullptr); });
   }
   bool has_answer(std::size_t i) const { return results_[i]->has_value(); }
   const CacheLookup& operator[](std::size_t i) const { return ***results_[i]; }
@@ -131,4 +131,4 @@ class Readers {
   std::vector<std::unique_ptr<Slot>> results_;
 };
 
-}  // namespace redoubt::cache
+}  // namespace redoubt::test
