@@ -15,15 +15,18 @@ constexpr Nanos kHour = 60 * kMinute;
 constexpr Nanos kDay = 24 * kHour;
 
 // Rounded towards minus infinity. REQUIRES: b > 0.
-template <class T>
-constexpr T floor_div(T a, std::int64_t b) {
-  const T quotient = a / b;
-  return quotient - (a % b < 0 ? 1 : 0);
+constexpr Nanos floor_div(Nanos a, Nanos b) {
+  return a / b - (a % b < 0 ? 1 : 0);
 }
-template <class T>
-constexpr T ceil_div(T a, std::int64_t b) {
-  const T quotient = a / b;
-  return quotient + (a % b > 0 ? 1 : 0);
+
+// REQUIRES: a >= 0, b > 0, and a quotient that fits. A division of 128 bits is a call that costs as
+// much as the rest of a decision, and nearly always 64 are enough.
+constexpr std::int64_t floor_div(Int128 a, std::int64_t b) {
+  if (a <= INT64_MAX) return static_cast<std::int64_t>(a) / b;
+  return static_cast<std::int64_t>(a / b);
+}
+constexpr std::int64_t ceil_div(Int128 a, std::int64_t b) {
+  return floor_div(a + b - 1, b);
 }
 
 // ---- GCRA: in units of 1/limit ns, an instant t is t * limit, T is the period ----
@@ -42,21 +45,28 @@ bool settle(const LimitRule& rule, GcraMemory& memory, Nanos now) {
   return true;
 }
 
+Int128 debt_of(const LimitRule& rule, const GcraMemory& memory, Nanos now) {
+  return std::max<Int128>(memory.tat() - scaled(rule, now), 0);
+}
+
+bool admits(const LimitRule& rule, const GcraMemory& memory, Nanos now, std::int64_t cost) {
+  return price(rule, cost) + debt_of(rule, memory, now) <= price(rule, rule.burst);
+}
+
 LimitReading read_limit(const LimitRule& rule, const GcraMemory& memory, Nanos now,
                         std::int64_t cost) {
-  const Int128 at = scaled(rule, now);
-  const Int128 debt = std::max<Int128>(memory.tat() - at, 0);
+  const Int128 debt = debt_of(rule, memory, now);
   const Int128 room = price(rule, rule.burst) - debt;
   LimitReading reading;
   reading.admits = price(rule, cost) <= room;
-  reading.remaining = room > 0 ? static_cast<std::int64_t>(room / rule.period) : 0;
-  reading.full_at = now + static_cast<Nanos>(ceil_div(debt, rule.limit));
+  reading.remaining = room > 0 ? floor_div(room, rule.period) : 0;
+  reading.full_at = now + ceil_div(debt, rule.limit);
   if (reading.admits) {
     reading.admitted_at = now;
   } else if (cost > rule.burst) {
     reading.admitted_at = kNever;
   } else {
-    reading.admitted_at = now + static_cast<Nanos>(ceil_div(price(rule, cost) - room, rule.limit));
+    reading.admitted_at = now + ceil_div(price(rule, cost) - room, rule.limit);
   }
   return reading;
 }
@@ -102,6 +112,10 @@ bool settle(const LimitRule& rule, WindowMemory& memory, Nanos now) {
   return false;
 }
 
+bool admits(const LimitRule& rule, const WindowMemory& memory, Nanos, std::int64_t cost) {
+  return cost <= rule.limit - memory.used;
+}
+
 LimitReading read_limit(const LimitRule& rule, const WindowMemory& memory, Nanos now,
                         std::int64_t cost) {
   LimitReading reading;
@@ -138,7 +152,7 @@ bool settle(const LimitRule& rule, SlidingWindowMemory& memory, Nanos now) {
 // How far into a window `older`, the count of the window before, has faded to at most `room`.
 // REQUIRES: 0 <= room < older.
 Nanos faded_after(const LimitRule& rule, std::int64_t older, std::int64_t room) {
-  return rule.period - static_cast<Nanos>(static_cast<Int128>(room) * rule.period / older);
+  return rule.period - floor_div(static_cast<Int128>(room) * rule.period, older);
 }
 
 Nanos admitted_at(const LimitRule& rule, const SlidingWindowMemory& memory, std::int64_t cost) {
@@ -149,13 +163,23 @@ Nanos admitted_at(const LimitRule& rule, const SlidingWindowMemory& memory, std:
   return memory.start + rule.period + faded_after(rule, memory.current, room_next);
 }
 
+// What is left, times the period.
+Int128 room_of(const LimitRule& rule, const SlidingWindowMemory& memory, Nanos now) {
+  const Nanos elapsed = std::max<Nanos>(now - memory.start, 0);
+  return static_cast<Int128>(rule.limit - memory.current) * rule.period -
+         static_cast<Int128>(memory.previous) * (rule.period - elapsed);
+}
+
+bool admits(const LimitRule& rule, const SlidingWindowMemory& memory, Nanos now,
+            std::int64_t cost) {
+  return static_cast<Int128>(cost) * rule.period <= room_of(rule, memory, now);
+}
+
 LimitReading read_limit(const LimitRule& rule, const SlidingWindowMemory& memory, Nanos now,
                         std::int64_t cost) {
-  const Nanos elapsed = std::max<Nanos>(now - memory.start, 0);
-  const Int128 room = static_cast<Int128>(rule.limit - memory.current) * rule.period -
-                      static_cast<Int128>(memory.previous) * (rule.period - elapsed);
+  const Int128 room = room_of(rule, memory, now);
   LimitReading reading;
-  reading.remaining = room > 0 ? static_cast<std::int64_t>(room / rule.period) : 0;
+  reading.remaining = room > 0 ? floor_div(room, rule.period) : 0;
   reading.admits = cost <= reading.remaining;
   reading.full_at = memory.current > 0    ? memory.start + 2 * rule.period
                     : memory.previous > 0 ? memory.start + rule.period
@@ -192,6 +216,10 @@ Nanos admitted_at(const LimitRule& rule, const AdmissionLog& log, std::int64_t c
     if (excess <= 0) return admission.at + rule.period;
   }
   RD_ASSERT(false, "the admissions of a log add up to its total");
+}
+
+bool admits(const LimitRule& rule, const SlidingLogMemory& memory, Nanos, std::int64_t cost) {
+  return cost <= rule.limit - (memory.log ? memory.log->total() : 0);
 }
 
 LimitReading read_limit(const LimitRule& rule, const SlidingLogMemory& memory, Nanos now,
@@ -278,6 +306,10 @@ LimitMemory fresh_memory(const LimitRule& rule) {
 
 bool settle(const LimitRule& rule, LimitMemory& memory, Nanos now) {
   return std::visit([&](auto& m) { return settle(rule, m, now); }, memory);
+}
+
+bool admits(const LimitRule& rule, const LimitMemory& memory, Nanos now, std::int64_t cost) {
+  return std::visit([&](const auto& m) { return admits(rule, m, now, cost); }, memory);
 }
 
 LimitReading read_limit(const LimitRule& rule, const LimitMemory& memory, Nanos now,

@@ -130,6 +130,9 @@ LimitMemory fresh_memory(const LimitRule& rule);
 // from here on would not count. REQUIRES: the memory is one of this rule's algorithm.
 bool settle(const LimitRule& rule, LimitMemory& memory, Nanos now);
 
+// Would `cost` be admitted now? The part of read_limit() that needs no division.
+bool admits(const LimitRule& rule, const LimitMemory& memory, Nanos now, std::int64_t cost);
+
 struct LimitReading {
   bool admits = false;         // Would `cost` be admitted now?
   std::int64_t remaining = 0;  // The largest cost that would be.

@@ -41,7 +41,9 @@ class Subject {
 
   LimitReading look(Nanos now, std::int64_t cost = 1) {
     corrected_ = settle(rule_, memory_, now);
-    return read_limit(rule_, memory_, now, cost);
+    const LimitReading reading = read_limit(rule_, memory_, now, cost);
+    EXPECT_EQ(admits(rule_, memory_, now, cost), reading.admits);
+    return reading;
   }
   bool take(Nanos now, std::int64_t cost = 1) {
     if (!look(now, cost).admits) return false;

@@ -137,12 +137,9 @@ Hash128 LimitEngine::key(std::string_view tenant, const LimitRule& rule,
 bool LimitEngine::take(std::span<const LimitCharge> charges, std::span<LimitVerdict> out) {
   const Locked locked(*this, charges);
   Now now(clock_);
-  bool all = true;
-  for (std::size_t i = 0; i < charges.size(); ++i) {
-    out[i] = verdict_of(read(charges[i], now), now.of(*charges[i].rule));
-    all = all && out[i].allowed;
+  for (const LimitCharge& charge : charges) {
+    if (!admits_now(charge, now)) return look(charges, out, now);
   }
-  if (!all) return false;
   for (std::size_t i = 0; i < charges.size(); ++i) {
     out[i] = charged_verdict_of(charge_cell(charges[i], now), now.of(*charges[i].rule));
   }
@@ -152,12 +149,7 @@ bool LimitEngine::take(std::span<const LimitCharge> charges, std::span<LimitVerd
 bool LimitEngine::peek(std::span<const LimitCharge> charges, std::span<LimitVerdict> out) {
   const Locked locked(*this, charges);
   Now now(clock_);
-  bool all = true;
-  for (std::size_t i = 0; i < charges.size(); ++i) {
-    out[i] = verdict_of(read(charges[i], now), now.of(*charges[i].rule));
-    all = all && out[i].allowed;
-  }
-  return all;
+  return look(charges, out, now);
 }
 
 void LimitEngine::refund(std::span<const LimitCharge> charges, std::span<LimitVerdict> out) {
@@ -209,16 +201,42 @@ void LimitEngine::count_log_bytes(Stripe& stripe) {
   stripe.counted_log_bytes = bytes;
 }
 
-LimitReading LimitEngine::read(const LimitCharge& charge, Now& now) {
+// The cell of a key, brought up to now; null when the limit is full.
+LimitCell* LimitEngine::settled(const LimitCharge& charge, Now& now) {
   const LimitRule& rule = *charge.rule;
   LimitTable& table = stripe_of(charge.key).table;
-  if (LimitCell* cell = table.find(charge.key)) {
-    const std::size_t before = log_bytes_of(cell->memory);
-    if (settle(rule, cell->memory, now.of(rule))) {
-      // The clock went back: what is full, and when, has moved with it.
-      cell->full_at = read_limit(rule, cell->memory, now.of(rule), charge.cost).full_at;
-    }
-    table.log_resized(before, log_bytes_of(cell->memory));
+  LimitCell* cell = table.find(charge.key);
+  if (cell == nullptr) return nullptr;
+  const std::size_t before = log_bytes_of(cell->memory);
+  if (settle(rule, cell->memory, now.of(rule))) {
+    // The clock went back, and when it is full has moved with it.
+    cell->full_at = read_limit(rule, cell->memory, now.of(rule), charge.cost).full_at;
+  }
+  table.log_resized(before, log_bytes_of(cell->memory));
+  return cell;
+}
+
+bool LimitEngine::admits_now(const LimitCharge& charge, Now& now) {
+  const LimitRule& rule = *charge.rule;
+  if (const LimitCell* cell = settled(charge, now)) {
+    return admits(rule, cell->memory, now.of(rule), charge.cost);
+  }
+  return charge.cost <= (rule.algorithm == LimitAlgorithm::gcra ? rule.burst : rule.limit);
+}
+
+bool LimitEngine::look(std::span<const LimitCharge> charges, std::span<LimitVerdict> out,
+                       Now& now) {
+  bool all = true;
+  for (std::size_t i = 0; i < charges.size(); ++i) {
+    out[i] = verdict_of(read(charges[i], now), now.of(*charges[i].rule));
+    all = all && out[i].allowed;
+  }
+  return all;
+}
+
+LimitReading LimitEngine::read(const LimitCharge& charge, Now& now) {
+  const LimitRule& rule = *charge.rule;
+  if (const LimitCell* cell = settled(charge, now)) {
     return read_limit(rule, cell->memory, now.of(rule), charge.cost);
   }
   LimitMemory memory = fresh_memory(rule);
@@ -226,7 +244,7 @@ LimitReading LimitEngine::read(const LimitCharge& charge, Now& now) {
   return read_limit(rule, memory, now.of(rule), charge.cost);
 }
 
-// REQUIRES: read() has just said that the cost is admitted.
+// REQUIRES: admits_now() has just said so.
 LimitReading LimitEngine::charge_cell(const LimitCharge& charge, Now& now) {
   const LimitRule& rule = *charge.rule;
   Stripe& stripe = stripe_of(charge.key);
@@ -245,16 +263,12 @@ LimitReading LimitEngine::charge_cell(const LimitCharge& charge, Now& now) {
 
 LimitReading LimitEngine::refund_cell(const LimitCharge& charge, Now& now) {
   const LimitRule& rule = *charge.rule;
-  LimitTable& table = stripe_of(charge.key).table;
-  LimitCell* cell = table.find(charge.key);
+  LimitCell* cell = settled(charge, now);
   if (cell == nullptr) return read(charge, now);
-  const std::size_t before = log_bytes_of(cell->memory);
-  settle(rule, cell->memory, now.of(rule));
-  table.log_resized(before, log_bytes_of(cell->memory));
   redoubt::local::refund(rule, cell->memory, now.of(rule), charge.cost);
   const LimitReading reading = read_limit(rule, cell->memory, now.of(rule), charge.cost);
   cell->full_at = reading.full_at;
-  if (reading.full_at <= now.of(rule)) table.erase(*cell);
+  if (reading.full_at <= now.of(rule)) stripe_of(charge.key).table.erase(*cell);
   return reading;
 }
 

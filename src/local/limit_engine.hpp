@@ -94,6 +94,9 @@ class LimitEngine {
 
   Stripe& stripe_of(const Hash128& key) const { return (*stripes_)[key.hi % kStripes]; }
   void count_log_bytes(Stripe& stripe);
+  LimitCell* settled(const LimitCharge& charge, Now& now);
+  bool admits_now(const LimitCharge& charge, Now& now);
+  bool look(std::span<const LimitCharge> charges, std::span<LimitVerdict> out, Now& now);
   LimitReading read(const LimitCharge& charge, Now& now);
   LimitReading charge_cell(const LimitCharge& charge, Now& now);
   LimitReading refund_cell(const LimitCharge& charge, Now& now);

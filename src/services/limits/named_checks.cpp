@@ -68,23 +68,31 @@ SoftPart::SoftPart(local::LimitEngine& engine, std::string_view tenant, const Na
 }
 
 bool SoftPart::take(Verdicts& out) {
-  const bool admitted = engine_.take(charges_, verdicts_);
+  const bool admitted = engine_.take(charges_, target(out));
   spread(out);
   return admitted;
 }
 
 bool SoftPart::peek(Verdicts& out) {
-  const bool admitted = engine_.peek(charges_, verdicts_);
+  const bool admitted = engine_.peek(charges_, target(out));
   spread(out);
   return admitted;
 }
 
 void SoftPart::refund(Verdicts& out) {
-  engine_.refund(charges_, verdicts_);
+  engine_.refund(charges_, target(out));
   spread(out);
 }
 
+std::span<local::LimitVerdict> SoftPart::target(Verdicts& out) {
+  out.resize(named_.checks.size());
+  if (named_.strict.empty()) return out;
+  verdicts_.resize(charges_.size());
+  return verdicts_;
+}
+
 void SoftPart::spread(Verdicts& out) const {
+  if (named_.strict.empty()) return;
   for (std::size_t i = 0; i < named_.soft.size(); ++i) out[named_.soft[i]] = verdicts_[i];
 }
 

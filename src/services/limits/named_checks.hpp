@@ -8,7 +8,6 @@
 
 #include <boost/container/static_vector.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -33,7 +32,7 @@ Result<void> name_checks(const Policies& policies, std::span<const LimitCheck> c
                          NamedChecks& out);
 
 // One verdict for each check, in their order.
-using Verdicts = std::array<local::LimitVerdict, kChecksMax>;
+using Verdicts = boost::container::static_vector<local::LimitVerdict, kChecksMax>;
 
 // What the engine is asked about the soft ones, and its answer put where it belongs.
 class SoftPart {
@@ -45,6 +44,8 @@ class SoftPart {
   void refund(Verdicts& out);
 
  private:
+  // Where the engine puts its verdicts: at their positions at once if there are no others.
+  std::span<local::LimitVerdict> target(Verdicts& out);
   void spread(Verdicts& out) const;
 
   local::LimitEngine& engine_;

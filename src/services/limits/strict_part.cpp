@@ -10,7 +10,8 @@ namespace redoubt::limits {
 using local::kNanosPerMs;
 using local::LimitReading;
 
-StrictPart::StrictPart(std::string_view tenant, const NamedChecks& named) {
+StrictPart::StrictPart(std::string_view tenant, const NamedChecks& named)
+    : checks_(named.checks.size()) {
   for (const std::uint8_t i : named.strict) {
     const Policies::Entry& entry = *named.entries[i];
     limits_.push_back({.position = i,
@@ -38,6 +39,7 @@ Task<void> StrictPart::load(sql::Transaction& tx, const Clock& clock) {
 
 bool StrictPart::admits(Verdicts& out) const {
   bool all = true;
+  out.resize(checks_);
   for (const Limit& limit : limits_) {
     out[limit.position] = local::verdict_of(read(limit), now_);
     all = all && out[limit.position].allowed;
@@ -46,6 +48,7 @@ bool StrictPart::admits(Verdicts& out) const {
 }
 
 void StrictPart::charge(Verdicts& out) {
+  out.resize(checks_);
   for (Limit& limit : limits_) {
     local::charge(*limit.rule, limit.memory, now_, limit.cost);
     limit.changed = true;
@@ -54,6 +57,7 @@ void StrictPart::charge(Verdicts& out) {
 }
 
 void StrictPart::refund(Verdicts& out) {
+  out.resize(checks_);
   for (Limit& limit : limits_) {
     local::refund(*limit.rule, limit.memory, now_, limit.cost);
     limit.changed = true;

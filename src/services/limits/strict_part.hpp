@@ -10,6 +10,8 @@
 
 #include <redoubt/clock.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace redoubt::limits {
@@ -43,6 +45,7 @@ class StrictPart {
   local::LimitReading read(const Limit& limit) const;
 
   boost::container::static_vector<Limit, kChecksMax> limits_;
+  std::size_t checks_;  // Of both classes.
   local::Nanos now_ = 0;
 };
 
