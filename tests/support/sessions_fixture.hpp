@@ -56,8 +56,9 @@ class SessionsFixture : public ::testing::Test {
     record_.reset();
   }
 
-  std::unique_ptr<Sessions> worker() {
-    return sessions::make_sessions({.record = *record_,
+  std::unique_ptr<Sessions> worker() { return worker(*record_); }
+  std::unique_ptr<Sessions> worker(record::Record& record) {
+    return sessions::make_sessions({.record = record,
                                     .vault = vault_,
                                     .invalidations = invalidations_,
                                     .clock = clock_,

@@ -58,9 +58,8 @@ SessionMemory::SessionMemory(const Vault& vault, const local::Invalidations& inv
 SessionMemory::Entry* SessionMemory::find(const Hash128& key, WallTime now) {
   Entry* const entry = entries_.find(key);
   if (entry == nullptr || !fresh(invalidations_, entry->stamps)) return nullptr;
-  const Session& session = *entry->session;
-  if (now >= session.absolute_expires_at) return nullptr;
-  if (now >= entry->last_seen + session.idle_ttl) return nullptr;
+  if (now >= entry->absolute_expires_at) return nullptr;
+  if (now >= entry->last_seen + entry->idle_ttl) return nullptr;
   return entry;
 }
 
@@ -75,8 +74,7 @@ VerifiedSession SessionMemory::use(const Hash128& key, Entry& entry, WallTime no
     entry.noted = now;
   }
   entry.last_seen = std::max(entry.last_seen, now);
-  const Session& session = *entry.session;
-  return {entry.session, std::min(session.absolute_expires_at, now + session.idle_ttl)};
+  return {entry.session, std::min(entry.absolute_expires_at, now + entry.idle_ttl)};
 }
 
 std::vector<Use> SessionMemory::take_uses() {

@@ -40,6 +40,9 @@ class SessionMemory {
     SessionPtr session;
     Id128 id{};
     Stamps stamps;
+    // Of the session, here too: a hit then touches no more of it than its reference count.
+    Duration idle_ttl{0};
+    WallTime absolute_expires_at;
     WallTime last_seen;      // Here.
     WallTime noted;          // The use that the record has, or that is on its way there.
     Duration note_after{0};  // Later uses are worth noting once this has passed.

@@ -206,6 +206,8 @@ SessionMemory::Entry RecordSessions::entry_of(SessionPtr session, const Id128& i
   entry.last_seen = session->last_seen_at;
   entry.noted = session->last_seen_at;
   entry.note_after = note_after(session->idle_ttl);
+  entry.idle_ttl = session->idle_ttl;
+  entry.absolute_expires_at = session->absolute_expires_at;
   entry.session = std::move(session);
   return entry;
 }

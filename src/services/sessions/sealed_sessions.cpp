@@ -184,6 +184,8 @@ Task<VerifiedSession> SealedSessions::answer(std::string token, std::string tena
   entry.noted = now;
   entry.note_after = Duration::max();
   const Session& session = *entry.session;
+  entry.idle_ttl = session.idle_ttl;
+  entry.absolute_expires_at = session.absolute_expires_at;
   RD_CO_TRY(epochs, co_await epochs_of(session));
   metrics_.lookup.observe_ns((parts_.clock.boot() - began).count());
   const bool good = now < session.absolute_expires_at && epochs.user == sealed->user_epoch &&
