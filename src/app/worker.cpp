@@ -101,8 +101,12 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
   const auto port_of = [&](const config::ListenAddress& address) {
     return ports.empty() ? address.port : ports[next++];
   };
-  for (const auto& address : http.listen) RD_CHECK(listen(address, port_of(address), nullptr));
-  for (const auto& address : http.tls_listen) RD_CHECK(listen(address, port_of(address), tls));
+  for (const auto& address : http.listen) {
+    RD_CHECK(listen(address, port_of(address), nullptr));
+  }
+  for (const auto& address : http.tls_listen) {
+    RD_CHECK(listen(address, port_of(address), tls));
+  }
   return {};
 }
 
