@@ -17,6 +17,9 @@ namespace {
 // No entry is older than its ttl and one of its graces; a day more for clocks that disagree.
 constexpr Duration kGenerationKept = kCacheTtlMax * 2 + std::chrono::hours(24);
 
+// Memory is swept often; rows die slowly, and looking for them is a commit.
+constexpr Duration kRowSweepPause = std::chrono::hours(1);
+
 // Takes a waiter out of its queue however the wait ends, a cancelled coroutine included.
 class Waiting {
  public:
@@ -175,12 +178,16 @@ class CacheService final : public Cache {
   }
 
   Task<std::int64_t> sweep(std::size_t batch) override {
-    std::int64_t dropped = engine_->sweep(batch);
+    const std::int64_t dropped = engine_->sweep(batch);
+    const BootTime now = engine_->now();
+    if (now < next_row_sweep_) co_return dropped;
     const WallTime before = engine_->wall() - kGenerationKept;
     std::function<Task<std::int64_t>(record::Unit&)> work = [before, batch](record::Unit& unit) {
       return record::sweep_cache_generations(unit, before, batch);
     };
     RD_CO_TRY(rows, co_await record_.write(std::move(work)));
+    const bool done = rows < static_cast<std::int64_t>(batch);
+    if (done) next_row_sweep_ = now + kRowSweepPause;
     co_return dropped + rows;
   }
 
@@ -251,6 +258,7 @@ class CacheService final : public Cache {
   record::Record& record_;
   Timers& timers_;
   Log& log_;
+  BootTime next_row_sweep_{0};
 };
 
 }  // namespace
