@@ -37,8 +37,9 @@ struct Entry : CacheEntry {
 
 using EntryPtr = std::shared_ptr<const Entry>;
 
-// What an entry costs beside its bytes: itself, its node, its place in two indexes and the sketch.
-inline constexpr std::size_t kEntryOverhead = 400;
+// What an entry costs beside its bytes, as measured: itself, its node, its place in two indexes and
+// the sketch, and what the allocator adds.
+inline constexpr std::size_t kEntryOverhead = 500;
 
 inline constexpr std::size_t kEtagSize = 32;
 
