@@ -35,7 +35,7 @@ say 'Login: a session for ada, acting through the agent planner'
 login=$(api POST /api/v1/sessions \
   -d '{"user":"ada","agent":"planner","device":"laptop","data":{"plan":"pro"}}')
 token=$(jq -r .token <<<"$login")
-jq -c '{user: .session.user, agent: .session.agent, data: .session.data}' <<<"$login"
+jq -c '{user, agent, device, data}' <<<"$login"
 
 say 'The gate: session and limit in one call; three a minute'
 for _ in 1 2 3 4; do
@@ -47,18 +47,21 @@ done
 
 say 'The same for a proxy: a status and headers, no body to parse'
 curl -s -o /dev/null -D - "$url/api/v1/gate/forward?limit=default:user" \
-  -H "Authorization: Bearer $token" | tr -d '\r' | grep -E '^(HTTP|Redoubt-)'
+  -H "Authorization: Bearer $token" | tr -d '\r' | grep -E '^(HTTP|Redoubt-)' | sed 's/ses_.*/ses_.../'
 
 say 'Two clients miss the same cache entry: one fills, the other waits for it'
 entry=/api/v1/cache/entries/report:2026
 api GET "$entry?lease=10s" -o /dev/null -D "$work/lease" -w 'client 1: %{http_code}, has the lease\n'
 lease=$(tr -d '\r' <"$work/lease" | sed -n 's/^Redoubt-Fill-Lease: //p')
-api GET "$entry?lease=10s&wait=5s" -o "$work/second" -w 'client 2: %{http_code}, ' &
+api GET "$entry?lease=10s&wait=5s" -o "$work/second" -w '%{http_code}' >"$work/status" &
 second=$!
-curl -s -X PUT "$url$entry?ttl=1m&lease=$lease" -H "Authorization: Bearer $key" \
-  -H 'Content-Type: text/plain' --data-binary 'computed once' -o /dev/null
+# The second client asks and waits while the first computes.
+until curl -s "$url/metrics" | grep -q 'state="waiting".* 1$'; do sleep 0.02; done
+curl -s -X PUT "$url$entry?ttl=1m" -H "Authorization: Bearer $key" \
+  -H "Redoubt-Fill-Lease: $lease" -H 'Content-Type: text/plain' --data-binary 'computed once' \
+  | jq -r '"client 1: computes and puts it, \(.outcome)"'
 wait $second
-printf 'waited and got: %s\n' "$(cat "$work/second")"
+printf 'client 2: %s, waited and got: %s\n' "$(cat "$work/status")" "$(cat "$work/second")"
 
 say 'Rotate the encryption key while everything runs'
 api POST /api/v1/keyring/rotate | jq -c '{keys: [.keys[] | {id: "…", primary}]}'

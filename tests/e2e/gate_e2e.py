@@ -4,6 +4,7 @@ import http.client
 import http.server
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -74,7 +75,7 @@ class Nginx:
 
     def _up(self):
         try:
-            http.client.HTTPConnection("127.0.0.1", self.port, timeout=1).connect()
+            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE).close()
             return True
         except OSError:
             return False
@@ -82,9 +83,12 @@ class Nginx:
     def get(self, token=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         headers = {"Authorization": "Bearer " + token} if token else {}
-        connection.request("GET", "/chat", headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read().decode()
+        try:
+            connection.request("GET", "/chat", headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+        finally:
+            connection.close()
 
     def stop(self):
         self.process.terminate()
@@ -147,6 +151,7 @@ class Gate(unittest.TestCase):
     def test_guards_a_backend_behind_nginx(self):
         upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
         threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        self.addCleanup(upstream.server_close)
         self.addCleanup(upstream.shutdown)
         nginx = Nginx(self.redoubt.port, upstream.server_port)
         self.addCleanup(nginx.stop)
@@ -154,7 +159,7 @@ class Gate(unittest.TestCase):
 
         status, headers, body = nginx.get(session["token"])
         self.assertEqual(status, 200, body)
-        self.assertEqual(body, "ada " + session["session"]["id"])
+        self.assertEqual(body, "ada " + session["id"])
         self.assertEqual(headers["X-Left"], "1")
         self.assertEqual(nginx.get()[0], 401)
         self.assertEqual(nginx.get("rds_forged")[0], 401)
