@@ -1,23 +1,26 @@
-// One connection of an HTTP server: the state machine between the socket and the handler. Written
-// once for plain and TLS streams.
+// One connection of an HTTP server: the state machine between the bytes and the handler. How bytes
+// come and go is left to two kinds of it: plain sockets (plain_connection.cpp) and TLS
+// (tls_connection.cpp).
 //
-//   reading --head and body complete--> answering --all answered, written--> reading
-//      |                                   | needs a coroutine
-//      |                                   v
-//      |                                waiting --answered--> answering
-//      +--refused, closed, too slow--> closed
+//   idle --bytes--> head --complete--> body --complete--> answered in place, or
+//                                                         handling (a coroutine) --> answered
+//   answered --written--> idle, or the next request that is already there
+//   refused, told to close --last answer written--> closing --peer closed too--> closed
 #pragma once
 
 #include "net/http_server.hpp"
+#include "net/readiness.hpp"
 #include "wire/chunked.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 
-#include <list>
+#include <array>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace redoubt::net {
@@ -32,13 +35,15 @@ struct ServerState {
         clock(the_clock),
         log(the_log),
         handler(the_handler),
-        options(std::move(the_options)) {}
+        options(std::move(the_options)),
+        readiness(io_context) {}
 
   boost::asio::io_context& io;
   const Clock& clock;
   Log& log;
   HttpHandler& handler;
   HttpServerOptions options;
+  Readiness readiness;
   HttpServerCounters counters;
   std::string out;         // Scratch for the answers of one read.
   HttpResponse response;   // Scratch for answers that need no coroutine.
@@ -48,21 +53,131 @@ struct ServerState {
   bool draining = false;
 };
 
-class HttpConnection {
+class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
-  virtual ~HttpConnection() = default;
+  HttpConnection(std::shared_ptr<ServerState> server, std::string peer, bool tls);
+  virtual ~HttpConnection();
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
   virtual void start() = 0;
   // Applies the slow-peer rules; closes the connection that breaks one.
-  virtual void tick() = 0;
-  virtual void drain() = 0;
-  virtual void close() = 0;
-  virtual bool closed() const = 0;
+  void tick();
+  void drain();
+  void close();
+  bool closed() const { return phase_ == Phase::closed; }
+
+ protected:
+  enum class Phase : std::uint8_t {
+    handshake,
+    idle,
+    head,
+    body,
+    handling,
+    writing,
+    closing,
+    closed,
+  };
+
+  // ---- What a kind of connection does ----
+
+  // Reads at most `room` bytes to `at`; then on_read. At most one at a time.
+  virtual void start_read(char* at, std::size_t room) = 0;
+  // Takes as many bytes as it can at once: how many, or -1 when the connection is broken.
+  virtual ssize_t write_now(std::string_view bytes) = 0;
+  // Writes some of `bytes`, which stay where they are until on_write says how many.
+  virtual void start_write(std::string_view bytes) = 0;
+  // Everything is written: says so to the peer. True: core reads until the peer closes too. False:
+  // the kind closes by itself.
+  virtual bool say_goodbye() = 0;
+  virtual void close_socket() = 0;
+  // Whether an answer may be written while a read is pending.
+  virtual bool may_write_while_reading() const = 0;
+
+  // ---- And what it tells ----
+
+  void begin();  // Ready for the first request.
+  void on_read(bool failed, std::size_t n);
+  void on_write(bool failed, std::size_t n);
+  void enter(Phase phase);
+
+  ServerState& server() { return *server_; }
+  bool reading() const { return reading_; }
+  bool writing() const { return writing_; }
+
+ private:
+  struct Suspended;
+
+  bool too_slow(std::chrono::nanoseconds spent) const;
+  void give_up();
+  void time_out();
+
+  char* input() { return large_.empty() ? inline_.data() : large_.data(); }
+  std::size_t capacity() const { return large_.empty() ? inline_.size() : large_.size(); }
+  std::string_view pending() { return {input() + begin_, end_ - begin_}; }
+  void read();
+  void read_more();
+  void make_room(std::size_t wanted);
+  void release_input();
+
+  void process();
+  void answer_what_is_there();
+  bool next_request();
+  bool take_head();
+  bool take_body(std::string_view& body);
+  bool take_chunks(std::string_view rest, std::string_view& body);
+  void compact_chunks();
+  bool await_body(std::size_t missing);
+  const wire::RequestHead& scratch_head();
+
+  void answer(std::string_view body);
+  void finish(const wire::RequestHead& head, const HttpResponse& response);
+  void suspend(const HttpRequest& request);
+  void resume(Suspended& suspended, std::exception_ptr thrown);
+  void put_failure(std::exception_ptr thrown, HttpResponse& response);
+  void refuse(int status, std::string_view reason);
+
+  void flush();
+  void write_rest();
+  void written();
+  void finish_and_close();
+
+  std::shared_ptr<ServerState> server_;
+  std::string peer_;
+  const bool tls_;
+  Phase phase_ = Phase::idle;
+  bool waiting_ = false;     // A coroutine works on the request at the front.
+  bool must_close_ = false;  // After what is written.
+  bool continued_ = false;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool head_is_current_ = false;  // server_->head is the head at begin_.
+  BootTime since_;
+  BootTime received_;
+  std::size_t arrived_ = 0;  // Bytes since the phase began.
+
+  // [begin_, end_) of the input is unanswered; it starts with a head of head_size_ once that is
+  // read.
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t scanned_ = 0;
+  std::size_t head_size_ = 0;
+  std::size_t body_size_ = 0;
+  std::size_t wanted_ = 0;
+  std::size_t chunk_used_ = 0;
+  std::optional<wire::ChunkedDecoder> chunked_;
+  std::string chunk_body_;
+  std::string unsent_;  // Being written.
+  std::string queued_;  // To be written after it.
+  std::vector<char> large_;
+  std::array<char, 1024> inline_;  // What an idle connection keeps.
 };
 
+// Takes over the descriptor. Null when the kernel refuses to watch it.
 std::shared_ptr<HttpConnection> make_plain_connection(std::shared_ptr<ServerState> server,
-                                                      tcp::socket socket);
+                                                      int descriptor, std::string peer);
 std::shared_ptr<HttpConnection> make_tls_connection(std::shared_ptr<ServerState> server,
-                                                    tcp::socket socket,
+                                                    tcp::socket socket, std::string peer,
                                                     std::shared_ptr<boost::asio::ssl::context> tls);
 
 // Renders status line, framing and fields of `response`; the body unless `head_only`.

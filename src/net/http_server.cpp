@@ -8,9 +8,13 @@
 
 #include <fmt/format.h>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include <ctime>
 #include <vector>
@@ -23,6 +27,23 @@ namespace asio = boost::asio;
 constexpr std::chrono::milliseconds kTick{500};
 constexpr std::chrono::milliseconds kAcceptPause{100};  // After running out of descriptors.
 constexpr int kBacklog = 4096;
+constexpr int kAcceptsPerTurn = 64;
+
+std::string address_text(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+      ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text, sizeof text);
+    } else {
+      ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    }
+  } else {
+    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text,
+                sizeof text);
+  }
+  return text;
+}
 
 std::string make_date_line(WallTime now) {
   const std::time_t seconds = static_cast<std::time_t>(now.ms / 1000);
@@ -72,6 +93,7 @@ class Server final : public HttpServer {
                 fmt::format("cannot listen on {}:{}: {}", o.address, o.port, ec.message())));
     }
     port_ = acceptor_.local_endpoint(ec).port();
+    RD_CHECK(state_->readiness.open());
     renew_time();
     accept();
     tick();
@@ -94,6 +116,7 @@ class Server final : public HttpServer {
     closing_ = true;
     for (const auto& connection : connections_) connection->close();
     connections_.clear();
+    state_->readiness.close();
   }
 
   const HttpServerCounters& counters() const override { return state_->counters; }
@@ -113,11 +136,24 @@ class Server final : public HttpServer {
     state_->date_line = make_date_line(state_->clock.wall());
   }
 
+  // Plain sockets never meet Asio's reactor, so they are accepted as descriptors.
   void accept() {
-    acceptor_.async_accept([this](boost::system::error_code ec, tcp::socket socket) {
-      if (ec == asio::error::operation_aborted || !acceptor_.is_open()) return;
-      if (ec) return pause_accepting(ec);
-      admit(std::move(socket));
+    acceptor_.async_wait(tcp::acceptor::wait_read, [this](boost::system::error_code ec) {
+      if (ec || !acceptor_.is_open()) return;
+      for (int i = 0; i < kAcceptsPerTurn; ++i) {
+        sockaddr_storage address{};
+        socklen_t size = sizeof address;
+        const int descriptor =
+            ::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
+                      SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (descriptor >= 0) {
+          admit(descriptor, address);
+          continue;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+        if (errno == ECONNABORTED || errno == EINTR) continue;
+        return pause_accepting(boost::system::error_code(errno, boost::system::system_category()));
+      }
       accept();
     });
   }
@@ -132,23 +168,34 @@ class Server final : public HttpServer {
     });
   }
 
-  void admit(tcp::socket socket) {
+  void admit(int descriptor, const sockaddr_storage& address) {
     ++state_->counters.accepted;
-    boost::system::error_code ec;
-    if (connections_.size() >= state_->options.connections_max) {
-      reap();
-      if (connections_.size() >= state_->options.connections_max) {
-        ++state_->counters.refused;
-        socket.close(ec);
-        return;
-      }
-    }
-    socket.non_blocking(true, ec);
-    socket.set_option(tcp::no_delay(true), ec);
-    auto connection = tls_ ? make_tls_connection(state_, std::move(socket), tls_->current())
-                           : make_plain_connection(state_, std::move(socket));
+    if (connections_.size() >= state_->options.connections_max) reap();
+    if (connections_.size() >= state_->options.connections_max) return turn_away(descriptor);
+    const int on = 1;
+    ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    auto connection = connect(descriptor, address);
+    if (!connection) return turn_away(-1);
+    connections_.push_back(connection);
     connection->start();
-    connections_.push_back(std::move(connection));
+  }
+
+  std::shared_ptr<HttpConnection> connect(int descriptor, const sockaddr_storage& address) {
+    std::string peer = address_text(address);
+    if (!tls_) return make_plain_connection(state_, descriptor, std::move(peer));
+    tcp::socket socket(state_->io);
+    boost::system::error_code ec;
+    socket.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, ec);
+    if (ec) {
+      ::close(descriptor);
+      return nullptr;
+    }
+    return make_tls_connection(state_, std::move(socket), std::move(peer), tls_->current());
+  }
+
+  void turn_away(int descriptor) {
+    ++state_->counters.refused;
+    if (descriptor >= 0) ::close(descriptor);
   }
 
   void reap() {
