@@ -1,10 +1,9 @@
 #include "faces/rest/rest_handler.hpp"
 
 #include "base/ids.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "operations/problem.hpp"
-
-#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -46,6 +45,18 @@ void put_header(std::string& out, std::string_view name, std::string_view value)
   out += name;
   out += ": ";
   out += value;
+  out += "\r\n";
+}
+
+// "Server-Timing: app;dur=0.042": milliseconds.
+void append_timing(std::string& out, std::int64_t microseconds) {
+  out += "Server-Timing: app;dur=";
+  append_int(out, microseconds / 1000);
+  const auto rest = static_cast<unsigned>(microseconds % 1000);
+  const char digits[] = {'.', static_cast<char>('0' + rest / 100),
+                         static_cast<char>('0' + rest / 10 % 10),
+                         static_cast<char>('0' + rest % 10)};
+  out.append(digits, sizeof digits);
   out += "\r\n";
 }
 
@@ -151,8 +162,7 @@ bool RestHandler::answer_static(const net::HttpRequest& request, Exchange& excha
     route->second(request, response);
   } else {
     Error error(Errc::invalid_argument, "method_not_allowed", "this path answers GET only");
-    put_problem(error, exchange.request_id, response);
-    response.status = 405;
+    put_problem(error, exchange.request_id, response, 405);
     put_header(response.headers, "Allow", "GET, HEAD");
   }
   put_standard_headers(request, exchange, response);
@@ -160,7 +170,7 @@ bool RestHandler::answer_static(const net::HttpRequest& request, Exchange& excha
   return true;
 }
 
-bool RestHandler::answer_preflight(const net::HttpRequest& request, const Exchange& exchange,
+bool RestHandler::answer_preflight(const net::HttpRequest& request, Exchange& exchange,
                                    net::HttpResponse& response) {
   if (request.head.method != wire::HttpMethod::options || exchange.facts.cors_method.empty() ||
       !origin_allowed(exchange.facts.origin)) {
@@ -171,7 +181,7 @@ bool RestHandler::answer_preflight(const net::HttpRequest& request, const Exchan
              "GET, HEAD, POST, PUT, PATCH, DELETE");
   put_header(response.headers, "Access-Control-Allow-Headers",
              "Authorization, Content-Type, If-Match, If-None-Match, X-API-Key, X-Request-ID, "
-             "traceparent, tracestate, Idempotency-Key, Redoubt-Timeout-Ms");
+             "traceparent, Redoubt-Fill-Lease, Redoubt-Timeout-Ms");
   put_header(response.headers, "Access-Control-Max-Age", "600");
   put_standard_headers(request, exchange, response);
   account(request, exchange, kUnrouted, response);
@@ -181,13 +191,10 @@ bool RestHandler::answer_preflight(const net::HttpRequest& request, const Exchan
 bool RestHandler::answer_unrouted(const net::HttpRequest& request, Exchange& exchange,
                                   net::HttpResponse& response) {
   using Status = operations::RouteMatch::Status;
-  exchange.route = router_.match(method_of(request.head.method), request.head.path);
-  if (exchange.route.status == Status::found) return false;
   if (exchange.route.status == Status::method_not_allowed) {
     Error error(Errc::invalid_argument, "method_not_allowed",
                 "this path answers " + std::string(exchange.route.allow) + " only");
-    put_problem(error, exchange.request_id, response);
-    response.status = 405;
+    put_problem(error, exchange.request_id, response, 405);
     put_header(response.headers, "Allow", exchange.route.allow);
   } else if (exchange.route.status == Status::bad_path) {
     put_problem(invalid_argument("path", "a bad percent-escape in the path"), exchange.request_id,
@@ -204,9 +211,12 @@ bool RestHandler::answer_unrouted(const net::HttpRequest& request, Exchange& exc
 
 bool RestHandler::answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
                                            net::HttpResponse& response) {
+  if (ForwardAuth::serves(request.head.path)) return answer_preflight(request, exchange, response);
+  exchange.route = router_.match(method_of(request.head.method), request.head.path);
+  if (exchange.route.status == operations::RouteMatch::Status::found) return false;
   return answer_static(request, exchange, response) ||
          answer_preflight(request, exchange, response) ||
-         (!ForwardAuth::serves(request.head.path) && answer_unrouted(request, exchange, response));
+         answer_unrouted(request, exchange, response);
 }
 
 // ---- Operations ----
@@ -353,9 +363,8 @@ void RestHandler::put_output(const net::HttpRequest& request, Exchange& exchange
   operations::OperationOutput& output = exchange.output;
   response.headers.swap(output.headers);
   if (output.error) {
-    const int status = output.status;
-    put_problem(*output.error, exchange.request_id, response);
-    if (status >= 400) response.status = status;
+    put_problem(*output.error, exchange.request_id, response,
+                output.status >= 400 ? output.status : 0);
   } else {
     response.status = output.status;
     response.storage.swap(output.content_type_storage);
@@ -371,12 +380,13 @@ void RestHandler::put_output(const net::HttpRequest& request, Exchange& exchange
 }
 
 void RestHandler::put_problem(const Error& error, std::string_view request_id,
-                              net::HttpResponse& response) {
-  const ErrcTraits& kind = traits(error.code);
-  response.status = kind.http_status;
+                              net::HttpResponse& response, int status) {
+  operations::Problem problem = operations::problem_of(error, request_id);
+  if (status != 0) problem.status = status;
+  response.status = static_cast<int>(problem.status);
   response.content_type = operations::kProblemContentType;
   response.body.clear();
-  operations::write_problem(response.body, operations::problem_of(error, request_id));
+  operations::write_problem(response.body, problem);
   if (response.status == 401) {
     put_header(response.headers, "WWW-Authenticate", R"(Bearer realm="redoubt")");
   }
@@ -393,19 +403,17 @@ void RestHandler::put_problem(const Error& error, std::string_view request_id,
   }
 }
 
-void RestHandler::put_standard_headers(const net::HttpRequest& request, const Exchange& exchange,
+void RestHandler::put_standard_headers(const net::HttpRequest& request, Exchange& exchange,
                                        net::HttpResponse& response) {
   std::string& out = response.headers;
   put_header(out, "X-Request-ID", exchange.request_id);
   if (!exchange.facts.traceparent.empty()) {
     put_header(out, "traceparent", exchange.facts.traceparent);
   }
-  const std::int64_t us = (clock_.boot() - request.received).count() / 1000;
-  char timing[64];
-  const auto end = fmt::format_to_n(timing, sizeof timing, "Server-Timing: app;dur={}.{:03}\r\n",
-                                    us / 1000, us % 1000);
-  out.append(timing, end.size);
-  out += "X-Content-Type-Options: nosniff\r\n";
+  exchange.spent_ns = (clock_.boot() - request.received).count();
+  append_timing(out, exchange.spent_ns / 1000);
+  // Browsers guess at what is not JSON; they are not to.
+  if (response.content_type != "application/json") out += "X-Content-Type-Options: nosniff\r\n";
   if (!exchange.facts.origin.empty()) put_cors(exchange, response);
 }
 
@@ -427,7 +435,7 @@ void RestHandler::put_cors(const Exchange& exchange, net::HttpResponse& response
 
 void RestHandler::account(const net::HttpRequest& request, const Exchange& exchange,
                           std::string_view route, const net::HttpResponse& response) {
-  const std::int64_t spent = (clock_.boot() - request.received).count();
+  const std::int64_t spent = exchange.spent_ns;
   metrics_.count(method_label(request.head.method), route, response.status, spent);
   const bool wanted = options_.access_log == AccessLogMode::all ||
                       (options_.access_log == AccessLogMode::errors && response.status >= 500);
@@ -451,8 +459,7 @@ void RestHandler::refuse(int status, std::string_view reason, net::HttpResponse&
   if (status >= 500) error.code = Errc::internal;
   std::string request_id;
   append_uuid7(request_id, clock_.wall(), ids_);
-  put_problem(error, request_id, response);
-  response.status = status;
+  put_problem(error, request_id, response, status);
   put_header(response.headers, "X-Request-ID", request_id);
   metrics_.count("other", kUnrouted, status, 0);
 }

@@ -52,6 +52,7 @@ class RestHandler final : public net::HttpHandler {
     Identity identity;
     operations::OperationOutput output;
     BootTime deadline;
+    std::int64_t spent_ns = 0;
     void clear();
   };
 
@@ -61,7 +62,7 @@ class RestHandler final : public net::HttpHandler {
                                 net::HttpResponse& response);
   bool answer_static(const net::HttpRequest& request, Exchange& exchange,
                      net::HttpResponse& response);
-  bool answer_preflight(const net::HttpRequest& request, const Exchange& exchange,
+  bool answer_preflight(const net::HttpRequest& request, Exchange& exchange,
                         net::HttpResponse& response);
   bool answer_unrouted(const net::HttpRequest& request, Exchange& exchange,
                        net::HttpResponse& response);
@@ -78,8 +79,10 @@ class RestHandler final : public net::HttpHandler {
   bool check_content_type(const net::HttpRequest& request, Exchange& exchange) const;
   Context context_of(const Exchange& exchange) const;
   void put_output(const net::HttpRequest& request, Exchange& exchange, net::HttpResponse& response);
-  void put_problem(const Error& error, std::string_view request_id, net::HttpResponse& response);
-  void put_standard_headers(const net::HttpRequest& request, const Exchange& exchange,
+  // `status` 0: the one of the error's code.
+  void put_problem(const Error& error, std::string_view request_id, net::HttpResponse& response,
+                   int status = 0);
+  void put_standard_headers(const net::HttpRequest& request, Exchange& exchange,
                             net::HttpResponse& response);
   void put_cors(const Exchange& exchange, net::HttpResponse& response) const;
   bool origin_allowed(std::string_view origin) const;

@@ -3,9 +3,10 @@
 
 #include "base/metrics.hpp"
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -31,11 +32,11 @@ class RouteMetrics {
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const {
-      return std::hash<const void*>{}(key.route) * 31 + std::hash<const void*>{}(key.method);
+      return boost::hash<std::pair<const void*, const void*>>{}({key.route, key.method});
     }
   };
   Metrics& metrics_;
-  std::unordered_map<Key, Route, KeyHash> routes_;
+  boost::unordered_flat_map<Key, Route, KeyHash> routes_;
 };
 
 }  // namespace redoubt::faces
