@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("REDOUBT_BINARY", os.path.join(ROOT, "build", "release", "redoubt"))
@@ -46,6 +47,88 @@ class Reply:
 
     def __repr__(self):
         return f"<{self.status} {self.body[:400]!r}>"
+
+
+def replies_in(data):
+    """The replies in a byte stream, and what is left of it after the last whole one. Every reply of
+    the server announces its length."""
+    replies = []
+    while True:
+        head_end = data.find(b"\r\n\r\n")
+        if head_end < 0:
+            return replies, data
+        lines = data[:head_end].decode("latin-1").split("\r\n")
+        status = int(lines[0].split(" ")[1])
+        headers = http.client.HTTPMessage()
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name] = value.strip()
+        length = int(headers.get("Content-Length", "0"))
+        end = head_end + 4 + length
+        if len(data) < end:
+            return replies, data
+        replies.append(Reply(status, headers, data[head_end + 4:end].decode("utf-8", "replace")))
+        data = data[end:]
+
+
+class Raw:
+    """A connection that sends bytes as they are."""
+
+    def __init__(self, port, wrap=None):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        if wrap:
+            self.socket = wrap(self.socket)
+        self.rest = b""
+
+    def send(self, data):
+        """False when the server has hung up, as it may on what it does not like."""
+        try:
+            self.socket.sendall(data)
+            return True
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+
+    def send_beside(self, data):
+        """Sends from a thread, so that this one can read what comes back meanwhile."""
+        thread = threading.Thread(target=self.send, args=(data,), daemon=True)
+        thread.start()
+        return thread
+
+    def read(self, count):
+        """So many replies; fewer when the server closes first."""
+        replies = []
+        while len(replies) < count:
+            found, self.rest = replies_in(self.rest)
+            replies += found
+            if len(replies) < count and not self._receive():
+                break
+        return replies
+
+    def read_to_end(self):
+        """All replies until the server closes; fails when it neither answers nor closes."""
+        while self._receive():
+            pass
+        replies, self.rest = replies_in(self.rest)
+        return replies
+
+    def _receive(self):
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionResetError:
+            return False
+        except TimeoutError as silence:
+            raise AssertionError(f"neither an answer nor the end in {PATIENCE:.0f} s") from silence
+        self.rest += data
+        return bool(data)
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class Server:
@@ -140,16 +223,38 @@ class Server:
     def delete(self, path, **more):
         return self.request("DELETE", path, **more)
 
-    def send_raw(self, data, until_closed=True):
-        """Bytes as they are; returns what came back before the server closed or fell silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as raw:
-            raw.sendall(data)
-            if not until_closed:
-                return raw.recv(65536)
-            received = b""
-            while chunk := raw.recv(65536):
-                received += chunk
-            return received
+    def connect(self):
+        return Raw(self.port)
+
+    def new_key(self, role, scopes=None, by="admin", **fields):
+        """The token of a new API key."""
+        body = {"role": role, "name": "a test's " + role, **fields}
+        if scopes is not None:
+            body["scopes"] = list(scopes)
+        reply = self.post("/api/v1/keys", body, key=by)
+        assert reply.status == 201, reply
+        return reply.json["token"]
+
+    def new_tenant(self, identifier):
+        """The token of an admin key of a new tenant."""
+        reply = self.post("/api/v1/tenants", {"id": identifier})
+        assert reply.status == 201, reply
+        return self.new_key("admin", tenant=identifier)
+
+    def metric(self, name, **labels):
+        """The sum of a metric's samples that carry these labels."""
+        total = 0.0
+        for line in self.get("/metrics", key=None).body.splitlines():
+            found = re.fullmatch(r"([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)", line)
+            if found and found.group(1) == name and all(
+                    f'{key}="{value}"' in (found.group(2) or "") for key, value in labels.items()):
+                total += float(found.group(3))
+        return total
+
+    def memory_peak(self):
+        """The most memory the process has ever held, in bytes."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) * 1024
 
     def new_session(self, user="ada", **fields):
         reply = self.post("/api/v1/sessions", {"user": user, **fields})
@@ -185,3 +290,21 @@ class Server:
         self.kill()
         if self.own_dir:
             shutil.rmtree(self.data_dir, ignore_errors=True)
+
+
+class ServerTest(unittest.TestCase):
+    """Tests that share one server."""
+
+    env = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.redoubt = Server(env=cls.env)
+        cls.addClassCleanup(cls.redoubt.__exit__)
+
+    def assert_problem(self, reply, *statuses):
+        self.assertIn(reply.status, statuses, reply)
+        self.assertEqual(reply.headers["Content-Type"], "application/problem+json", reply)
+        for member in ("status", "title", "code", "detail", "request_id"):
+            self.assertIn(member, reply.json, reply)
+        self.assertEqual(reply.json["status"], reply.status)
