@@ -62,6 +62,9 @@ Instance::Instance(const config::Config& settings, boost::asio::io_context& cont
     : config(settings), io(control) {
   log = make_log(clock, config.log.level, config.log.format);
   register_process_metrics(metrics);
+  metrics.counter_callback("redoubt_log_lines_dropped_total",
+                           "Log lines not written because the log's reader was too slow.", {},
+                           [this] { return static_cast<double>(log->dropped()); });
 }
 
 Instance::~Instance() {

@@ -43,7 +43,7 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   services->tenants = tenants::make_tenants(instance.tenant_parts());
   services->api_keys = tenants::make_api_keys(instance.tenant_parts());
   RD_TRY(limits, limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
-                                     config.limits.policies, instance.metrics));
+                                     limit_policies(config.limits), instance.metrics));
   services->limits = std::move(limits);
   services->cache =
       cache::make_cache(instance.cache_engine, *instance.record, *services->timers, *instance.log);

@@ -70,14 +70,16 @@ struct GateLimitState {
   bool allowed = true;
   std::int64_t remaining = 0;
   Duration reset_after{0};
-  Duration retry_after{0};
+  std::optional<Duration> retry_after;
   static constexpr std::string_view schema_name = "GateLimitState";
   static constexpr auto fields = describe(
       field<&GateLimitState::policy>("policy", "Name of the policy."),
       field<&GateLimitState::allowed>("allowed", "Whether this limit alone admits the request."),
       field<&GateLimitState::remaining>("remaining", "What is left right now."),
       field<&GateLimitState::reset_after>("reset_after", "Seconds until it is full again."),
-      field<&GateLimitState::retry_after>("retry_after", "Seconds until this would be admitted."));
+      field<&GateLimitState::retry_after>("retry_after",
+                                          "Seconds until this would be admitted; "
+                                          "absent when waiting does not help."));
 };
 
 struct GateReply {
@@ -116,12 +118,15 @@ GateReply reply_of(GateVerdict verdict) {
                                 .version = s.version,
                                 .expires_at = verdict.session->expires_at};
   }
+  reply.limits.reserve(verdict.decision.states.size());
   for (const LimitState& state : verdict.decision.states) {
-    reply.limits.push_back({.policy = state.policy->name,
-                            .allowed = state.allowed,
-                            .remaining = state.remaining,
-                            .reset_after = state.reset_after,
-                            .retry_after = state.retry_after});
+    GateLimitState limit;
+    limit.policy = state.policy->name;
+    limit.allowed = state.allowed;
+    limit.remaining = state.remaining;
+    limit.reset_after = state.reset_after;
+    if (state.retry_after != Duration::max()) limit.retry_after = state.retry_after;
+    reply.limits.push_back(std::move(limit));
   }
   reply.decision = std::move(verdict.decision);
   return reply;

@@ -66,13 +66,20 @@ Result<void> authorize_key(const OperationInfo& info, const Caller& caller) {
 
 bool is_token_char(char c) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          kMarks.find(c) != std::string_view::npos;
 }
 
 bool is_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return (byte < 0x20 && c != '\t') || byte == 0x7f;
+}
+
+// Without an early end, so that the compiler checks many bytes at a time.
+bool has_control(std::string_view text) {
+  unsigned found = 0;
+  for (const char c : text) found |= static_cast<unsigned>(is_control(c));
+  return found != 0;
 }
 
 void append_header_value(std::string& out, std::string_view value) {
@@ -182,10 +189,10 @@ void OperationOutput::add_header(std::string_view name, std::string_view value) 
   RD_ASSERT(!name.empty() && std::ranges::all_of(name, is_token_char), "not a header name");
   headers += name;
   headers += ": ";
-  if (std::ranges::none_of(value, is_control)) {
-    headers += value;
-  } else {
+  if (has_control(value)) {
     append_header_value(headers, value);
+  } else {
+    headers += value;
   }
   headers += "\r\n";
 }

@@ -67,7 +67,17 @@ std::string_view ForwardAuth::credential(const RequestFacts& facts) {
   return cookie_value(facts.cookie, "__Host-redoubt-session");
 }
 
-Result<GateRequest> ForwardAuth::read(std::string_view query) const {
+Result<const GateRequest*> ForwardAuth::read(std::string_view query) {
+  if (!last_request_ || query != last_query_) {
+    last_request_.reset();
+    RD_TRY(request, parse(query));
+    last_request_ = std::move(request);
+    last_query_ = query;
+  }
+  return &*last_request_;
+}
+
+Result<GateRequest> ForwardAuth::parse(std::string_view query) const {
   GateRequest request;
   for (const std::string_view pair : split(query, '&')) {
     if (pair.empty()) continue;

@@ -34,8 +34,9 @@ class ForwardAuth {
   static bool serves(std::string_view path);
   static std::string_view credential(const RequestFacts& facts);
 
-  // Errors: invalid_argument for a malformed query.
-  Result<GateRequest> read(std::string_view query) const;
+  // What the query asks. The last one is remembered: a proxy asks the same again and again. Good
+  // until the next call. Errors: invalid_argument for a malformed query.
+  Result<const GateRequest*> read(std::string_view query);
 
   // True: decided, `output` is complete. False: call decide().
   bool decide_now(const Context& context, const GateRequest& request,
@@ -44,11 +45,14 @@ class ForwardAuth {
                                       operations::OperationOutput& output);
 
  private:
+  Result<GateRequest> parse(std::string_view query) const;
   void put(const Result<GateVerdict>& verdict, operations::OperationOutput& output);
 
   Gate& gate_;
   Limits& limits_;
   const Clock& clock_;
+  std::string last_query_;
+  std::optional<GateRequest> last_request_;
 };
 
 }  // namespace redoubt::faces

@@ -98,6 +98,10 @@ const Caller& stranger() {
 // What the gate verifies when the credential was no good: it refuses, and charges the address.
 constexpr std::string_view kNobodysToken = "rds_";
 
+bool is_nobody(const Identity& identity) {
+  return !identity.caller || identity.caller->kind == Caller::Kind::anonymous;
+}
+
 }  // namespace
 
 void RestHandler::Exchange::clear() {
@@ -282,21 +286,26 @@ operations::OperationInput RestHandler::input_of(const net::HttpRequest& request
 }
 
 Result<GateRequest> RestHandler::forward_request(const net::HttpRequest& request,
-                                                 const Exchange& exchange) const {
+                                                 const Exchange& exchange) {
   RD_TRY(asked, forward_auth_.read(request.head.query));
-  const bool nobody =
-      !exchange.identity.caller || exchange.identity.caller->kind == Caller::Kind::anonymous;
-  if (nobody) asked.token = kNobodysToken;
-  return asked;
+  GateRequest own = *asked;
+  if (is_nobody(exchange.identity)) own.token = kNobodysToken;
+  return own;
 }
 
 bool RestHandler::forward_now(const net::HttpRequest& request, Exchange& exchange) {
-  auto asked = forward_request(request, exchange);
+  auto asked = forward_auth_.read(request.head.query);
   if (!asked) {
     exchange.output.error = std::move(asked).error();
     return true;
   }
-  return forward_auth_.decide_now(context_of(exchange), *asked, exchange.output);
+  const Context context = context_of(exchange);
+  if (!is_nobody(exchange.identity)) {
+    return forward_auth_.decide_now(context, **asked, exchange.output);
+  }
+  GateRequest own = **asked;
+  own.token = kNobodysToken;
+  return forward_auth_.decide_now(context, own, exchange.output);
 }
 
 boost::asio::awaitable<void> RestHandler::handle(const net::HttpRequest& request,

@@ -71,8 +71,7 @@ class RestHandler final : public net::HttpHandler {
   bool forward_now(const net::HttpRequest& request, Exchange& exchange);
   boost::asio::awaitable<void> operate_later(const net::HttpRequest& request, Exchange& exchange);
   boost::asio::awaitable<void> forward_later(const net::HttpRequest& request, Exchange& exchange);
-  Result<GateRequest> forward_request(const net::HttpRequest& request,
-                                      const Exchange& exchange) const;
+  Result<GateRequest> forward_request(const net::HttpRequest& request, const Exchange& exchange);
   static operations::OperationInput input_of(const net::HttpRequest& request,
                                              const Exchange& exchange,
                                              const operations::HeaderSource& fields);

@@ -17,13 +17,23 @@ struct Subject {
   std::string_view route;
 };
 
-// The subjects of one request's limits, and the storage their views point into.
+// The limits of one request under the names they are counted by. The names stand one behind the
+// other in one text, which is sized before it is written: no view into it moves.
 struct Checks {
-  std::array<std::string, kLimitsMax> subjects;
+  std::string names;
   std::array<LimitCheck, kLimitsMax> checks;
   std::size_t count = 0;
 
   std::span<const LimitCheck> view() const { return {checks.data(), count}; }
+
+  void add(const GateLimit& limit, std::string_view prefix, std::string_view value) {
+    const std::size_t begin = names.size();
+    names += prefix;
+    names += value;
+    checks[count++] = {.policy = limit.policy,
+                       .subject = std::string_view(names).substr(begin),
+                       .cost = limit.cost};
+  }
 };
 
 std::string_view value_of(LimitBy by, const Subject& who, const GateLimit& limit) {
@@ -49,8 +59,12 @@ std::string_view value_of(LimitBy by, const Subject& who, const GateLimit& limit
 constexpr std::array<std::string_view, 7> kPrefixes{
     "user:", "session:", "tenant:", "agent:", "address:", "route:", "subject:"};
 
+std::string_view prefix_of(LimitBy by) {
+  return kPrefixes[static_cast<std::size_t>(by)];
+}
+
 Error nothing_to_count(const GateLimit& limit, std::size_t index) {
-  const std::string_view by = kPrefixes[static_cast<std::size_t>(limit.by)];
+  const std::string_view by = prefix_of(limit.by);
   return invalid_argument("body.limits." + std::to_string(index) + ".by",
                           "limit '" + limit.policy + "' counts by " +
                               std::string(by.substr(0, by.size() - 1)) +
@@ -63,15 +77,20 @@ Result<void> name_limits(const GateRequest& request, const Subject& who, bool ad
   if (request.limits.size() > kLimitsMax) {
     return fail(invalid_argument("body.limits", "at most 16 limits in one call", "length"));
   }
+  const auto concerns = [address_only](const GateLimit& limit) {
+    return !address_only || limit.by == LimitBy::address;
+  };
+  std::size_t size = 0;
+  for (const GateLimit& limit : request.limits) {
+    if (concerns(limit)) size += prefix_of(limit.by).size() + value_of(limit.by, who, limit).size();
+  }
+  out.names.reserve(size);
   for (std::size_t i = 0; i < request.limits.size(); ++i) {
     const GateLimit& limit = request.limits[i];
-    if (address_only && limit.by != LimitBy::address) continue;
+    if (!concerns(limit)) continue;
     const std::string_view value = value_of(limit.by, who, limit);
     if (value.empty()) return fail(nothing_to_count(limit, i));
-    std::string& subject = out.subjects[out.count];
-    subject.assign(kPrefixes[static_cast<std::size_t>(limit.by)]);
-    subject += value;
-    out.checks[out.count++] = {.policy = limit.policy, .subject = subject, .cost = limit.cost};
+    out.add(limit, prefix_of(limit.by), value);
   }
   return {};
 }
