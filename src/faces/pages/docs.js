@@ -282,7 +282,7 @@ document.addEventListener('keydown', (event) => {
   if (event.key === '/' && document.activeElement !== filter && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     filter.select();
-  } else if (event.key === 'Escape' && document.activeElement === filter) {
+  } else if (event.key === 'Escape' && filter.value) {
     filter.value = '';
     narrow();
     filter.blur();
