@@ -17,7 +17,6 @@ build | libboost-json1.81-dev libboost-json-dev | JSON
 build | libboost-url1.81-dev libboost-url-dev   | URLs
 build | libssl-dev                           | TLS and cryptography
 build | libsqlite3-dev                       | the record
-build | libspdlog-dev                        | the log
 build | libfmt-dev                           | text formatting
 build | libcli11-dev                         | the command line
 build | libtomlplusplus-dev                  | redoubt.toml
