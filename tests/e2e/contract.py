@@ -40,7 +40,8 @@ class Operation:
         content = declared.get("requestBody", {}).get("content", {})
         self.body_schema = self.resolve(content.get("application/json", {}).get("schema"))
         self.raw_body = "*/*" in content
-        needs = re.search(r"role `(\w+)`(?: and scope `(\w+)`)?", self.description)
+        needs = re.search(r"role `(\w+)`(?: or `service`)?(?: and scope `(\w+)`)?",
+                          self.description)
         self.role = needs.group(1) if needs else "admin"
         self.scope = needs.group(2) if needs else None
 
