@@ -31,7 +31,9 @@ test  | curl                                 | end-to-end tests
 test  | jq                                   | end-to-end tests
 test  | openssl                              | certificates and keys for tests
 test  | sqlite3                              | looks into the record
-test  | nodejs                               | checks of the OpenAPI document
+test  | nodejs                               | the OpenAPI linter; 18 or newer
+test  | npm                                  | installs it
+test  | chromium                             | the API page
 test  | wrk                                  | load
 '
 
@@ -52,10 +54,10 @@ rd_is_installed() {
   # Newer Debian names a library's package differently and provides the old name; a program already on
   # the path is as good as its package.
   case "$1" in
-    nodejs) command -v node >/dev/null 2>&1 && return 0 ;;
+    nodejs) [ "$(node -p 'parseInt(process.versions.node) >= 18' 2>/dev/null)" = true ] && return 0 ;;
     prometheus) command -v promtool >/dev/null 2>&1 && return 0 ;;
     nginx-light) command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] && return 0 ;;
-    curl | jq | openssl | sqlite3 | python3 | cmake | ccache | wrk)
+    curl | jq | openssl | sqlite3 | python3 | cmake | ccache | wrk | npm | chromium)
       command -v "$1" >/dev/null 2>&1 && return 0 ;;
   esac
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
