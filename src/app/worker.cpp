@@ -94,7 +94,6 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
       services_->registry, *authenticator_, *forward_auth_, routes_, instance_.clock,
       instance_.random, *instance_.log, instance_.metrics, std::move(options));
   tasks_ = std::make_unique<net::TaskGroup>(io_.get_executor(), *instance_.log);
-  tasks_->repeat("worker.flush", kFlushEvery, [this] { return flush(); });
 
   const config::HttpSettings& http = instance_.config.http;
   std::size_t next = 0;
@@ -152,6 +151,7 @@ std::vector<std::uint16_t> Worker::ports() const {
 }
 
 void Worker::start() {
+  tasks_->repeat("worker.flush", kFlushEvery, [this] { return flush(); });
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
     io_.run();
