@@ -102,6 +102,24 @@ void add_commands(CLI::App& cli, Arguments& arguments) {
   cli.add_subcommand("version", "Print the version");
 }
 
+// What CLI11 does not know, and what was probably meant by it.
+int refuse_unknown(const CLI::App& cli) {
+  std::vector<std::string> names;
+  for (const CLI::App* app : cli.get_subcommands(nullptr)) names.push_back(app->get_name());
+  for (const CLI::Option* option : cli.get_options()) names.push_back(option->get_name());
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  for (const std::string& word : cli.remaining(true)) {
+    const std::string_view meant = nearest(word, known);
+    if (meant.empty()) continue;
+    std::fprintf(stderr, "redoubt: there is no %s; did you mean %s?\n", word.c_str(),
+                 std::string(meant).c_str());
+    return app::kExitUsage;
+  }
+  std::fprintf(stderr, "redoubt: there is no %s; redoubt --help lists what there is\n",
+               cli.remaining(true).front().c_str());
+  return app::kExitUsage;
+}
+
 int run_client(const CLI::App& cli, const Arguments& arguments, const config::Config& config) {
   const auto client = client_options(arguments, config);
   if (!client) {
@@ -147,6 +165,8 @@ int main(int argc, char** argv) {
   add_commands(cli, arguments);
   try {
     cli.parse(argc, argv);
+  } catch (const CLI::ExtrasError&) {
+    return refuse_unknown(cli);
   } catch (const CLI::ParseError& e) {
     const int status = cli.exit(e);
     return status == 0 ? EXIT_SUCCESS : app::kExitUsage;

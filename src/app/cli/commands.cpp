@@ -95,7 +95,10 @@ int call_operation(const ClientOptions& client, const std::string& operation,
                    const std::vector<std::string>& arguments, bool help) {
   return with_declarations([&](const operations::Registry& registry) {
     const auto found = operations::find_operation(registry, operation);
-    if (!found) return complain(found.error());
+    if (!found) {
+      complain(found.error());
+      return kExitUsage;
+    }
     if (help) {
       print(operations::operation_help(**found));
       return EXIT_SUCCESS;
