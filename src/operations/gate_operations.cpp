@@ -177,6 +177,7 @@ void register_gate(Registry& registry, Gate& gate, const Clock& clock) {
                    "`GET /api/v1/gate/forward`.",
                .area = Area::gate,
                .access = Access::write,
+               .refusals = {401, 403, 429},
                .session_may = true},
       .now = now,
       .run = run,

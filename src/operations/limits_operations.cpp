@@ -220,7 +220,8 @@ void add_check(Registry& registry, Limits& limits, const Clock& clock) {
                    "`RateLimit`, `RateLimit-Policy` and `X-RateLimit-*`; a refusal that waiting "
                    "can cure has `Retry-After`. `X-RateLimit-Reset` is in unix seconds.",
                .area = Area::limits,
-               .access = Access::write},
+               .access = Access::write,
+               .refusals = {429}},
       .now = now,
       .run = runner(limits, clock, &Limits::check),
       .decorate = decorate});

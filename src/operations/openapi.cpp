@@ -199,6 +199,18 @@ json::object success(const Operation& operation, Schemas& replies) {
   return out;
 }
 
+// A verdict that says no has the reply as its body; a credential that is none, a problem.
+json::object refusal(const Operation& operation, int status, Schemas& replies) {
+  json::object content =
+      media("application/json",
+            component_ref(operation.reply_name, operation.reply_fields, nullptr, replies));
+  content[kProblemContentType] = Object().set("schema", reference("schemas", Problem::schema_name));
+  json::object out;
+  out["description"] = fmt::format("The reply says no, and so does the status {}.", status);
+  out["content"] = std::move(content);
+  return out;
+}
+
 json::object responses(const Operation& operation, Schemas& replies) {
   const bool no_body = !operation.raw_reply && operation.reply_name.empty();
   json::object out;
@@ -206,6 +218,9 @@ json::object responses(const Operation& operation, Schemas& replies) {
   for (const ProblemRow& row : kProblems) {
     if (!may_answer(operation, row.status)) continue;
     out[fmt::format("{}", row.status)] = reference("responses", row.name);
+  }
+  for (const int status : operation.info.refusals) {
+    if (status != 0) out[fmt::format("{}", status)] = refusal(operation, status, replies);
   }
   out["default"] = reference("responses", "Problem");
   return out;

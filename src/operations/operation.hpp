@@ -14,6 +14,7 @@
 #include <redoubt/result.hpp>
 
 #include <concepts>
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,6 +42,7 @@ struct OperationInfo {
   Area area{};
   Access access = Access::read;
   int status = 200;          // Of success.
+  std::array<int, 3> refusals{};  // Statuses that carry the reply too: a verdict that says no.
   bool is_public = false;        // No credential needed.
   bool session_may = false;      // A session token is enough (about itself).
   bool home_tenant_only = false; // Instance-wide: only admins of the home tenant.
