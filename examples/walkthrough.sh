@@ -9,18 +9,15 @@ set -euo pipefail
 redoubt=${1:-$(dirname "$0")/../build/release/redoubt}
 redoubt=$(realpath "$redoubt")
 work=$(mktemp -d)
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-url=http://127.0.0.1:$port
-
-(cd "$work" && REDOUBT_DATA_DIR=$work/data REDOUBT_LISTEN=127.0.0.1:$port \
+(cd "$work" && REDOUBT_DATA_DIR=$work/data REDOUBT_LISTEN=127.0.0.1:0 \
   REDOUBT_LIMIT_CHAT='3/1m burst 3 gcra' exec "$redoubt" serve) >"$work/out" 2>"$work/err" &
 server=$!
 trap 'kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; rm -rf "$work"' EXIT
-for _ in $(seq 200); do
-  curl -sf "$url/startupz" >/dev/null && grep -q Ctrl-C "$work/out" && break
-  kill -0 $server 2>/dev/null || { cat "$work/err"; exit 1; }
+until grep -q Ctrl-C "$work/out"; do # The last line of its welcome.
+  kill -0 $server 2>/dev/null || { cat "$work/err" >&2; exit 1; }
   sleep 0.05
 done
+url=$(sed -n 's,^  API *\(http.*\)/api/v1$,\1,p' "$work/out")
 key=$(grep -o 'rdk_[0-9A-Za-z_]*' "$work/out" | head -n 1)
 
 say() { printf '\n# %s\n' "$1"; }
