@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -243,6 +244,25 @@ INSTANTIATE_TEST_SUITE_P(Faults, SqliteOutage,
                            std::erase_if(name, [](char c) { return c < 'A' || c > 'z'; });
                            return name;
                          });
+
+TEST_F(SqliteFaults, DoesNotGoOnWithAnotherFileThanItsReaders) {
+  options_.vfs = FaultVfs::instance().name();
+  const std::string path = directory_.file("replaced.db");
+  ASSERT_TRUE(open(path));
+  ASSERT_TRUE(add("test.before"));
+  const std::string copy = directory_.file("copy.db");
+  ASSERT_TRUE(std::filesystem::copy_file(path, copy));
+
+  FaultVfs::instance().fail_from(1, FaultVfs::Fault::read_only, true);
+  std::filesystem::rename(copy, path);
+  ASSERT_FALSE(add("test.during"));
+
+  FaultVfs::instance().heal();
+
+  EXPECT_FALSE(add("test.after"));
+  EXPECT_EQ(record_->status().state, State::down);
+  EXPECT_EQ(record_->status().reason, "file was replaced; restart");
+}
 
 TEST_F(SqliteFaults, FailsAUnitThatIgnoresTheDatabasesError) {
   options_.pages_max = 60;

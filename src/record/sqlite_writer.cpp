@@ -7,6 +7,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <exception>
 #include <iterator>
@@ -117,6 +119,7 @@ SqliteWriter::SqliteWriter(std::unique_ptr<Connection> connection,
                            Metrics& metrics)
     : connection_(std::move(connection)),
       reopen_with_(std::move(reopen_with)),
+      file_(FileIdentity::of(reopen_with_.path)),
       options_(options),
       clock_(clock),
       log_(log),
@@ -214,6 +217,10 @@ asio::awaitable<void> SqliteWriter::execute(Batch& batch) {
 
 // An error means that the batch as a whole is lost.
 Task<void> SqliteWriter::execute_units(Batch& batch) {
+  if (replaced_) {
+    co_return fail(unavailable("record_unavailable",
+                               "The record is unavailable: its file was replaced; restart."));
+  }
   RD_CO_CHECK(connection_->run(kBegin));
   for (Pending& pending : batch.units) {
     RD_CO_CHECK(co_await execute_unit(batch, pending));
@@ -314,13 +321,22 @@ void SqliteWriter::checkpoint_if_due(const Batch& batch) {
   checkpoint_failing_ = !done;
 }
 
-// A connection that was opened read-only, or whose file was replaced, stays so. A stuck transaction
-// must not meet the next batch.
+// A connection that was opened read-only stays so. A stuck transaction must not meet the next
+// batch. Another file under the same path is not ours to go on with: readers and copies in memory
+// are of the old one.
 void SqliteWriter::reopen_if_needed(const Batch& batch) {
   const bool read_only = batch.failure == sql::sqlite::kReadOnly;
   if (!read_only && !connection_->in_transaction()) return;
+  replaced_ = FileIdentity::of(reopen_with_.path) != file_;
+  if (replaced_) return availability_.failed("file was replaced; restart", batch.failure_cause);
   auto fresh = Connection::open(reopen_with_);
   if (fresh) connection_ = std::move(*fresh);
+}
+
+SqliteWriter::FileIdentity SqliteWriter::FileIdentity::of(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return {};
+  return {.device = info.st_dev, .inode = info.st_ino};
 }
 
 void SqliteWriter::subscribe(JournalListener listener) {

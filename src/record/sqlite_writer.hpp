@@ -26,10 +26,12 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -57,6 +59,13 @@ class SqliteWriter {
     Work work;
     Result<void> result;
     std::move_only_function<void(Result<void>)> complete;  // On the caller's executor.
+  };
+  // Tells whether a path still leads to the same file.
+  struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    bool operator==(const FileIdentity&) const = default;
+    static FileIdentity of(const std::string& path);
   };
   struct Batch;
   class BatchUnit;
@@ -88,6 +97,7 @@ class SqliteWriter {
 
   std::unique_ptr<sql::sqlite::Connection> connection_;
   const sql::sqlite::ConnectionOptions reopen_with_;
+  const FileIdentity file_;
   const SqliteRecordOptions options_;
   Clock& clock_;
   Log& log_;
@@ -96,6 +106,7 @@ class SqliteWriter {
   AuditChain audit_;
   boost::asio::io_context io_{1};  // Carries out the units' coroutines, on the writer thread only.
   bool checkpoint_failing_ = false;
+  bool replaced_ = false;  // Another file is where ours was.
   // At most so many units in the next batch: one after a failure, then twice as many each time. A
   // full disk undoes the whole batch, so that what frees space must not share one with what needs
   // it.

@@ -67,8 +67,7 @@ class FaultVfs {
     switch (fault_) {
       case Fault::disk_full:
         return SQLITE_FULL;
-      case Fault::read_only:
-        return SQLITE_READONLY;
+      case Fault::read_only:  // An I/O error as well; only the file's last errno tells.
       case Fault::io_error:
         break;
     }
@@ -118,6 +117,10 @@ class FaultVfs {
         return methods_of(f)->xCheckReservedLock(real_of(f), out);
       };
       m.xFileControl = [](sqlite3_file* f, int op, void* arg) {
+        if (op == SQLITE_FCNTL_LAST_ERRNO && instance().fault_ == Fault::read_only) {
+          *static_cast<int*>(arg) = EROFS;
+          return SQLITE_OK;
+        }
         return methods_of(f)->xFileControl(real_of(f), op, arg);
       };
       m.xSectorSize = [](sqlite3_file* f) { return methods_of(f)->xSectorSize(real_of(f)); };

@@ -93,6 +93,20 @@ std::vector<std::size_t> parameter_order(sqlite3_stmt* statement) {
   return order;
 }
 
+// Of the last failure. The engine forgets it when a commit fails; the log and the database file
+// remember their own.
+int system_errno(sqlite3* handle) {
+  int system_errno = sqlite3_system_errno(handle);
+  for (const int which : {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER}) {
+    sqlite3_file* file = nullptr;
+    if (system_errno != 0) break;
+    sqlite3_file_control(handle, "main", which, &file);
+    if (file == nullptr || file->pMethods == nullptr) continue;
+    file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &system_errno);
+  }
+  return system_errno;
+}
+
 }  // namespace
 
 void Connection::Finalize::operator()(sqlite3_stmt* statement) const {
@@ -242,7 +256,7 @@ Result<void> Connection::checkpoint() {
 }
 
 Unexpected Connection::failed(int code) {
-  Failure failure = classify(code, sqlite3_system_errno(handle_), sqlite3_errmsg(handle_));
+  Failure failure = classify(code, system_errno(handle_), sqlite3_errmsg(handle_));
   failure_reason_ = failure.reason;
   return fail(std::move(failure.error));
 }

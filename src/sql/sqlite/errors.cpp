@@ -17,6 +17,9 @@ std::string_view reason_of_io(int system_errno) {
       return kDiskFull;
     case EROFS:
       return kReadOnly;
+    case EACCES:
+    case EPERM:
+      return kNotPermitted;
     case EMFILE:
     case ENFILE:
       return "too many open files";
@@ -43,7 +46,7 @@ std::string_view reason_of(int code, int system_errno) {
       return "file locking failed";
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return "permission denied";
+      return kNotPermitted;
     case SQLITE_NOMEM:
       return "out of memory";
     case SQLITE_CORRUPT:

@@ -11,6 +11,7 @@ namespace redoubt::sql::sqlite {
 
 inline constexpr std::string_view kDiskFull = "disk full";
 inline constexpr std::string_view kReadOnly = "read-only file system";
+inline constexpr std::string_view kNotPermitted = "permission denied";
 inline constexpr std::string_view kInputOutput = "I/O error";
 inline constexpr std::string_view kDamaged = "database damaged";
 
@@ -20,7 +21,7 @@ struct Failure {
   std::string_view reason;
 };
 
-// `code` is an extended result code, `system_errno` sqlite3_system_errno() (0: none), `cause` the
+// `code` is an extended result code, `system_errno` the system's (0: none), `cause` the
 // engine's own words, for the log.
 Failure classify(int code, int system_errno, std::string cause);
 
