@@ -43,11 +43,14 @@ void append_uuid7(std::string& out, WallTime now, FastRandom& random) {
   bytes[8] = static_cast<std::uint8_t>(0x80 | (bytes[8] & 0x3f));
 
   constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<char, 36> text;
+  std::size_t at = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-    out += kDigits[bytes[i] >> 4];
-    out += kDigits[bytes[i] & 15];
+    if (i == 4 || i == 6 || i == 8 || i == 10) text[at++] = '-';
+    text[at++] = kDigits[bytes[i] >> 4];
+    text[at++] = kDigits[bytes[i] & 15];
   }
+  out.append(text.data(), text.size());
 }
 
 }  // namespace redoubt
