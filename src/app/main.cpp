@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <sys/prctl.h>
+
 #include <cstdio>
 #include <map>
 #include <string>
@@ -160,6 +162,7 @@ int run(const CLI::App& cli, const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ::prctl(PR_SET_DUMPABLE, 0);  // Keys are in memory: into no core file, to no debugger.
   CLI::App cli("Redoubt: the state plane for AI-agent backends", "redoubt");
   Arguments arguments;
   add_commands(cli, arguments);
