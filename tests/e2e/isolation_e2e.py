@@ -1,4 +1,4 @@
-"""Who may do what: tenants, roles, scopes, session tokens and forged credentials, on every route."""
+"""Who may do what, on every route: tenants, roles, scopes, session tokens, forged credentials."""
 
 import re
 import unittest
@@ -114,9 +114,8 @@ class Tenants(Isolation):
 
     def test_limits_of_one_are_not_used_up_by_another(self):
         ask = {"limits": [{"policy": "default", "subject": "shared", "cost": 10}]}
-        self.assertEqual(self.redoubt.post("/api/v1/limits/check", ask, key=self.ours).status, 200)
-        self.assertEqual(self.redoubt.post("/api/v1/limits/check", ask, key=self.ours).status, 429)
-        self.assertEqual(self.redoubt.post("/api/v1/limits/check", ask, key=self.theirs).status, 200)
+        for key, status in ((self.ours, 200), (self.ours, 429), (self.theirs, 200)):
+            self.assertEqual(self.redoubt.post("/api/v1/limits/check", ask, key=key).status, status)
 
     def test_anothers_session_token_is_no_token(self):
         token = self.login(self.theirs)["token"]
@@ -271,10 +270,11 @@ class Forgery(Isolation):
         with self.redoubt.connect() as raw:
             for token in damaged(good):
                 value = token.encode("latin-1")
-                if any(byte < 0x20 or byte == 0x7f for byte in value) or value.strip() == good.encode():
+                controls = any(byte < 0x20 or byte == 0x7f for byte in value)
+                if controls or value.strip() == good.encode():
                     continue  # No field value, or the same one.
-                raw.send(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + value +
-                         b"\r\n\r\n")
+                raw.send(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " +
+                         value + b"\r\n\r\n")
                 reply = raw.read(1)[0]
                 self.assertEqual(reply.status, 401, token)
                 self.assertNotIn(good[8:-8], reply.body)
@@ -296,13 +296,16 @@ class Forgery(Isolation):
         for at in range(5, len(tokens[0]) - 1, 3):
             mixed = tokens[0][:at] + tokens[1][at:]
             if mixed not in tokens:
-                self.assertEqual(self.redoubt.get("/api/v1/sessions/current", key=mixed).status, 401)
+                reply = self.redoubt.get("/api/v1/sessions/current", key=mixed)
+                self.assertEqual(reply.status, 401, reply)
 
     def test_a_token_is_not_a_key_and_an_id_is_neither(self):
         session = self.login(self.ours)
         for credential in (session["id"], "rds_" + session["id"], "rdk_" + session["id"],
-                           session["token"].replace("rds_", "rdk_"), self.ours.replace("rdk", "rds")):
-            self.assertEqual(self.redoubt.get("/api/v1/sessions/current", key=credential).status, 401)
+                           session["token"].replace("rds_", "rdk_"),
+                           self.ours.replace("rdk_", "rds_")):
+            reply = self.redoubt.get("/api/v1/sessions/current", key=credential)
+            self.assertEqual(reply.status, 401, reply)
 
     def test_credentials_are_read_from_headers_alone(self):
         key = self.redoubt.new_key("service")

@@ -97,7 +97,8 @@ class Refusals(unittest.TestCase):
         status, said = refused_start({"REDOUBT_LISTNE": "4000", "SESSION_TTL": "soon",
                                       "REDOUBT_LOG_LEVEL": "loud"})
         self.assertEqual(status, EX_CONFIG)
-        self.assertIn("REDOUBT_LISTNE: there is no such setting; did you mean REDOUBT_LISTEN?", said)
+        self.assertIn("REDOUBT_LISTNE: there is no such setting; did you mean REDOUBT_LISTEN?",
+                      said)
         self.assertIn('SESSION_TTL: "soon" is not a duration', said)
         self.assertIn("REDOUBT_LOG_LEVEL", said)
         self.assertIn("3 problems", said)
@@ -246,6 +247,10 @@ class Stopping(unittest.TestCase):
 
 
 class Restarting(unittest.TestCase):
+    @staticmethod
+    def invalidate(redoubt):
+        return redoubt.post("/api/v1/cache/invalidate", {"tags": ["t"]}).json["generation"]
+
     def test_everything_durable_is_there_again(self):
         with Server(env={"REDOUBT_LIMIT_STRICT": "3/1d burst 3 strict"}) as redoubt:
             session = redoubt.new_session("ada", data={"plan": "pro"})
@@ -255,7 +260,7 @@ class Restarting(unittest.TestCase):
             tenant = redoubt.new_tenant("acme")
             spend = {"limits": [{"policy": "strict", "subject": "ada", "cost": 2}]}
             self.assertEqual(redoubt.post("/api/v1/limits/check", spend).status, 200)
-            generation = redoubt.post("/api/v1/cache/invalidate", {"tags": ["t"]}).json["generation"]
+            generation = self.invalidate(redoubt)
             first_key = redoubt.admin_key
 
             for stop in (redoubt.stop, redoubt.kill):
@@ -272,8 +277,7 @@ class Restarting(unittest.TestCase):
                 redoubt.post("/api/v1/sessions/verify", {"token": gone["token"]}).status, 401)
             self.assertEqual(redoubt.get("/api/v1/keys", key=tenant).status, 200)
             self.assertEqual(redoubt.post("/api/v1/limits/check", spend).status, 429)
-            again = redoubt.post("/api/v1/cache/invalidate", {"tags": ["t"]}).json["generation"]
-            self.assertGreater(again, generation)
+            self.assertGreater(self.invalidate(redoubt), generation)
 
     def test_a_lost_admin_key_is_replaced_while_it_is_stopped(self):
         with Server() as redoubt:
