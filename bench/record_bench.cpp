@@ -1,8 +1,10 @@
 // What the record costs: durable writes by concurrent callers, beside a bare SQLite loop that
 // commits as many rows per transaction; and point reads, inline and through a thread.
 //
-//   record_bench [directory] [seconds]
+//   record_bench [directory] [seconds] [writers]...
+//   record_bench --bare [directory] [seconds] [rows per commit]
 //
+// The second form is only the bare loop, and prints its rows per second.
 // The directory decides which disk is synced; default: the current one.
 #include "base/clock.hpp"
 #include "base/log.hpp"
@@ -193,10 +195,22 @@ void report_reads(record::Record& record) {
   fmt::print("thread there and back, empty {:8.2f} us  ({:.1f} x the read)\n", hops, hops / read);
 }
 
-int run(const std::filesystem::path& directory, double seconds) {
+std::filesystem::path fresh_folder(const std::filesystem::path& directory) {
   const std::filesystem::path folder = directory / "record_bench.tmp";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
+  return folder;
+}
+
+int run_bare(const std::filesystem::path& directory, double seconds, int per_commit) {
+  const std::filesystem::path folder = fresh_folder(directory);
+  fmt::print("{:.0f}\n", bare_rows_per_second(folder / "bare.db", per_commit, seconds));
+  std::filesystem::remove_all(folder);
+  return 0;
+}
+
+int run(const std::filesystem::path& directory, double seconds, const std::vector<int>& counts) {
+  const std::filesystem::path folder = fresh_folder(directory);
 
   SystemClock clock;
   Metrics metrics;
@@ -211,7 +225,7 @@ int run(const std::filesystem::path& directory, double seconds) {
 
   fmt::print("{:<34}{:>10}{:>8}{:>9}{:>9}{:>8}\n", "", "rows/s", "ratio", "p50 ms", "p99 ms",
              "batch");
-  for (const int writers : {1, 8, 64, 256}) {
+  for (const int writers : counts) {
     const std::string bare = folder / fmt::format("bare_{}.db", writers);
     const double floor = bare_rows_per_second(bare, writers, seconds);
     fmt::print("bare SQLite, {:>3} rows per commit   {:>10.0f}\n", writers, floor);
@@ -234,7 +248,14 @@ int run(const std::filesystem::path& directory, double seconds) {
 }  // namespace redoubt
 
 int main(int argc, char** argv) {
-  const std::filesystem::path directory = argc > 1 ? argv[1] : ".";
-  const double seconds = argc > 2 ? std::atof(argv[2]) : 3.0;
-  return redoubt::run(directory, seconds);
+  std::vector<std::string> args(argv + 1, argv + argc);
+  const bool bare = !args.empty() && args.front() == "--bare";
+  if (bare) args.erase(args.begin());
+  const std::filesystem::path directory = !args.empty() ? args[0] : ".";
+  const double seconds = args.size() > 1 ? std::atof(args[1].c_str()) : 3.0;
+  std::vector<int> writers;
+  for (std::size_t i = 2; i < args.size(); ++i) writers.push_back(std::atoi(args[i].c_str()));
+  if (bare) return redoubt::run_bare(directory, seconds, writers.empty() ? 64 : writers.front());
+  if (writers.empty()) writers = {1, 8, 64, 256};
+  return redoubt::run(directory, seconds, writers);
 }
