@@ -26,6 +26,7 @@ struct Target {
   bool tls = false;
   std::string host;
   std::string port;
+  std::string authority;  // For Host: an IPv6 address keeps its brackets.
   std::string path;
 };
 
@@ -39,6 +40,7 @@ Result<Target> read_url(const std::string& url) {
   target.tls = parsed->scheme() == "https";
   target.host = parsed->host_address();
   target.port = parsed->has_port() ? std::string(parsed->port()) : (target.tls ? "443" : "80");
+  target.authority = std::string(parsed->encoded_host_and_port());
   target.path = std::string(parsed->encoded_resource());
   if (target.path.empty() || target.path.front() != '/') target.path.insert(0, "/");
   return target;
@@ -49,7 +51,7 @@ http::request<http::string_body> make_message(const ClientRequest& request, cons
   message.method_string(request.method);
   message.target(target.path);
   message.version(11);
-  message.set(http::field::host, target.host + ":" + target.port);
+  message.set(http::field::host, target.authority);
   message.set(http::field::user_agent, "redoubt-cli");
   message.set(http::field::connection, "close");
   for (const auto& [name, value] : request.headers) message.set(name, value);

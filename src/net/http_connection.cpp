@@ -1,6 +1,7 @@
 #include "net/http_connection.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -50,6 +51,7 @@ HttpConnection::~HttpConnection() {
 }
 
 void HttpConnection::begin() {
+  if (server_->draining) return close();
   enter(Phase::idle);
   read();
 }
@@ -73,8 +75,13 @@ void HttpConnection::drain() {
 // ---- Slow peers ----
 
 void HttpConnection::tick() {
-  const auto spent = server_->now - since_;
   const HttpServerOptions& o = server_->options;
+  // Whatever else happens on the connection, its peer must take what it was sent.
+  if (writing_ && phase_ != Phase::closed) {
+    if (server_->now - wrote_ > o.write_timeout) give_up();
+    return;
+  }
+  const auto spent = server_->now - since_;
   switch (phase_) {
     case Phase::idle:
       if (spent > o.idle_timeout) close();
@@ -92,8 +99,6 @@ void HttpConnection::tick() {
       if (spent > o.body_timeout || too_slow(spent)) time_out();
       return;
     case Phase::writing:
-      if (spent > o.write_timeout) give_up();
-      return;
     case Phase::handling:
     case Phase::closed:
       return;
@@ -151,8 +156,8 @@ void HttpConnection::make_room(std::size_t wanted) {
     begin_ = 0;
   }
   if (end_ + std::max<std::size_t>(wanted, 1) <= capacity()) return;
-  if (end_ < capacity() && capacity() >= kFlushBytes) return;
   // Grown as bytes arrive, not as they are announced: an announcement costs a peer nothing.
+  if (end_ < capacity() && capacity() > 2 * end_) return;
   std::vector<char> larger(std::max(kGrowBytes, capacity() * 2));
   std::memcpy(larger.data(), input(), end_);
   large_ = std::move(larger);
@@ -161,6 +166,7 @@ void HttpConnection::make_room(std::size_t wanted) {
 void HttpConnection::release_input() {
   begin_ = end_ = 0;
   if (!large_.empty()) std::vector<char>().swap(large_);
+  if (!chunk_body_.empty()) std::string().swap(chunk_body_);
 }
 
 void HttpConnection::read_more() {
@@ -187,9 +193,14 @@ void HttpConnection::process() {
 }
 
 void HttpConnection::answer_what_is_there() {
-  while (!must_close_ && !waiting_ && server_->out.size() < kFlushBytes) {
+  while (!must_close_ && !waiting_ && unwritten() < kFlushBytes) {
     if (!next_request()) return;
   }
+}
+
+// Answers that the peer has not taken yet; over the bound, no more requests are looked at.
+std::size_t HttpConnection::unwritten() const {
+  return server_->out.size() + (unsent_.size() - sent_) + queued_.size();
 }
 
 // False when more input is needed first.
@@ -220,11 +231,14 @@ bool HttpConnection::take_head() {
   }
   const wire::RequestHead& head = server_->head;
   if (head.body == wire::BodyKind::length && head.content_length > server_->options.body_max) {
-    refuse(413, kTooLarge);
+    refuse(413, kTooLarge, head.method == wire::HttpMethod::head);
     return true;
   }
   head_size_ = result.size;
   head_is_current_ = true;
+  body_kind_ = head.body;
+  body_length_ = static_cast<std::size_t>(head.content_length);
+  continue_expected_ = head.expects_continue;
   if (head.body == wire::BodyKind::chunked) {
     chunked_.emplace(server_->options.body_max);
     chunk_body_.clear();
@@ -235,14 +249,12 @@ bool HttpConnection::take_head() {
 
 // True when the body is complete (or there is none).
 bool HttpConnection::take_body(std::string_view& body) {
-  const wire::RequestHead& head = scratch_head();
-  if (head.body == wire::BodyKind::none) return true;
+  if (body_kind_ == wire::BodyKind::none) return true;
   const std::string_view rest = pending().substr(head_size_);
-  if (head.body == wire::BodyKind::chunked) return take_chunks(rest, body);
-  const auto length = static_cast<std::size_t>(head.content_length);
-  if (rest.size() < length) return await_body(length - rest.size());
-  body = rest.substr(0, length);
-  body_size_ = length;
+  if (body_kind_ == wire::BodyKind::chunked) return take_chunks(rest, body);
+  if (rest.size() < body_length_) return await_body(body_length_ - rest.size());
+  body = rest.substr(0, body_length_);
+  body_size_ = body_length_;
   return true;
 }
 
@@ -285,8 +297,8 @@ bool HttpConnection::await_body(std::size_t missing) {
     enter(Phase::body);
     arrived_ = arrived;
   }
-  if (scratch_head().expects_continue && !continued_) {
-    continued_ = true;
+  if (continue_expected_) {
+    continue_expected_ = false;
     server_->out += "HTTP/1.1 100 Continue\r\n\r\n";
   }
   return false;
@@ -294,7 +306,7 @@ bool HttpConnection::await_body(std::size_t missing) {
 
 // The server's scratch head may have served another connection since the last read, and our input
 // may have moved: then read ours again.
-const wire::RequestHead& HttpConnection::scratch_head() {
+const wire::RequestHead& HttpConnection::current_head() {
   if (!head_is_current_) {
     std::size_t scanned = 0;
     wire::read_request_head(pending().substr(0, head_size_), scanned, server_->options.head,
@@ -307,13 +319,17 @@ const wire::RequestHead& HttpConnection::scratch_head() {
 // ---- Answering ----
 
 void HttpConnection::answer(std::string_view body) {
-  const wire::RequestHead& head = server_->head;
+  const wire::RequestHead& head = current_head();
   HttpResponse& response = server_->response;
   response.clear();
   const HttpRequest request{
       .head = head, .body = body, .peer_address = peer_, .tls = tls_, .received = received_};
-  if (server_->handler.handle_now(request, response)) return finish(head, response);
-  suspend(request);
+  try {
+    if (!server_->handler.handle_now(request, response)) return suspend(request);
+  } catch (...) {
+    put_failure(std::current_exception(), response);
+  }
+  finish(head, response);
 }
 
 // Ends the request at the front of the input with `response`.
@@ -322,10 +338,12 @@ void HttpConnection::finish(const wire::RequestHead& head, const HttpResponse& r
   append_response(server_->out, response, server_->date_line, keep, head.minor_version == 0,
                   head.method == wire::HttpMethod::head);
   begin_ += head_size_ + body_size_;
-  head_size_ = body_size_ = wanted_ = 0;
-  continued_ = false;
+  head_size_ = body_size_ = body_length_ = wanted_ = 0;
+  continue_expected_ = false;
   chunked_.reset();
   if (!keep) must_close_ = true;
+  // The next request has its own time.
+  if (phase_ == Phase::head || phase_ == Phase::body) enter(Phase::head);
 }
 
 void HttpConnection::suspend(const HttpRequest& request) {
@@ -376,11 +394,11 @@ void HttpConnection::put_failure(std::exception_ptr thrown, HttpResponse& respon
   server_->handler.refuse(500, "internal error", response);
 }
 
-void HttpConnection::refuse(int status, std::string_view reason) {
+void HttpConnection::refuse(int status, std::string_view reason, bool head_only) {
   HttpResponse& response = server_->response;
   response.clear();
   server_->handler.refuse(status, reason, response);
-  append_response(server_->out, response, server_->date_line, false, false, false);
+  append_response(server_->out, response, server_->date_line, false, false, head_only);
   must_close_ = true;
 }
 
@@ -397,23 +415,28 @@ void HttpConnection::flush() {
   if (sent < 0) return close();
   if (static_cast<std::size_t>(sent) == out.size()) return written();
   unsent_.assign(out, static_cast<std::size_t>(sent), std::string::npos);
+  sent_ = 0;
   write_rest();
 }
 
 void HttpConnection::write_rest() {
   if (!waiting_) enter(Phase::writing);
   writing_ = true;
-  start_write(unsent_);
+  wrote_ = server_->now;
+  start_write(std::string_view(unsent_).substr(sent_));
 }
 
 void HttpConnection::on_write(bool failed, std::size_t n) {
   writing_ = false;
   if (phase_ == Phase::closed) return;
   if (failed) return close();
-  unsent_.erase(0, n);
-  if (unsent_.empty()) unsent_.swap(queued_);
+  sent_ += n;
+  if (sent_ == unsent_.size()) {
+    sent_ = 0;
+    std::string().swap(unsent_);
+    unsent_.swap(queued_);
+  }
   if (!unsent_.empty()) return write_rest();
-  std::string().swap(unsent_);
   written();
 }
 
@@ -423,12 +446,21 @@ void HttpConnection::written() {
     if (phase_ != Phase::handling) enter(Phase::handling);
     return;
   }
-  if (begin_ != end_ && wanted_ == 0) {
-    // Stopped gathering at kFlushBytes: there may be whole requests left.
-    if (phase_ == Phase::writing) enter(Phase::head);
-    return process();
+  if (phase_ == Phase::writing && begin_ != end_) {
+    enter(head_size_ != 0 ? Phase::body : Phase::head);
   }
+  // Stopped gathering at kFlushBytes: there may be whole requests left, but others have their turn.
+  if (begin_ != end_ && wanted_ == 0) return process_later();
   read_more();
+}
+
+void HttpConnection::process_later() {
+  if (process_posted_) return;
+  process_posted_ = true;
+  asio::post(server_->io, [self = shared_from_this()] {
+    self->process_posted_ = false;
+    if (!self->closed() && !self->writing_ && !self->waiting_) self->process();
+  });
 }
 
 // Says goodbye and reads until the peer does, so that a reset does not overtake the last answer.

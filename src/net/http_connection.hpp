@@ -121,6 +121,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void release_input();
 
   void process();
+  void process_later();
+  std::size_t unwritten() const;
   void answer_what_is_there();
   bool next_request();
   bool take_head();
@@ -128,14 +130,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool take_chunks(std::string_view rest, std::string_view& body);
   void compact_chunks();
   bool await_body(std::size_t missing);
-  const wire::RequestHead& scratch_head();
+  const wire::RequestHead& current_head();
 
   void answer(std::string_view body);
   void finish(const wire::RequestHead& head, const HttpResponse& response);
   void suspend(const HttpRequest& request);
   void resume(Suspended& suspended, std::exception_ptr thrown);
   void put_failure(std::exception_ptr thrown, HttpResponse& response);
-  void refuse(int status, std::string_view reason);
+  void refuse(int status, std::string_view reason, bool head_only = false);
 
   void flush();
   void write_rest();
@@ -148,11 +150,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Phase phase_ = Phase::idle;
   bool waiting_ = false;     // A coroutine works on the request at the front.
   bool must_close_ = false;  // After what is written.
-  bool continued_ = false;
   bool reading_ = false;
   bool writing_ = false;
+  bool continue_expected_ = false;
   bool head_is_current_ = false;  // server_->head is the head at begin_.
+  bool process_posted_ = false;
+  wire::BodyKind body_kind_ = wire::BodyKind::none;
   BootTime since_;
+  BootTime wrote_;  // When the write that is pending began.
   BootTime received_;
   std::size_t arrived_ = 0;  // Bytes since the phase began.
 
@@ -163,11 +168,13 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::size_t scanned_ = 0;
   std::size_t head_size_ = 0;
   std::size_t body_size_ = 0;
+  std::size_t body_length_ = 0;  // As announced.
   std::size_t wanted_ = 0;
   std::size_t chunk_used_ = 0;
   std::optional<wire::ChunkedDecoder> chunked_;
   std::string chunk_body_;
-  std::string unsent_;  // Being written.
+  std::string unsent_;  // Being written, from sent_ on.
+  std::size_t sent_ = 0;
   std::string queued_;  // To be written after it.
   std::vector<char> large_;
   std::array<char, 1024> inline_;  // What an idle connection keeps.

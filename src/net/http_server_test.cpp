@@ -47,12 +47,18 @@ class EchoHandler final : public HttpHandler {
   }
 
  private:
-  static void echo(const HttpRequest& request, HttpResponse& response) {
+  void echo(const HttpRequest& request, HttpResponse& response) {
     response.content_type = "text/plain";
     response.body = std::string(request.head.method_text) + " " + std::string(request.head.path) +
                     " [" + std::string(request.body) + "]";
-    if (request.head.path == "/large") response.body.assign(3'000'000, 'x');
+    if (request.head.path.ends_with("large")) response.body.assign(12'000'000, 'x');
+    ++answered;
   }
+
+ public:
+  std::atomic<int> answered{0};
+
+ private:
   asio::io_context& io_;
 };
 
@@ -218,6 +224,32 @@ TEST_F(HttpServerTest, WritesLargeAnswersToSlowReaders) {
   const std::string text = client.read_until_closed();
   EXPECT_GT(text.size(), 3'000'000u);
   EXPECT_NE(text.find("GET /end []"), std::string::npos);
+}
+
+// A peer that does not read must not make the server work ahead of it.
+TEST_F(HttpServerTest, StopsAnsweringWhileItsAnswersAreNotTaken) {
+  Client deaf(server_->port());
+  std::string requests;
+  for (int i = 0; i < 30; ++i) requests += "GET /later/large HTTP/1.1\r\nHost: x\r\n\r\n";
+  deaf.send(requests);
+  Client witness(server_->port());
+  for (int i = 0; i < 100; ++i) {  // So the loop has turned often enough to answer them all.
+    witness.send("GET /later/w HTTP/1.1\r\nHost: x\r\n\r\n");
+    witness.read_until("[]");
+  }
+
+  EXPECT_LE(handler_.answered - 100, 3);
+}
+
+TEST_F(HttpServerTest, ClosesAPeerThatDoesNotTakeItsAnswerWhateverElseItAsked) {
+  Client deaf(server_->port());
+  deaf.send(
+      "GET /large HTTP/1.1\r\nHost: x\r\n\r\nGET /later/x HTTP/1.1\r\nHost: x\r\n\r\n"
+      "GET /later/y HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto closed = [this] { return server_->counters().timed_out > 0; };
+  const auto pass_time = [this] { clock_.advance(std::chrono::seconds(5)); };
+
+  EXPECT_TRUE(test::poll_until(closed, pass_time, std::chrono::milliseconds(100), 200));
 }
 
 TEST_F(HttpServerTest, AnswersHeadWithoutABody) {

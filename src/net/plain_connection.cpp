@@ -94,8 +94,13 @@ class PlainConnection final : public HttpConnection, public ReadyListener {
   }
 
   void later() {
+    if (posted_) return;
+    posted_ = true;
     auto self = std::static_pointer_cast<PlainConnection>(shared_from_this());
-    boost::asio::post(server().io, [self] { self->pump_read(); });
+    boost::asio::post(server().io, [self] {
+      self->posted_ = false;
+      self->pump_read();
+    });
   }
 
   void pump_write() {
@@ -110,6 +115,7 @@ class PlainConnection final : public HttpConnection, public ReadyListener {
   bool readable_ = false;
   bool hung_up_ = false;
   bool pumping_ = false;
+  bool posted_ = false;
   char* at_ = nullptr;
   std::size_t room_ = 0;
   std::string_view unwritten_;
