@@ -131,6 +131,19 @@ TEST_F(GateTest, NamesALimitThatHasNobodyToCount) {
   EXPECT_EQ(left("chat", "user:ada"), 2);
 }
 
+TEST_F(GateTest, CountsAnIpv6NetworkAsOneAddress) {
+  for (const char* address : {"2001:db8:0:1::1", "2001:DB8:0:1:ffff::2", "2001:db8:0:1::3"}) {
+    GateRequest request = ask("rds_forged", {kKnock});
+    request.address = address;
+    EXPECT_EQ(decide(request).outcome, GateOutcome::session_invalid);
+  }
+  GateRequest again = ask("rds_forged", {kKnock});
+  again.address = "2001:db8:0:1::4";
+  EXPECT_EQ(decide(again).outcome, GateOutcome::limited);
+  again.address = "2001:db8:0:2::4";
+  EXPECT_EQ(decide(again).outcome, GateOutcome::session_invalid);
+}
+
 TEST_F(GateTest, CountsAnApiKeyAsItsOwnUser) {
   const GateVerdict verdict = decide(ask("", {kChat}));
 

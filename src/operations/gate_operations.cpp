@@ -31,7 +31,7 @@ struct Description<GateRequest> {
   static constexpr std::string_view name = "GateRequest";
   static constexpr auto fields = describe(
       field<&GateRequest::token>("token",
-                                 "The session token to verify. Without it, the credential of this "
+                                 "The session token to verify. Without it, the API key of this "
                                  "call itself is judged.",
                                  secret, length(0, 4096)),
       field<&GateRequest::agent>("agent", "The session must be bound to this agent.",
@@ -177,8 +177,7 @@ void register_gate(Registry& registry, Gate& gate, const Clock& clock) {
                    "`GET /api/v1/gate/forward`.",
                .area = Area::gate,
                .access = Access::write,
-               .refusals = {401, 403, 429},
-               .session_may = true},
+               .refusals = {401, 403, 429}},
       .now = now,
       .run = run,
       .decorate = decorate});

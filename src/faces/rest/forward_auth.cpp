@@ -46,7 +46,6 @@ Result<GateLimit> read_limit(std::string_view text) {
 
 // A value made by a user, in a header that a proxy will hand on.
 void add_user_header(OperationOutput& output, std::string_view name, std::string_view value) {
-  if (value.empty()) return;
   const bool plain =
       std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f && c != '%'; });
   output.add_header(name, plain ? std::string(value) : percent_encode(value));
@@ -122,13 +121,17 @@ void ForwardAuth::put(const Result<GateVerdict>& verdict, OperationOutput& outpu
   if (verdict->outcome == GateOutcome::limited) {
     output.error = Error(Errc::rate_limited, "rate_limited", "a limit refuses this request");
   }
+  // All of them on every answer, empty when there is nothing to say: a proxy that copies only what
+  // is there would let the client's own field through.
+  const Session* session = verdict->session ? verdict->session->session.get() : nullptr;
+  const auto of = [session](std::string Session::* member) {
+    return session == nullptr ? std::string_view() : std::string_view(session->*member);
+  };
   add_user_header(output, "Redoubt-Tenant", verdict->tenant);
   add_user_header(output, "Redoubt-Principal", verdict->principal);
-  if (!verdict->session) return;
-  const Session& session = *verdict->session->session;
-  add_user_header(output, "Redoubt-User", session.user);
-  add_user_header(output, "Redoubt-Session", session.id);
-  add_user_header(output, "Redoubt-Agent", session.agent);
+  add_user_header(output, "Redoubt-User", of(&Session::user));
+  add_user_header(output, "Redoubt-Session", of(&Session::id));
+  add_user_header(output, "Redoubt-Agent", of(&Session::agent));
 }
 
 bool ForwardAuth::decide_now(const Context& context, const GateRequest& request,

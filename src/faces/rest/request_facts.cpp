@@ -45,7 +45,10 @@ RequestFacts read_facts(const wire::RequestHead& head) {
         if (is("origin")) facts.origin = field.value;
         break;
       case 9:
-        if (is("x-api-key")) facts.api_key = field.value;
+        if (is("x-api-key")) {
+          facts.repeated_credential |= !facts.api_key.empty();
+          facts.api_key = field.value;
+        }
         break;
       case 10:
         if (is("user-agent")) facts.user_agent = field.value;
@@ -58,10 +61,10 @@ RequestFacts read_facts(const wire::RequestHead& head) {
         if (is("x-request-id") && is_request_id(field.value)) facts.request_id = field.value;
         break;
       case 13:
-        if (is("authorization")) facts.authorization = field.value;
-        break;
-      case 15:
-        if (is("x-forwarded-for")) facts.forwarded_for = field.value;
+        if (is("authorization")) {
+          facts.repeated_credential |= !facts.authorization.empty();
+          facts.authorization = field.value;
+        }
         break;
       case 18:
         if (is("redoubt-timeout-ms")) facts.timeout_ms = field.value;
@@ -143,21 +146,28 @@ bool TrustedProxies::trusts(std::string_view text) const {
   return std::ranges::any_of(v6_, [&](const auto& n) { return in(n, single); });
 }
 
-std::string_view TrustedProxies::client_address(std::string_view peer,
-                                                std::string_view forwarded_for) const {
-  if (forwarded_for.empty() || (v4_.empty() && v6_.empty()) || !trusts(peer)) return peer;
-  std::string_view client = peer;
-  std::string_view rest = forwarded_for;
-  while (!rest.empty()) {
-    const std::size_t comma = rest.rfind(',');
+bool TrustedProxies::walk(std::string_view field, std::string_view& client) const {
+  while (!field.empty()) {
+    const std::size_t comma = field.rfind(',');
     const std::string_view hop =
-        trim(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
-    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(0, comma);
+        trim(comma == std::string_view::npos ? field : field.substr(comma + 1));
+    field = comma == std::string_view::npos ? std::string_view() : field.substr(0, comma);
     boost::system::error_code ec;
     ip::make_address(hop, ec);
-    if (ec) return client;  // A hop nobody vouches for: the last good one stands.
+    if (ec) return false;  // A hop nobody vouches for: the last good one stands.
     client = hop;
-    if (!trusts(hop)) return client;
+    if (!trusts(hop)) return false;
+  }
+  return true;
+}
+
+std::string_view TrustedProxies::client_address(std::string_view peer,
+                                                const wire::RequestHead& head) const {
+  if ((v4_.empty() && v6_.empty()) || !trusts(peer)) return peer;
+  std::string_view client = peer;
+  for (std::size_t i = head.field_count; i-- > 0;) {
+    const wire::Field& field = head.fields[i];
+    if (wire::ascii_iequals(field.name, "x-forwarded-for") && !walk(field.value, client)) break;
   }
   return client;
 }

@@ -23,11 +23,11 @@ struct RequestFacts {  // Views into the request; empty when absent.
   std::string_view user_agent;
   std::string_view accept;
   std::string_view origin;
-  std::string_view cors_method;    // Access-Control-Request-Method
-  std::string_view request_id;     // X-Request-ID, when it is well-formed
-  std::string_view traceparent;    // When it is well-formed
-  std::string_view forwarded_for;  // X-Forwarded-For; the last one if there are several
-  std::string_view timeout_ms;     // Redoubt-Timeout-Ms
+  std::string_view cors_method;  // Access-Control-Request-Method
+  std::string_view request_id;   // X-Request-ID, when it is well-formed
+  std::string_view traceparent;  // When it is well-formed
+  std::string_view timeout_ms;   // Redoubt-Timeout-Ms
+  bool repeated_credential = false;
 };
 
 RequestFacts read_facts(const wire::RequestHead& head);
@@ -46,10 +46,13 @@ class TrustedProxies {
   // Errors: invalid_argument naming the entry that is not a CIDR.
   static Result<TrustedProxies> parse(const std::vector<std::string>& cidrs);
 
-  // The peer, unless it is a trusted proxy: then the last address of X-Forwarded-For that is not.
-  std::string_view client_address(std::string_view peer, std::string_view forwarded_for) const;
+  // The peer, unless it is a trusted proxy: then the last address of the X-Forwarded-For fields,
+  // taken together, that is not one.
+  std::string_view client_address(std::string_view peer, const wire::RequestHead& head) const;
 
  private:
+  // Walks one field from its end. True: everybody in it is trusted; go on with the field before it.
+  bool walk(std::string_view field, std::string_view& client) const;
   bool trusts(std::string_view address) const;
 
   std::vector<boost::asio::ip::network_v4> v4_;

@@ -66,13 +66,34 @@ TEST(TrustedProxies, BelieveOnlyThoseWhoAreTrusted) {
   const auto proxies = TrustedProxies::parse({"10.0.0.0/8", "::1/128"});
   ASSERT_TRUE(proxies);
 
-  EXPECT_EQ(proxies->client_address("203.0.113.9", "1.2.3.4"), "203.0.113.9");
-  EXPECT_EQ(proxies->client_address("10.1.1.1", "1.2.3.4"), "1.2.3.4");
-  EXPECT_EQ(proxies->client_address("10.1.1.1", "6.6.6.6, 1.2.3.4, 10.2.2.2"), "1.2.3.4");
-  EXPECT_EQ(proxies->client_address("10.1.1.1", ""), "10.1.1.1");
-  EXPECT_EQ(proxies->client_address("10.1.1.1", "evil, 10.2.2.2"), "10.2.2.2");
-  EXPECT_EQ(proxies->client_address("10.1.1.1", "evil"), "10.1.1.1");
-  EXPECT_EQ(proxies->client_address("::1", "2001:db8::7"), "2001:db8::7");
+  const auto client = [&proxies](std::string_view peer, const std::string& fields) {
+    const auto request = read(fields);
+    return std::string(proxies->client_address(peer, request->head));
+  };
+  EXPECT_EQ(client("203.0.113.9", "X-Forwarded-For: 1.2.3.4\r\n"), "203.0.113.9");
+  EXPECT_EQ(client("10.1.1.1", "X-Forwarded-For: 1.2.3.4\r\n"), "1.2.3.4");
+  EXPECT_EQ(client("10.1.1.1", "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.2.2.2\r\n"), "1.2.3.4");
+  EXPECT_EQ(client("10.1.1.1", ""), "10.1.1.1");
+  EXPECT_EQ(client("10.1.1.1", "X-Forwarded-For: evil, 10.2.2.2\r\n"), "10.2.2.2");
+  EXPECT_EQ(client("10.1.1.1", "X-Forwarded-For: evil\r\n"), "10.1.1.1");
+  EXPECT_EQ(client("::1", "X-Forwarded-For: 2001:db8::7\r\n"), "2001:db8::7");
+}
+
+TEST(TrustedProxies, ReadSeveralFieldsAsOneList) {
+  const auto proxies = TrustedProxies::parse({"10.0.0.0/8"});
+  ASSERT_TRUE(proxies);
+  const auto request =
+      read("X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\nVia: x\r\nX-Forwarded-For: 10.2.2.2\r\n");
+
+  EXPECT_EQ(proxies->client_address("10.1.1.1", request->head), "1.2.3.4");
+}
+
+TEST(RequestFacts, NoticesASecondCredential) {
+  EXPECT_TRUE(read_facts(read("Authorization: Bearer a\r\nauthorization: Bearer b\r\n")->head)
+                  .repeated_credential);
+  EXPECT_TRUE(read_facts(read("X-API-Key: a\r\nX-Api-Key: a\r\n")->head).repeated_credential);
+  EXPECT_FALSE(
+      read_facts(read("Authorization: Bearer a\r\nX-API-Key: b\r\n")->head).repeated_credential);
 }
 
 TEST(TrustedProxies, NameTheEntryThatIsWrong) {

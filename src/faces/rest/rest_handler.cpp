@@ -98,6 +98,11 @@ const Caller& stranger() {
 // What the gate verifies when the credential was no good: it refuses, and charges the address.
 constexpr std::string_view kNobodysToken = "rds_";
 
+// Below the gate's path the query is the original request's: its sender must not choose the limits.
+std::string_view own_query(const net::HttpRequest& request) {
+  return request.head.path == ForwardAuth::kPath ? request.head.query : std::string_view();
+}
+
 bool is_nobody(const Identity& identity) {
   return !identity.caller || identity.caller->kind == Caller::Kind::anonymous;
 }
@@ -135,8 +140,7 @@ void RestHandler::begin(const net::HttpRequest& request, Exchange& exchange) {
   } else {
     exchange.request_id = exchange.facts.request_id;
   }
-  exchange.client =
-      options_.proxies.client_address(request.peer_address, exchange.facts.forwarded_for);
+  exchange.client = options_.proxies.client_address(request.peer_address, request.head);
   exchange.deadline = request.received + options_.request_deadline;
   if (const auto asked = parse_int(exchange.facts.timeout_ms); asked && *asked > 0) {
     const Duration limit(std::min<std::int64_t>(*asked, options_.request_deadline.count()));
@@ -213,9 +217,23 @@ bool RestHandler::answer_unrouted(const net::HttpRequest& request, Exchange& exc
   return true;
 }
 
+// Two credentials: this server and the backend behind it might each believe another one.
+bool RestHandler::answer_doubtful(const net::HttpRequest& request, Exchange& exchange,
+                                  net::HttpResponse& response) {
+  if (!exchange.facts.repeated_credential) return false;
+  put_problem(invalid_argument("header.Authorization",
+                               "send one Authorization or X-API-Key field, not several"),
+              exchange.request_id, response);
+  put_standard_headers(request, exchange, response);
+  account(request, exchange, kUnrouted, response);
+  return true;
+}
+
 bool RestHandler::answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
                                            net::HttpResponse& response) {
-  if (ForwardAuth::serves(request.head.path)) return answer_preflight(request, exchange, response);
+  if (answer_doubtful(request, exchange, response)) return true;
+  // Whatever is asked there is the gate's question; a preflight would be a yes to it.
+  if (ForwardAuth::serves(request.head.path)) return false;
   exchange.route = router_.match(method_of(request.head.method), request.head.path);
   if (exchange.route.status == operations::RouteMatch::Status::found) return false;
   return answer_static(request, exchange, response) ||
@@ -287,14 +305,14 @@ operations::OperationInput RestHandler::input_of(const net::HttpRequest& request
 
 Result<GateRequest> RestHandler::forward_request(const net::HttpRequest& request,
                                                  const Exchange& exchange) {
-  RD_TRY(asked, forward_auth_.read(request.head.query));
+  RD_TRY(asked, forward_auth_.read(own_query(request)));
   GateRequest own = *asked;
   if (is_nobody(exchange.identity)) own.token = kNobodysToken;
   return own;
 }
 
 bool RestHandler::forward_now(const net::HttpRequest& request, Exchange& exchange) {
-  auto asked = forward_auth_.read(request.head.query);
+  auto asked = forward_auth_.read(own_query(request));
   if (!asked) {
     exchange.output.error = std::move(asked).error();
     return true;
@@ -464,8 +482,9 @@ void RestHandler::account(const net::HttpRequest& request, const Exchange& excha
 }
 
 void RestHandler::refuse(int status, std::string_view reason, net::HttpResponse& response) {
-  Error error(Errc::invalid_argument, "http_refused", std::string(reason));
-  if (status >= 500) error.code = Errc::internal;
+  Error error(status == 413 ? Errc::payload_too_large : Errc::invalid_argument,
+              status == 413 ? "payload_too_large" : "http_refused", std::string(reason));
+  if (status == 500) error.code = Errc::internal;
   std::string request_id;
   append_uuid7(request_id, clock_.wall(), ids_);
   put_problem(error, request_id, response, status);

@@ -60,6 +60,8 @@ class RestHandler final : public net::HttpHandler {
   // True when the request is answered without an operation.
   bool answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
                                 net::HttpResponse& response);
+  bool answer_doubtful(const net::HttpRequest& request, Exchange& exchange,
+                       net::HttpResponse& response);
   bool answer_static(const net::HttpRequest& request, Exchange& exchange,
                      net::HttpResponse& response);
   bool answer_preflight(const net::HttpRequest& request, Exchange& exchange,

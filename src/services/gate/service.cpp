@@ -1,6 +1,11 @@
 #include "services/gate/service.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace redoubt::gate {
 namespace {
@@ -13,7 +18,7 @@ struct Subject {
   std::string_view user;
   std::string_view session;
   std::string_view agent;
-  std::string_view address;
+  std::string address;  // As limits count it.
   std::string_view route;
 };
 
@@ -35,6 +40,22 @@ struct Checks {
                        .cost = limit.cost};
   }
 };
+
+// One spelling per address, and one subject per IPv6 /64: that is what one subscriber is given, and
+// whoever has it can send from any address in it. What is no address counts as it is written.
+std::string counted_address(std::string_view text) {
+  const std::string name(text.substr(0, INET6_ADDRSTRLEN));
+  in6_addr v6{};
+  char canonical[INET6_ADDRSTRLEN] = "";
+  if (name.size() != text.size() || ::inet_pton(AF_INET6, name.c_str(), &v6) != 1) {
+    return std::string(text);
+  }
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+    return ::inet_ntop(AF_INET, &v6.s6_addr[12], canonical, sizeof canonical);
+  }
+  std::fill(std::begin(v6.s6_addr) + 8, std::end(v6.s6_addr), std::uint8_t{0});
+  return std::string(::inet_ntop(AF_INET6, &v6, canonical, sizeof canonical)) + "/64";
+}
 
 std::string_view value_of(LimitBy by, const Subject& who, const GateLimit& limit) {
   switch (by) {
@@ -99,7 +120,8 @@ Subject subject_of(const Context& context, const GateRequest& request,
                    const VerifiedSession* session) {
   Subject who;
   who.tenant = context.caller.tenant;
-  who.address = request.address.empty() ? context.client_address : request.address;
+  who.address = counted_address(request.address.empty() ? context.client_address
+                                                        : std::string_view(request.address));
   who.route = request.route;
   if (session != nullptr) {
     who.user = session->session->user;
