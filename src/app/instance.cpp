@@ -2,16 +2,16 @@
 
 #include "app/options.hpp"
 #include "app/run_task.hpp"
-#include "base/timers.hpp"
 #include "base/text.hpp"
+#include "base/timers.hpp"
 #include "config/load.hpp"
 #include "local/invalidation_names.hpp"
 #include "record/audit.hpp"
 #include "record/sqlite_record.hpp"
 #include "services/limits/service.hpp"
 
-#include <filesystem>
 #include <sys/stat.h>
+#include <filesystem>
 #include <system_error>
 
 namespace redoubt::app {
@@ -56,7 +56,9 @@ keys::ReadKeySetting key_setting_reader(const config::CryptoSettings& crypto) {
 
 }  // namespace
 
-std::string_view version() { return REDOUBT_VERSION; }
+std::string_view version() {
+  return REDOUBT_VERSION;
+}
 
 Instance::Instance(const config::Config& settings, boost::asio::io_context& control)
     : config(settings), io(control) {
@@ -112,8 +114,8 @@ Result<void> Instance::open_services() {
   follow_journal();
   RD_TRY(first, run_task(io, tenants::make_home_tenant(tenant_parts())));
   first_key_ = std::move(first);
-  limit_engine = std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{},
-                                                      metrics);
+  limit_engine =
+      std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{}, metrics);
   cache_engine = cache::make_cache_engine(cache_options(config.cache), clock, random, metrics);
   record->subscribe(cache::cache_listener(cache_engine));
   health = std::make_unique<health::HealthService>(*record, clock, std::string(version()),
@@ -188,8 +190,7 @@ Task<void> Instance::reseal() {
 
 void Instance::start_background() {
   background_ = std::make_unique<net::TaskGroup>(io.get_executor(), *log);
-  background_->repeat("record.sweep", config.sessions.cleanup_interval,
-                      [this] { return sweep(); });
+  background_->repeat("record.sweep", config.sessions.cleanup_interval, [this] { return sweep(); });
   background_->repeat("keys.reseal", kResealPause, [this] { return reseal(); });
   background_->repeat("record.retention", kRetentionEvery, [this]() -> Task<void> {
     RD_CO_CHECK(co_await retention_->run_once(clock.wall(), kSweepBatch));

@@ -1,5 +1,5 @@
-// What one process has one of: the record, the vault and its key ring, the engines that workers share,
-// and the work that goes on in the background. The workers stand on it (app/worker.hpp).
+// What one process has one of: the record, the vault and its key ring, the engines that workers
+// share, and the work that goes on in the background. The workers stand on it (app/worker.hpp).
 #pragma once
 
 #include "base/clock.hpp"
@@ -43,6 +43,7 @@ class Instance {
   // Sweeps, retention and re-sealing, until stop_background().
   void start_background();
   void stop_background();
+  bool background_idle() const { return !background_ || background_->idle(); }
   // SIGHUP: the key ring is read again.
   void reload_keys();
 

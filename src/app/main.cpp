@@ -77,7 +77,8 @@ Result<app::ClientOptions> client_options(const Arguments& arguments,
 
 void add_commands(CLI::App& cli, Arguments& arguments) {
   cli.set_version_flag("--version", "redoubt " + std::string(app::version()));
-  cli.add_option("--config", arguments.config_file, "Settings file (default: redoubt.toml if there)");
+  cli.add_option("--config", arguments.config_file,
+                 "Settings file (default: redoubt.toml if there)");
   cli.add_option("--set", arguments.settings, "One setting, as section.key=value; may be repeated");
   cli.add_option("--url", arguments.url, "Server to talk to (call, healthcheck); REDOUBT_URL");
   cli.add_option("--ca-file", arguments.ca_file, "Trust this authority for https");

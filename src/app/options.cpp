@@ -20,7 +20,8 @@ net::HttpServerOptions server_options(const config::HttpSettings& http,
   options.head.head_max = http.header_bytes_max;
   options.head.fields_max = http.header_fields_max;
   options.body_max = http.body_max;
-  options.connections_max = std::max<std::size_t>(1, http.connections_max / workers);
+  const std::size_t listeners = workers * (http.listen.size() + http.tls_listen.size());
+  options.connections_max = std::max<std::size_t>(1, http.connections_max / listeners);
   options.idle_timeout = seconds(http.keep_alive);
   options.head_timeout = seconds(http.header_timeout);
   options.body_timeout = seconds(http.body_timeout);

@@ -8,6 +8,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +25,14 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kPoll{20};
 constexpr std::chrono::seconds kLastWait{5};  // For coroutines that wait, after their clients left.
+
+// The soft limit is for programs that use select(); this one wants what it may have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 class Service {
  public:
@@ -119,7 +129,7 @@ class Service {
     if (cut_) return;
     cut_ = true;
     boost::system::error_code ec;
-    signals_.cancel(ec);
+    signals_.clear(ec);  // The next signal has its usual effect: it kills.
     reloads_.cancel(ec);
     timer_.cancel();
     instance_->stop_background();
@@ -129,20 +139,19 @@ class Service {
   }
 
   void poll_end() {
-    const bool ended = std::ranges::all_of(workers_, [](const auto& w) { return w->ended(); });
+    const bool ended = std::ranges::all_of(workers_, [](const auto& w) { return w->ended(); }) &&
+                       instance_->background_idle();
     if (ended) return;
     if (instance_->clock.boot() > deadline_) leave_at_once();
     timer_.expires_after(kPoll);
     timer_.async_wait([this](boost::system::error_code) { poll_end(); });
   }
 
-  // Coroutines still wait for something that does not come, their clients gone. What was
-  // acknowledged is durable; unwinding the rest would only take time.
+  // Something still waits for what does not come, perhaps a disk that hangs. What was acknowledged
+  // is durable; threads still run, so nothing of theirs is taken down.
   [[noreturn]] void leave_at_once() {
-    instance_->log->warn("serve.cut", {{"reason", "requests did not end in time"}});
-    instance_->record->stop();
-    instance_->log.reset();
-    std::_Exit(EXIT_SUCCESS);
+    std::fputs("redoubt: some requests did not end in time and were cut\n", stderr);
+    std::_Exit(EXIT_FAILURE);
   }
 
   int finish() {
@@ -168,6 +177,7 @@ class Service {
 }  // namespace
 
 int serve(const config::Config& config) {
+  raise_descriptor_limit();
   Service service(config);
   return service.run();
 }

@@ -1,6 +1,7 @@
 // `redoubt serve`: open, listen, run until told to stop, and stop without losing a request.
 //
-//   SIGTERM, SIGINT   drain: readiness fails at once, listeners close after the shutdown delay, open
+//   SIGTERM, SIGINT   drain: readiness fails at once, listeners close after the shutdown delay,
+//   open
 //                     requests finish within the drain deadline. A second one cuts them.
 //   SIGHUP            the key ring's file and the TLS files are read again
 #pragma once
@@ -9,7 +10,8 @@
 
 namespace redoubt::app {
 
-// The exit status: 0 after a stop that was asked for, 1 when the start failed (said on stderr).
+// The exit status: 0 after a stop that was asked for; 1 when the start failed, or when requests had
+// to be cut at the stop (said on stderr).
 int serve(const config::Config& config);
 
 }  // namespace redoubt::app

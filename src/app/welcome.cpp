@@ -47,14 +47,14 @@ void print_welcome(const config::Config& config, const std::vector<std::uint16_t
   std::printf("  Docs     %s/docs\n", urls.front().c_str());
   std::printf("  Record   %s (SQLite)\n", record_options(config.record).path.c_str());
   if (first_key) {
-    std::printf(
-        "\nThis is the first start here. Your admin key, shown this once only:\n\n  %s\n",
-        first_key->token.c_str());
+    std::printf("\nThis is the first start here. Your admin key, shown this once only:\n\n  %s\n",
+                first_key->token.c_str());
     print_first_steps(urls.front(), first_key->token);
   } else {
     print_first_steps(urls.front(), "'\"$REDOUBT_API_KEY\"'");
     std::printf(
-        "\n$REDOUBT_API_KEY is an API key; the first one was shown at the first start. Lost it? Stop\n"
+        "\n$REDOUBT_API_KEY is an API key; the first one was shown at the first start. Lost it? "
+        "Stop\n"
         "the server and run `redoubt new-admin-key`.\n");
   }
   std::printf("\nCtrl-C stops it; nothing acknowledged is lost.\n");

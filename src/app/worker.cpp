@@ -67,7 +67,9 @@ Worker::Worker(Instance& instance, std::size_t index)
       io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
       guard_(io_.get_executor()) {}
 
-Worker::~Worker() { join(); }
+Worker::~Worker() {
+  join();
+}
 
 Result<std::unique_ptr<Worker>> Worker::make(Instance& instance, std::size_t index,
                                              const std::vector<std::uint16_t>& ports,
@@ -82,9 +84,10 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
   RD_TRY(services, make_services(instance_, io_));
   services_ = std::move(services);
   RD_TRY(options, rest_options(instance_.config.http));
-  authenticator_ = std::make_unique<faces::Authenticator>(*services_->sessions, *services_->api_keys);
-  forward_auth_ = std::make_unique<faces::ForwardAuth>(*services_->gate, *services_->limits,
-                                                       instance_.clock);
+  authenticator_ =
+      std::make_unique<faces::Authenticator>(*services_->sessions, *services_->api_keys);
+  forward_auth_ =
+      std::make_unique<faces::ForwardAuth>(*services_->gate, *services_->limits, instance_.clock);
   faces::add_health_routes(routes_, *instance_.health);
   faces::add_metrics_route(routes_, instance_.metrics);
   operations::OpenApiOptions document;
@@ -115,17 +118,19 @@ Result<void> Worker::listen(const config::ListenAddress& address, std::uint16_t 
       server_options(instance_.config.http, address, worker_count(instance_.config.http));
   options.port = port;
   options.must_be_free = index_ == 0;
-  auto server = net::make_http_server(io_, instance_.clock, *instance_.log, *handler_, options, tls);
+  auto server =
+      net::make_http_server(io_, instance_.clock, *instance_.log, *handler_, options, tls);
   RD_CHECK(server->listen());
   const net::HttpServerCounters& counters = server->counters();
   const std::string worker = std::to_string(index_);
   const std::string_view listener = tls ? "https" : "http";
   const auto gauge = [&](std::string_view state, const std::atomic<std::int64_t>& value) {
-    instance_.metrics.gauge_callback(
-        "redoubt_connections", "Connections by state.",
-        {{"listener", listener}, {"port", std::to_string(server->port())}, {"state", state},
-         {"worker", worker}},
-        [&value] { return static_cast<double>(value.load()); });
+    instance_.metrics.gauge_callback("redoubt_connections", "Connections by state.",
+                                     {{"listener", listener},
+                                      {"port", std::to_string(server->port())},
+                                      {"state", state},
+                                      {"worker", worker}},
+                                     [&value] { return static_cast<double>(value.load()); });
   };
   gauge("open", counters.open);
   gauge("waiting", counters.in_flight);

@@ -1,5 +1,5 @@
-// A worker: one thread, one event loop, its listeners, and its own copy of every service, so that the
-// hot path shares nothing but counters and the engines made for sharing.
+// A worker: one thread, one event loop, its listeners, and its own copy of every service, so that
+// the hot path shares nothing but counters and the engines made for sharing.
 #pragma once
 
 #include "app/instance.hpp"
