@@ -130,6 +130,7 @@ class Service {
     cut_ = true;
     boost::system::error_code ec;
     signals_.clear(ec);  // The next signal has its usual effect: it kills.
+    signals_.cancel(ec);  // Clearing leaves the wait, which would keep the loop running.
     reloads_.cancel(ec);
     timer_.cancel();
     instance_->stop_background();
