@@ -12,6 +12,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +23,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 # Cores that the rest of the machine may use during a measurement before it is taken again.
 QUIET = 0.15
+STOP_PATIENCE = 10
 # A limit that admits whatever a benchmark sends.
 WIDE = "1000000000/1s burst 1000000000 gcra"
 
@@ -43,14 +45,21 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def wait_for_quiet(patience):
-    """Until others use less than QUIET cores for a moment, but no longer than `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        before, started = busy_seconds(), time.monotonic()
-        time.sleep(0.2)
-        if (busy_seconds() - before) / (time.monotonic() - started) < QUIET:
-            return
+class Quiet:
+    """Waits for the rest of the machine to calm down, for so many seconds in a whole run."""
+
+    def __init__(self, patience):
+        self.patience = patience
+
+    def wait(self, longest=3):
+        started = time.monotonic()
+        while self.patience > 0 and time.monotonic() - started < longest:
+            before, since = busy_seconds(), time.monotonic()
+            time.sleep(0.2)
+            elapsed = time.monotonic() - since
+            if (busy_seconds() - before) / elapsed < QUIET:
+                return
+            self.patience -= elapsed
 
 
 class Server:
@@ -101,7 +110,12 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        try:
+            self.process.wait(STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            print(f"{self.name} had to be killed", file=sys.stderr)
+            self.process.kill()
+            self.process.wait()
 
 
 class Redoubt(Server):
@@ -152,9 +166,10 @@ def raw_request(method, path, credential, body="", value=""):
 class Tools:
     """The programs of the bench preset, and the scratch directory."""
 
-    def __init__(self, build, work):
-        self.build, self.work = pathlib.Path(build), pathlib.Path(work)
-        missing = [n for n in ("floor", "rate", "replay", "record_bench") if not self.path(n).exists()]
+    def __init__(self, build, work, quiet):
+        self.build, self.work, self.quiet = pathlib.Path(build), pathlib.Path(work), quiet
+        missing = [name for name in ("floor", "rate", "replay", "record_bench")
+                   if not self.path(name).exists()]
         if missing:
             raise SystemExit(f"{', '.join(missing)} not in {self.build}/bench; build them with: "
                              "cmake --preset bench && cmake --build --preset bench")
@@ -231,7 +246,7 @@ def open_loop(rate, connections=64):
 
 
 def measure_once(tools, case, seconds):
-    wait_for_quiet(case.patience)
+    tools.quiet.wait()
     busy, mine, server = busy_seconds(), children_seconds(), case.server.cpu_seconds()
     started = time.monotonic()
     sample = case.load(tools, case.server, case.template, case.values, seconds)
@@ -246,22 +261,24 @@ def measure_once(tools, case, seconds):
 class Case:
     """One kind of request to one server, with the samples taken of it."""
 
-    def __init__(self, name, server, template, values=None, load=wrk, floor=None, patience=3):
+    def __init__(self, name, server, template, values=None, load=wrk, floor=None,
+                 goal=None):
         self.name, self.server, self.template, self.values = name, server, template, values
-        self.load, self.floor, self.patience = load, floor, patience
+        self.load, self.floor, self.goal = load, floor, goal
         self.samples = []
 
     def sample(self, tools, seconds):
-        """Once more, and again when something else kept the machine busy; the quieter one counts."""
+        """Takes a sample, or two when others kept the machine busy: then the quieter one counts."""
         sample = measure_once(tools, self, seconds)
-        if sample["others"] > QUIET:
+        if sample["others"] > QUIET and tools.quiet.patience > 0:
+            tools.quiet.patience -= seconds
             sample = min(sample, measure_once(tools, self, seconds), key=lambda s: s["others"])
         self.samples.append(sample)
 
     def median(self, what):
         return statistics.median(s[what] for s in self.samples)
 
-    def ratio(self):
-        """To the floor, round by round, so that what slows the machine slows both."""
-        pairs = zip(self.samples, self.floor.samples)
+    def ratio_to(self, other):
+        """Of CPU time, round by round, so that what slows the machine slows both."""
+        pairs = zip(self.samples, other.samples)
         return statistics.median(a["cpu_us"] / b["cpu_us"] for a, b in pairs)
