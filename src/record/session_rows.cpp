@@ -48,23 +48,26 @@ constexpr sql::Statement kStoreUse{
 constexpr sql::Statement kEnd{
     "UPDATE rd_session SET revoked_at = $2, sweep_at = $2 WHERE id = $1 AND revoked_at IS NULL"};
 
+// Whether they look expired or not: uses are recorded late, and the use of a session that looks
+// idle may still be on its way here.
 constexpr sql::Statement kEndAll{
     "UPDATE rd_session SET revoked_at = $3, sweep_at = $3"
-    " WHERE tenant = $1 AND user_id = $2 AND id <> $4"
-    " AND tenant_epoch = (SELECT epoch FROM rd_tenant WHERE id = $1)"
-    " AND revoked_at IS NULL AND absolute_expiry > $3 AND idle_end > $3"};
+    " WHERE tenant = $1 AND user_id = $2 AND id <> $4 AND revoked_at IS NULL"
+    " RETURNING absolute_expiry > $3 AND idle_end > $3"
+    " AND tenant_epoch = (SELECT epoch FROM rd_tenant WHERE id = $1)"};
 
+// Deleting and re-arming look at the same few due rows, so that neither walks all of them.
 constexpr sql::Statement kSweep{
-    "DELETE FROM rd_session WHERE id IN (SELECT id FROM rd_session WHERE sweep_at <= $1"
-    " AND (revoked_at IS NOT NULL OR absolute_expiry <= $1 OR idle_end <= $1)"
-    " ORDER BY sweep_at LIMIT $2) RETURNING revoked_at"};
+    "DELETE FROM rd_session"
+    " WHERE id IN (SELECT id FROM rd_session WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $2)"
+    " AND (revoked_at IS NOT NULL OR absolute_expiry <= $1 OR (idle_end <= $1 AND $3 = 1))"
+    " RETURNING revoked_at, tenant, id"};
 
 constexpr sql::Statement kRearm{
     "UPDATE rd_session"
     " SET sweep_at = CASE WHEN absolute_expiry < idle_end THEN absolute_expiry ELSE idle_end END"
-    " WHERE id IN (SELECT id FROM rd_session WHERE sweep_at <= $1"
-    " AND revoked_at IS NULL AND absolute_expiry > $1 AND idle_end > $1"
-    " ORDER BY sweep_at LIMIT $2)"};
+    " WHERE id IN (SELECT id FROM rd_session WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $2)"
+    " AND revoked_at IS NULL AND absolute_expiry > $1 AND idle_end > $1"};
 
 constexpr sql::Statement kEpoch{
     "SELECT epoch FROM rd_user_epoch WHERE tenant = $1 AND user_id = $2"};
@@ -201,14 +204,24 @@ Task<std::int64_t> end_sessions(sql::Transaction& tx, const SessionsOfUser& whos
   const Params params{std::string_view(whose.tenant), std::string_view(whose.user), whose.now.ms,
                       ByteView(kept)};
   RD_CO_TRY(ended, co_await tx.run(kEndAll, params));
-  co_return ended.changed;
+  co_return std::ranges::count_if(ended.rows,
+                                  [](const sql::Row& row) { return row.integer(0) != 0; });
 }
 
-Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size_t batch) {
-  const Params params{now.ms, static_cast<std::int64_t>(batch)};
+Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size_t batch,
+                                   IdleRows idle) {
+  const Params params{now.ms, static_cast<std::int64_t>(batch),
+                      std::int64_t{idle == IdleRows::sweep ? 1 : 0}};
   RD_CO_TRY(deleted, co_await tx.run(kSweep, params));
   SweptSessions swept;
-  for (const sql::Row& row : deleted.rows) ++(row.is_null(0) ? swept.expired : swept.revoked);
+  for (const sql::Row& row : deleted.rows) {
+    if (!row.is_null(0)) {
+      ++swept.revoked;
+      continue;
+    }
+    ++swept.expired;
+    swept.expired_ids.push_back({row.text(1), fixed_bytes<16>(row.bytes(2))});
+  }
   co_return swept;
 }
 

@@ -78,17 +78,25 @@ Task<void> store_session_lifetime(sql::Transaction& tx, const SessionRow& row); 
 Task<void> store_session_use(sql::Transaction& tx, const Id128& id, WallTime at);
 
 Task<void> end_session(sql::Transaction& tx, const Id128& id, WallTime now);
-// All live ones of the user but `except`; how many.
+// All of the user but `except`, also those that look expired; how many of them were live.
 Task<std::int64_t> end_sessions(sql::Transaction& tx, const SessionsOfUser& whose,
                                 std::optional<Id128> except);
 
+struct SweptId {
+  std::string tenant;
+  Id128 id{};
+};
 struct SweptSessions {
   std::int64_t expired = 0;
   std::int64_t revoked = 0;
+  std::vector<SweptId> expired_ids;
 };
-// Deletes at most `batch` dead rows.
-Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size_t batch);
-// Sets the next look at live rows whose time to look has come; how many, at most `batch`.
+// Rows that look idle are kept while uses may be waiting to be recorded.
+enum class IdleRows : std::uint8_t { keep, sweep };
+// Deletes the dead ones among the first `batch` rows whose time to be looked at has come.
+Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size_t batch,
+                                   IdleRows idle);
+// Sets the next look at the live ones among the first `batch` such rows; how many.
 Task<std::int64_t> rearm_sweep(sql::Transaction& tx, WallTime now, std::size_t batch);
 
 Task<std::int64_t> user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user);

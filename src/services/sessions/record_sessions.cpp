@@ -348,10 +348,11 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
 Task<void> RecordSessions::revoke(const Context& context, std::string id) {
   RD_CO_TRY(target, target_of(context, id));
   const record::AuditEvent audit = audit_event(context, "session.revoked", id);
-  std::function<Task<void>(record::Unit&)> work = [&](record::Unit& unit) {
+  std::function<Task<bool>(record::Unit&)> work = [&](record::Unit& unit) {
     return revoke_unit(unit, target, audit);
   };
-  RD_CO_CHECK(co_await parts_.record.write_unit(work));
+  RD_CO_TRY(ended, co_await parts_.record.write<bool>(work));
+  if (!ended) co_return fail(not_found("session"));
   metrics_.revoked.add();
   co_return Result<void>{};
 }

@@ -31,6 +31,17 @@ std::unique_ptr<Sessions> make_sessions(const SessionParts& parts, const Session
                                                   : make_record_sessions(parts, options);
 }
 
+namespace {
+
+// Every worker has flushed its uses since the record came back. Until then a row may look idle
+// whose session was used a moment ago.
+bool uses_are_recorded(const record::Record& record, WallTime now) {
+  const record::Status status = record.status();
+  return status.state == record::State::normal && now - status.since >= 12 * kFlushPeriodMax;
+}
+
+}  // namespace
+
 Error session_invalid() {
   return unauthenticated("session_invalid", "The session is not valid: log in again.");
 }
@@ -50,12 +61,14 @@ Task<std::int64_t> sweep_all(const SessionParts& parts, SessionMetrics& metrics,
                              std::size_t batch) {
   const WallTime now = parts.clock.wall();
   const auto size = static_cast<std::int64_t>(batch);
+  const record::IdleRows idle =
+      uses_are_recorded(parts.record, now) ? record::IdleRows::sweep : record::IdleRows::keep;
   std::int64_t deleted = 0;
   std::int64_t rearmed = size;
-  while (rearmed == size && deleted < size) {
+  while (rearmed > 0 && deleted < size) {
     const auto left = static_cast<std::size_t>(size - deleted);
-    std::function<Task<Sweep>(record::Unit&)> work = [now, left, batch](record::Unit& unit) {
-      return sweep_unit(unit, now, left, batch);
+    std::function<Task<Sweep>(record::Unit&)> work = [now, left, idle](record::Unit& unit) {
+      return sweep_unit(unit, now, left, idle);
     };
     RD_CO_TRY(sweep, co_await parts.record.write<Sweep>(work));
     metrics.expired.add(static_cast<std::uint64_t>(sweep.swept.expired));

@@ -141,10 +141,16 @@ Task<OpenedSession> rotate_unit(record::Unit& unit, const Vault& vault, const Ro
   co_return session;
 }
 
-Task<void> revoke_unit(record::Unit& unit, const Target& target, const record::AuditEvent& audit) {
-  RD_CO_CHECK(co_await find_live_row(unit, target));
+Task<bool> revoke_unit(record::Unit& unit, const Target& target, const record::AuditEvent& audit) {
+  RD_CO_TRY(found, co_await record::find_session(unit, target.id));
+  const bool there = found && found->tenant == target.tenant && !found->revoked &&
+                     found->tenant_stands && target.now < found->absolute_expires_at;
+  if (!there) {
+    announce_session(unit, target.tenant, target.id);
+    co_return false;
+  }
   RD_CO_CHECK(co_await end_one(unit, target, audit));
-  co_return Result<void>{};
+  co_return true;
 }
 
 Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& revocation) {
@@ -156,12 +162,14 @@ Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& rev
   co_return ended;
 }
 
-Task<Sweep> sweep_unit(record::Unit& unit, WallTime now, std::size_t deleted_max,
-                       std::size_t rearmed_max) {
+Task<Sweep> sweep_unit(record::Unit& unit, WallTime now, std::size_t batch, record::IdleRows idle) {
   Sweep sweep;
-  RD_CO_TRY(swept, co_await record::sweep_sessions(unit, now, deleted_max));
-  RD_CO_TRY(rearmed, co_await record::rearm_sweep(unit, now, rearmed_max));
-  sweep.swept = swept;
+  RD_CO_TRY(rearmed, co_await record::rearm_sweep(unit, now, batch));
+  RD_CO_TRY(swept, co_await record::sweep_sessions(unit, now, batch, idle));
+  for (const record::SweptId& gone : swept.expired_ids) {
+    announce_session(unit, gone.tenant, gone.id);
+  }
+  sweep.swept = std::move(swept);
   sweep.rearmed = rearmed;
   co_return sweep;
 }

@@ -62,7 +62,9 @@ struct Rotation {
 };
 Task<OpenedSession> rotate_unit(record::Unit& unit, const Vault& vault, const Rotation& rotation);
 
-Task<void> revoke_unit(record::Unit& unit, const Target& target, const record::AuditEvent& audit);
+// Ends it even when it looks idle, and makes the copies of an unknown one stale: memory may know of
+// a later use than the row. False when there is none to end.
+Task<bool> revoke_unit(record::Unit& unit, const Target& target, const record::AuditEvent& audit);
 
 struct UserRevocation {
   record::SessionsOfUser whose;
@@ -71,12 +73,11 @@ struct UserRevocation {
 };
 Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& revocation);
 
-// Deletes at most `deleted_max` dead rows and re-arms at most `rearmed_max` live ones.
+// Looks at the first `batch` due rows: deletes the dead ones, re-arms the live ones.
 struct Sweep {
   record::SweptSessions swept;
   std::int64_t rearmed = 0;
 };
-Task<Sweep> sweep_unit(record::Unit& unit, WallTime now, std::size_t deleted_max,
-                       std::size_t rearmed_max);
+Task<Sweep> sweep_unit(record::Unit& unit, WallTime now, std::size_t batch, record::IdleRows idle);
 
 }  // namespace redoubt::sessions
