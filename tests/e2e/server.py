@@ -251,6 +251,11 @@ class Server:
                 total += float(found.group(3))
         return total
 
+    def state(self):
+        """The process's state as the kernel calls it: R, S, T when stopped, ..."""
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+
     def memory_peak(self):
         """The most memory the process has ever held, in bytes."""
         with open(f"/proc/{self.process.pid}/status") as file:
