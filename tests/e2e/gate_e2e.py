@@ -173,18 +173,39 @@ class Gate(unittest.TestCase):
         path = "/api/v1/gate/forward?limit=chat:user"
 
         yes = self.redoubt.get(path, key=session["token"])
-        below = self.redoubt.request("POST", "/api/v1/gate/forward/original/path?limit=chat:user",
-                                     key=session["token"])
+        self.assertEqual(self.redoubt.get(path, key=session["token"]).status, 200)
         no = self.redoubt.get(path, key=session["token"])
         cookie = self.redoubt.get("/api/v1/gate/forward?limit=knock:user", key=None, headers={
             "Cookie": "a=b; __Host-redoubt-session=" + session["token"]})
 
-        self.assertEqual((yes.status, below.status, no.status, cookie.status),
-                         (200, 200, 429, 200))
+        self.assertEqual((yes.status, no.status, cookie.status), (200, 429, 200))
         self.assertEqual(yes.headers["Redoubt-User"], "ada%20lovelace")
         self.assertEqual(yes.headers["Redoubt-Tenant"], "default")
+        self.assertEqual(yes.headers["Redoubt-Agent"], "")  # Over any the client may have sent.
         self.assertIn("RateLimit", no.headers)
         self.assertEqual(self.redoubt.get("/api/v1/gate/forward?limit=chat:x").status, 400)
+
+    def test_reads_no_limits_from_the_original_requests_query(self):
+        session = self.redoubt.new_session("ada")
+        for query in ("limit=chat:user", "limit=nonsense", "limit=chat:user:1000000", "agent=x"):
+            with self.subTest(query):
+                reply = self.redoubt.request("POST", "/api/v1/gate/forward/its/path?" + query,
+                                             key=session["token"])
+                self.assertEqual(reply.status, 200, reply)
+                self.assertTrue(reply.headers["RateLimit"].startswith('"default"'), reply.headers)
+
+    def test_names_nobody_when_there_is_nobody(self):
+        reply = self.redoubt.get("/api/v1/gate/forward?limit=chat:user", key="rds_forged", headers={
+            "Redoubt-User": "root", "Redoubt-Session": "ses_forged"})
+        self.assertEqual(reply.status, 401, reply)
+        for name in ("Redoubt-User", "Redoubt-Session", "Redoubt-Agent", "Redoubt-Principal"):
+            self.assertEqual(reply.headers[name], "", name)
+
+    def test_two_credentials_are_none(self):
+        session = self.redoubt.new_session("ada")
+        reply = self.redoubt.get("/api/v1/gate/forward?limit=chat:user", key=session["token"],
+                                 headers={"X-API-Key": self.redoubt.admin_key})
+        self.assertEqual(reply.status, 400, reply)
 
 
 if __name__ == "__main__":

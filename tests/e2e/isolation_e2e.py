@@ -223,7 +223,7 @@ class Roles(Isolation):
                 else:
                     self.assert_problem(reply, 403)
         self.assertEqual({o.id for o in self.operations if o.session_may},
-                         {"sessions.current", "sessions.logout", "gate.decide"})
+                         {"sessions.current", "sessions.logout"})
 
     def test_keys_that_ended_open_nothing(self):
         made = self.redoubt.post("/api/v1/keys", {"name": "x"}).json
