@@ -201,11 +201,20 @@ class Gate(unittest.TestCase):
         for name in ("Redoubt-User", "Redoubt-Session", "Redoubt-Agent", "Redoubt-Principal"):
             self.assertEqual(reply.headers[name], "", name)
 
-    def test_two_credentials_are_none(self):
-        session = self.redoubt.new_session("ada")
-        reply = self.redoubt.get("/api/v1/gate/forward?limit=chat:user", key=session["token"],
-                                 headers={"X-API-Key": self.redoubt.admin_key})
-        self.assertEqual(reply.status, 400, reply)
+    def test_a_repeated_credential_is_refused_and_of_both_kinds_the_bearer_counts(self):
+        token = self.redoubt.new_session("ada")["token"].encode()
+        path = b"GET /api/v1/gate/forward?limit=chat:user HTTP/1.1\r\nHost: a\r\n"
+        bearer, key = b"Authorization: Bearer ", b"X-API-Key: "
+        for fields in ((bearer + token, bearer + token), (bearer + b"rds_x", bearer + token),
+                       (key + token, key + token)):
+            with self.subTest(fields), self.redoubt.connect() as raw:
+                raw.send(path + b"\r\n".join(fields) + b"\r\n\r\n")
+                self.assertEqual(raw.read(1)[0].status, 400)
+        for first, second, status in ((bearer + token, key + b"rdk_x", 200),
+                                      (bearer + b"rds_x", key + token, 401)):
+            with self.subTest(first), self.redoubt.connect() as raw:
+                raw.send(path + first + b"\r\n" + second + b"\r\n\r\n")
+                self.assertEqual(raw.read(1)[0].status, status)
 
 
 if __name__ == "__main__":
