@@ -51,7 +51,6 @@ HttpConnection::~HttpConnection() {
 }
 
 void HttpConnection::begin() {
-  if (server_->draining) return close();
   enter(Phase::idle);
   read();
 }
@@ -68,7 +67,10 @@ void HttpConnection::close() {
   close_socket();
 }
 
+// A request that has arrived is answered, whether it was looked at or not; then the connection
+// goes.
 void HttpConnection::drain() {
+  if (phase_ == Phase::idle) read_what_is_there();
   if (phase_ == Phase::idle) close();
 }
 

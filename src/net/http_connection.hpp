@@ -87,6 +87,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   virtual ssize_t write_now(std::string_view bytes) = 0;
   // Writes some of `bytes`, which stay where they are until on_write says how many.
   virtual void start_write(std::string_view bytes) = 0;
+  // What has arrived and was not read yet is read now, as far as on_read wants it.
+  virtual void read_what_is_there() {}
   // Everything is written: says so to the peer. True: core reads until the peer closes too. False:
   // the kind closes by itself.
   virtual bool say_goodbye() = 0;

@@ -103,6 +103,8 @@ class Server final : public HttpServer {
   std::uint16_t port() const override { return port_; }
 
   void drain() override {
+    if (state_->draining) return;
+    if (acceptor_.is_open()) accept_some(kBacklog);  // They were told that they are connected.
     state_->draining = true;
     boost::system::error_code ec;
     acceptor_.close(ec);
@@ -140,22 +142,30 @@ class Server final : public HttpServer {
   void accept() {
     acceptor_.async_wait(tcp::acceptor::wait_read, [this](boost::system::error_code ec) {
       if (ec || !acceptor_.is_open()) return;
-      for (int i = 0; i < kAcceptsPerTurn; ++i) {
-        sockaddr_storage address{};
-        socklen_t size = sizeof address;
-        const int descriptor =
-            ::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
-                      SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (descriptor >= 0) {
-          admit(descriptor, address);
-          continue;
-        }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) break;
-        if (errno == ECONNABORTED || errno == EINTR) continue;
-        return pause_accepting(boost::system::error_code(errno, boost::system::system_category()));
+      if (const int trouble = accept_some(kAcceptsPerTurn); trouble != 0) {
+        return pause_accepting(
+            boost::system::error_code(trouble, boost::system::system_category()));
       }
       accept();
     });
+  }
+
+  // Takes up to `most` waiting connections; 0, or the errno that ended it.
+  int accept_some(int most) {
+    for (int i = 0; i < most; ++i) {
+      sockaddr_storage address{};
+      socklen_t size = sizeof address;
+      const int descriptor =
+          ::accept4(acceptor_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
+                    SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (descriptor >= 0) {
+        admit(descriptor, address);
+        continue;
+      }
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+      if (errno != ECONNABORTED && errno != EINTR) return errno;
+    }
+    return 0;
   }
 
   // Out of descriptors or memory: keep what is open, and do not spin on the accept queue.

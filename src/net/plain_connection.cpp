@@ -71,6 +71,12 @@ class PlainConnection final : public HttpConnection, public ReadyListener {
 
   bool may_write_while_reading() const override { return true; }
 
+  // The edge that tells may still be on its way.
+  void read_what_is_there() override {
+    readable_ = true;
+    pump_read();
+  }
+
  private:
   // on_read asks for the next read from inside; the loop answers it, so that nothing nests.
   void pump_read() {
