@@ -1,16 +1,17 @@
 // The record: the truth, committed before anybody is told.
 //
-// Writes of concurrent requests are committed together (group commit): a unit of work runs inside the
-// batch's transaction under its own savepoint, so that one unit's failure undoes that unit alone, and
-// its caller continues after the batch is durable. Reads see everything acknowledged before them.
+// Writes of concurrent requests are committed together (group commit): a unit of work runs inside
+// the batch's transaction under its own savepoint, so that one unit's failure undoes that unit
+// alone, and its caller continues after the batch is durable. Reads see everything acknowledged
+// before them.
 //
 // The journal announces what changed, in the transaction that changes it. Listeners hear an entry
-// after the commit and before the writer is acknowledged; so a copy that listens is never older than
-// an acknowledged write. On SQLite the journal is this in-process signal; no rows, no polling.
+// after the commit and before the writer is acknowledged; so a copy that listens is never older
+// than an acknowledged write. On SQLite the journal is this in-process signal; no rows, no polling.
 //
-// Threads: any. Work passed to write() runs on the record's own thread: it must touch nothing but its
-// captures and the Unit. Work passed to read() runs on the calling thread.
-// Cancellation: a write that was submitted happens, whether or not its caller still waits.
+// Threads: any. Work passed to write() runs on the record's own thread: it must touch nothing but
+// its captures and the Unit. Work passed to read() runs on the calling thread. Cancellation: a
+// write that was submitted happens, whether or not its caller still waits.
 #pragma once
 
 #include "sql/sql.hpp"
@@ -45,9 +46,9 @@ struct JournalEntry {
 
 struct AuditEvent {
   std::string tenant;
-  std::string principal;   // Caller::principal.
-  std::string action;      // "session.revoked", "api_key.created".
-  std::string target;      // What it was done to; never a secret.
+  std::string principal;       // Caller::principal.
+  std::string action;          // "session.revoked", "api_key.created".
+  std::string target;          // What it was done to; never a secret.
   std::string outcome = "ok";  // "ok" | "denied"
   std::string request_id;
   std::string address;
@@ -66,12 +67,12 @@ enum class State : std::uint8_t { normal, down };
 
 struct Status {
   State state = State::normal;
-  std::string reason;          // "disk full", "read-only file system"; empty when normal.
-  WallTime since;              // When `state` was entered.
-  std::string engine;          // "sqlite"
-  std::int64_t schema = 0;     // Newest applied migration.
-  std::int64_t commits = 0;    // Transactions committed since start.
-  std::int64_t writes = 0;     // Units in them.
+  std::string reason;        // "disk full", "read-only file system"; empty when normal.
+  WallTime since;            // When `state` was entered.
+  std::string engine;        // "sqlite"
+  std::int64_t schema = 0;   // Newest applied migration.
+  std::int64_t commits = 0;  // Transactions committed since start.
+  std::int64_t writes = 0;   // Units in them.
 };
 
 using JournalListener = std::function<void(const JournalEntry&)>;
@@ -98,7 +99,9 @@ class Record {
   template <class T>
   Task<T> write(std::function<Task<T>(Unit&)> work) {
     std::optional<T> value;
-    std::function<Task<void>(Unit&)> unit = [&value, &work](Unit& u) { return keep(value, work, u); };
+    std::function<Task<void>(Unit&)> unit = [&value, &work](Unit& u) {
+      return keep(value, work, u);
+    };
     RD_CO_CHECK(co_await write_unit(std::move(unit)));
     co_return std::move(*value);
   }

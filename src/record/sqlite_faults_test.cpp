@@ -264,6 +264,16 @@ TEST_F(SqliteFaults, DoesNotGoOnWithAnotherFileThanItsReaders) {
   EXPECT_EQ(record_->status().reason, "file was replaced; restart");
 }
 
+TEST_F(SqliteFaults, AcknowledgesNothingIntoAFileThatWasMovedAway) {
+  const std::string path = directory_.file("moved.db");
+  ASSERT_TRUE(open(path));
+  ASSERT_TRUE(add("test.before"));
+  std::filesystem::rename(path, directory_.file("elsewhere.db"));
+
+  EXPECT_FALSE(add("test.after"));
+  EXPECT_EQ(record_->status().reason, "file was replaced; restart");
+}
+
 TEST_F(SqliteFaults, FailsAUnitThatIgnoresTheDatabasesError) {
   options_.pages_max = 60;
   ASSERT_TRUE(open(directory_.file("full.db")));

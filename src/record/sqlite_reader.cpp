@@ -69,7 +69,12 @@ Result<std::unique_ptr<Connection>> SqliteReader::take() {
       return connection;
     }
   }
-  return Connection::open(options_);
+  auto connection = Connection::open(options_);
+  if (connection && file_.was_replaced_at(options_.path)) {
+    return fail(unavailable("record_unavailable",
+                            "The record is unavailable: its file was replaced; restart."));
+  }
+  return connection;
 }
 
 void SqliteReader::give_back(std::unique_ptr<Connection> connection) {

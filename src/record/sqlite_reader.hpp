@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include "record/file_identity.hpp"
 #include "record/record.hpp"
 #include "sql/sqlite/connection.hpp"
 
@@ -16,7 +17,9 @@ namespace redoubt::record {
 
 class SqliteReader {
  public:
-  explicit SqliteReader(sql::sqlite::ConnectionOptions options) : options_(std::move(options)) {}
+  // REQUIRES: the file is there; it is the only one that is read.
+  explicit SqliteReader(sql::sqlite::ConnectionOptions options)
+      : options_(std::move(options)), file_(FileIdentity::of(options_.path)) {}
 
   // Runs `work` here and now, inside one read transaction.
   Task<void> run(std::function<Task<void>(sql::Transaction&)> work);
@@ -29,6 +32,7 @@ class SqliteReader {
   void give_back(std::unique_ptr<sql::sqlite::Connection> connection);
 
   const sql::sqlite::ConnectionOptions options_;
+  const FileIdentity file_;
   std::mutex mutex_;  // Guards the rest.
   std::vector<std::unique_ptr<sql::sqlite::Connection>> idle_;
 };

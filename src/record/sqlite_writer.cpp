@@ -23,6 +23,8 @@ using sql::sqlite::Connection;
 
 namespace {
 
+constexpr std::string_view kReplaced = "file was replaced; restart";
+
 constexpr std::string_view kBegin = "BEGIN IMMEDIATE";
 constexpr std::string_view kCommit = "COMMIT";
 constexpr std::string_view kRollback = "ROLLBACK";
@@ -62,6 +64,7 @@ struct SqliteWriter::Batch {
   std::string_view failure;  // Why the database failed a unit or all of them; empty: it did not.
   std::string failure_cause;
   bool committed = false;
+  bool abandoned = false;
 };
 
 // The Unit that `work` sees. Refuses to go on once the engine has undone the transaction: a
@@ -190,6 +193,9 @@ void SqliteWriter::commit(Batch& batch) {
   io_.restart();
   io_.run();
   if (thrown) abandon(batch, internal("an exception ended a batch of writes"));
+  if (!batch.committed && !batch.abandoned) {
+    abandon(batch, internal("a unit of work waited for something other than its unit"));
+  }
   batch_units_ = batch.failure.empty() ? std::min(batch_units_ * 2, options_.batch_units_max) : 1;
   if (batch.committed) {
     counters_.commit_duration.observe_ns((clock_.boot() - started).count());
@@ -217,7 +223,10 @@ asio::awaitable<void> SqliteWriter::execute(Batch& batch) {
 
 // An error means that the batch as a whole is lost.
 Task<void> SqliteWriter::execute_units(Batch& batch) {
+  // Where the path leads now: commits to a file without a name would be gone at the next start.
+  replaced_ = replaced_ || file_.was_replaced_at(reopen_with_.path);
   if (replaced_) {
+    batch.failure = kReplaced;
     co_return fail(unavailable("record_unavailable",
                                "The record is unavailable: its file was replaced; restart."));
   }
@@ -265,6 +274,7 @@ Task<void> SqliteWriter::call(Work& work, BatchUnit& unit) {
 // of their own: they may have seen what is now undone.
 void SqliteWriter::abandon(Batch& batch, const Error& error) {
   if (connection_->in_transaction()) std::ignore = connection_->run(kRollback);
+  batch.abandoned = true;
   audit_.restore(std::nullopt);
   batch.journal.clear();
   for (Pending& pending : batch.units) pending.result = fail(error);
@@ -327,16 +337,9 @@ void SqliteWriter::checkpoint_if_due(const Batch& batch) {
 void SqliteWriter::reopen_if_needed(const Batch& batch) {
   const bool read_only = batch.failure == sql::sqlite::kReadOnly;
   if (!read_only && !connection_->in_transaction()) return;
-  replaced_ = FileIdentity::of(reopen_with_.path) != file_;
-  if (replaced_) return availability_.failed("file was replaced; restart", batch.failure_cause);
+  if (replaced_) return;
   auto fresh = Connection::open(reopen_with_);
   if (fresh) connection_ = std::move(*fresh);
-}
-
-SqliteWriter::FileIdentity SqliteWriter::FileIdentity::of(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return {};
-  return {.device = info.st_dev, .inode = info.st_ino};
 }
 
 void SqliteWriter::subscribe(JournalListener listener) {

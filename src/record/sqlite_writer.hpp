@@ -18,6 +18,7 @@
 
 #include "record/audit.hpp"
 #include "record/availability.hpp"
+#include "record/file_identity.hpp"
 #include "record/record.hpp"
 #include "record/sqlite_record.hpp"
 #include "sql/sqlite/connection.hpp"
@@ -57,15 +58,8 @@ class SqliteWriter {
  private:
   struct Pending {
     Work work;
-    Result<void> result;
+    Result<void> result = fail(internal("a unit of work was not reached"));
     std::move_only_function<void(Result<void>)> complete;  // On the caller's executor.
-  };
-  // Tells whether a path still leads to the same file.
-  struct FileIdentity {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    bool operator==(const FileIdentity&) const = default;
-    static FileIdentity of(const std::string& path);
   };
   struct Batch;
   class BatchUnit;
