@@ -482,8 +482,10 @@ void RestHandler::account(const net::HttpRequest& request, const Exchange& excha
 }
 
 void RestHandler::refuse(int status, std::string_view reason, net::HttpResponse& response) {
-  Error error(status == 413 ? Errc::payload_too_large : Errc::invalid_argument,
-              status == 413 ? "payload_too_large" : "http_refused", std::string(reason));
+  Error error(Errc::invalid_argument, "http_refused", std::string(reason));
+  if (status == 413) {
+    error = Error(Errc::payload_too_large, "payload_too_large", std::string(reason));
+  }
   if (status == 500) error.code = Errc::internal;
   std::string request_id;
   append_uuid7(request_id, clock_.wall(), ids_);
