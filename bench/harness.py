@@ -97,7 +97,8 @@ class Server:
     def wait(self, path="/livez", patience=30):
         """Seconds from the start to the first answer of 200."""
         request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode()
-        while time.monotonic() < self.started + patience:
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise SystemExit(f"{self.name} exited with {self.process.returncode}")
             with contextlib.suppress(OSError), \
