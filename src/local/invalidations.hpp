@@ -1,7 +1,8 @@
 // Which local copies are still good: a fixed table of counters, indexed by a hash of what a copy
 // depends on. A change bumps its counter; a copy remembers the counters it was filled under and is
 // good while they are unchanged. Two names may share a counter: then a copy is refilled needlessly,
-// never used wrongly.
+// never used wrongly. The hash is keyed anew in each process: which names share a counter cannot be
+// known, so nobody can choose a name to keep another's copies stale.
 //
 // The order that makes it right: read the counters (stamp), then read the record, then keep the copy.
 // When only the record says what the copy depends on: read generation(), the record, the counters,
@@ -10,10 +11,12 @@
 // Threads: any; a check is one relaxed-size atomic load, without locks.
 #pragma once
 
+#include "base/siphash.hpp"
+
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string_view>
 
 namespace redoubt::local {
@@ -21,6 +24,9 @@ namespace redoubt::local {
 class Invalidations {
  public:
   using Stamp = std::uint32_t;
+
+  Invalidations();  // Draws its key.
+  explicit Invalidations(const SipKey& key) : key_(key) {}
 
   Stamp stamp(std::string_view name) const {
     return counters_[slot(name)].load(std::memory_order_acquire);
@@ -31,9 +37,7 @@ class Invalidations {
     counters_[slot(name)].fetch_add(1, std::memory_order_acq_rel);
   }
   // For checks on the hot path: hash once, load each time.
-  static std::uint32_t slot(std::string_view name) {
-    return static_cast<std::uint32_t>(std::hash<std::string_view>{}(name) % kSlots);
-  }
+  std::uint32_t slot(std::string_view name) const;
   Stamp stamp_of(std::uint32_t slot_index) const {
     return counters_[slot_index].load(std::memory_order_acquire);
   }
@@ -43,6 +47,7 @@ class Invalidations {
 
  private:
   static constexpr std::size_t kSlots = 1 << 16;  // 256 KiB.
+  SipKey key_;
   std::array<std::atomic<Stamp>, kSlots> counters_{};
   alignas(64) std::atomic<std::uint64_t> generation_{0};
 };

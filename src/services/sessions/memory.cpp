@@ -35,12 +35,11 @@ SipKey sip_key(const Vault& vault) {
 }  // namespace
 
 Stamps read_stamps(const local::Invalidations& invalidations, const Session& session) {
-  using local::Invalidations;
   namespace names = local::invalidation;
   Stamps stamps;
-  stamps.slots = {Invalidations::slot(names::session(session.tenant, session.id)),
-                  Invalidations::slot(names::user(session.tenant, session.user)),
-                  Invalidations::slot(names::tenant(session.tenant))};
+  stamps.slots = {invalidations.slot(names::session(session.tenant, session.id)),
+                  invalidations.slot(names::user(session.tenant, session.user)),
+                  invalidations.slot(names::tenant(session.tenant))};
   for (std::size_t i = 0; i < stamps.slots.size(); ++i) {
     stamps.values[i] = invalidations.stamp_of(stamps.slots[i]);
   }

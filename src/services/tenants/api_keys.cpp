@@ -15,7 +15,6 @@ namespace redoubt::tenants {
 namespace {
 
 namespace names = local::invalidation;
-using local::Invalidations;
 
 constexpr std::size_t kNameMax = 128;
 constexpr std::size_t kPageMax = 1000;
@@ -158,14 +157,14 @@ Task<CallerPtr> ApiKeyService::authenticate(std::string token) {
   const Digest256 mac = hash_(as_bytes(parsed->hashed));
 
   KeyStamps stamps;
-  stamps.key_slot = Invalidations::slot(names::api_key(parsed->id));
+  stamps.key_slot = parts_.invalidations.slot(names::api_key(parsed->id));
   stamps.key = parts_.invalidations.stamp_of(stamps.key_slot);
   RD_CO_TRY(row, co_await find(parsed->id));
   const bool right = constant_time_equal(row ? row->mac : Digest256{}, mac) && row.has_value();
   const WallTime now = parts_.clock.wall();
   if (!right || !live(row->key, now)) co_return refused();
 
-  stamps.tenant_slot = Invalidations::slot(names::tenant(row->key.tenant));
+  stamps.tenant_slot = parts_.invalidations.slot(names::tenant(row->key.tenant));
   stamps.tenant = parts_.invalidations.stamp_of(stamps.tenant_slot);
   RD_CO_TRY(tenant, co_await standing(row->key.tenant));
   if (!tenant.enabled) co_return refused();
