@@ -27,11 +27,13 @@ constexpr sql::Statement kList{
     " AND s.revoked_at IS NULL AND s.absolute_expiry > $4 AND s.idle_end > $4"
     " ORDER BY s.id DESC LIMIT $5"};
 
+// What a write ends is never decided by idleness: last_seen lags behind while uses cannot be
+// recorded, and a row that was spared as idle comes back with the use that arrives later.
 constexpr sql::Statement kBeyond{
     "SELECT id FROM rd_session"
     " WHERE tenant = $1 AND user_id = $2"
     " AND tenant_epoch = (SELECT epoch FROM rd_tenant WHERE id = $1)"
-    " AND revoked_at IS NULL AND absolute_expiry > $3 AND idle_end > $3"
+    " AND revoked_at IS NULL AND absolute_expiry > $3"
     " ORDER BY last_seen DESC, id DESC LIMIT 1000 OFFSET $4"};
 
 constexpr sql::Statement kStoreData{

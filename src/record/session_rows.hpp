@@ -67,7 +67,7 @@ Task<std::optional<SessionRow>> find_session(sql::Transaction& tx, const Id128& 
 Task<std::vector<SessionRow>> list_sessions(sql::Transaction& tx, const SessionsOfUser& whose,
                                             std::optional<Id128> before, std::size_t limit);
 
-// Live ones beyond the `keep` most recently used.
+// Not ended and not too old, beyond the `keep` most recently used: idle ones too.
 Task<std::vector<Id128>> sessions_beyond(sql::Transaction& tx, const SessionsOfUser& whose,
                                          std::int64_t keep);
 

@@ -1,0 +1,39 @@
+// A record whose writes are refused while it is told to, as those of one on a full disk.
+#pragma once
+
+#include "record/record.hpp"
+
+#include <functional>
+#include <utility>
+
+namespace redoubt::test {
+
+class RefusingRecord final : public record::Record {
+ public:
+  explicit RefusingRecord(record::Record& record) : record_(record) {}
+
+  void refuse(bool refusing) { refusing_ = refusing; }
+
+  Task<void> write_unit(std::function<Task<void>(record::Unit&)> work) override {
+    if (refusing_) co_return fail(unavailable("record_unavailable", "disk full"));
+    co_return co_await record_.write_unit(std::move(work));
+  }
+  Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
+    return record_.read_snapshot(std::move(work));
+  }
+  void subscribe(record::JournalListener listener) override {
+    record_.subscribe(std::move(listener));
+  }
+  record::Status status() const override {
+    record::Status status = record_.status();
+    if (refusing_) status.state = record::State::down;
+    return status;
+  }
+  void stop() override {}
+
+ private:
+  record::Record& record_;
+  bool refusing_ = false;
+};
+
+}  // namespace redoubt::test
