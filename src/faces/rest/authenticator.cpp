@@ -65,6 +65,8 @@ std::optional<Result<Identity>> Authenticator::now(std::string_view credential) 
 }
 
 Task<Identity> Authenticator::later(std::string credential) {
+  // Most requests that come here do for their operation's sake; their credential is known.
+  if (auto known = now(credential)) co_return std::move(*known);
   switch (kind_of(credential)) {
     case CredentialKind::none: {
       Identity nobody;
