@@ -16,7 +16,8 @@ build | libboost1.81-dev libboost-dev        | Asio, Beast, unordered containers
 build | libboost-json1.81-dev libboost-json-dev | JSON
 build | libboost-url1.81-dev libboost-url-dev   | URLs
 build | libssl-dev                           | TLS and cryptography
-build | libsqlite3-dev                       | the record
+build | libsqlite3-dev                       | the record, embedded
+build | libpq-dev                            | the record on PostgreSQL
 build | libfmt-dev                           | text formatting
 build | libcli11-dev                         | the command line
 build | libtomlplusplus-dev                  | redoubt.toml
@@ -27,6 +28,9 @@ test  | libgtest-dev                         | unit tests
 test  | libgmock-dev                         | unit tests
 test  | prometheus                           | promtool, which checks /metrics
 test  | nginx-light nginx                    | the gate behind auth_request
+test  | postgresql                           | the record's other engine, started by the tests themselves
+test  | redis-server valkey-server           | the shared tier, likewise
+test  | redis-tools valkey-tools             | redis-cli
 test  | curl                                 | end-to-end tests
 test  | jq                                   | end-to-end tests
 test  | openssl                              | certificates and keys for tests
