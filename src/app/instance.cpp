@@ -1,5 +1,6 @@
 #include "app/instance.hpp"
 
+#include "app/data_dir.hpp"
 #include "app/options.hpp"
 #include "app/run_task.hpp"
 #include "base/text.hpp"
@@ -10,7 +11,6 @@
 #include "record/sqlite_record.hpp"
 #include "services/limits/service.hpp"
 
-#include <sys/stat.h>
 #include <filesystem>
 #include <system_error>
 
@@ -27,24 +27,20 @@ std::string storage_name(SessionStorage storage) {
   return storage == SessionStorage::token ? "token" : "record+memory";
 }
 
-Result<void> make_data_dir(const std::string& path) {
-  std::error_code ec;
-  std::filesystem::create_directories(path, ec);
-  if (ec) {
-    return fail(unavailable("data_dir", "cannot make the data directory " + path + ": " +
-                                            ec.message() + "; set REDOUBT_DATA_DIR"));
-  }
-  ::chmod(path.c_str(), S_IRWXU);  // What is in it is nobody else's business.
-  return {};
-}
-
-// The setting as it is now: a file may have a new ring in it, the environment cannot.
+// The setting as it is now: a file may have a new ring in it, the environment cannot. A pipe gives
+// its text once, and the settings have it.
 keys::ReadKeySetting key_setting_reader(const config::CryptoSettings& crypto) {
   return [&crypto]() -> Result<std::optional<Secret>> {
     if (crypto.key_file.empty()) {
       if (crypto.key_ring.empty()) return std::nullopt;
       return crypto.key_ring;
     }
+    std::error_code ignored;
+    const auto kind = std::filesystem::status(crypto.key_file, ignored).type();
+    const bool once = kind == std::filesystem::file_type::fifo ||
+                      kind == std::filesystem::file_type::character ||
+                      kind == std::filesystem::file_type::socket;
+    if (once && !crypto.key_ring.empty()) return crypto.key_ring;
     RD_TRY(text, config::read_settings_file(crypto.key_file));
     if (!text) {
       return fail(invalid_argument("TOKEN_ENCRYPTION_KEY_FILE",
@@ -83,7 +79,7 @@ Result<std::unique_ptr<Instance>> Instance::open(const config::Config& config,
 }
 
 Result<void> Instance::open_record() {
-  RD_CHECK(make_data_dir(config.record.data_dir));
+  RD_CHECK(make_data_dir(config.record.data_dir, *log));
   RD_TRY(opened, record::open_sqlite_record(record_options(config.record), clock, *log, metrics));
   record = std::move(opened);
   return {};
@@ -126,7 +122,7 @@ Result<void> Instance::open_services() {
   sweeping_keys_ = tenants::make_api_keys(tenant_parts());
   timers_ = make_timers(io.get_executor());
   sweeping_cache_ = cache::make_cache(cache_engine, *record, *timers_, *log);
-  retention_ = std::make_unique<record::Retention>(*record, *log, metrics);
+  retention_ = std::make_unique<record::Retention>(*record, clock, *log, metrics);
   const std::chrono::days keep(config.record.audit_retention_days);
   retention_->add(record::audit_retention(std::chrono::duration_cast<Duration>(keep)));
   return {};
@@ -193,7 +189,7 @@ void Instance::start_background() {
   background_->repeat("record.sweep", config.sessions.cleanup_interval, [this] { return sweep(); });
   background_->repeat("keys.reseal", kResealPause, [this] { return reseal(); });
   background_->repeat("record.retention", kRetentionEvery, [this]() -> Task<void> {
-    RD_CO_CHECK(co_await retention_->run_once(clock.wall(), kSweepBatch));
+    RD_CO_CHECK(co_await retention_->run_once(kSweepBatch));
     co_return Result<void>{};
   });
   background_->repeat("memory.sweep", kEngineSweep, [this]() -> Task<void> {

@@ -2,6 +2,10 @@
 
 #include "base/bytes.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -174,6 +178,8 @@ Task<void> AuditChain::store_head(sql::Transaction& tx, const Mark& since) {
 }
 
 Task<AuditVerification> verify_audit(Record& record) {
+  namespace asio = boost::asio;
+  const auto home = co_await asio::this_coro::executor;
   AuditVerification verification;
   AuditLink end;
   for (;;) {
@@ -191,6 +197,7 @@ Task<AuditVerification> verify_audit(Record& record) {
       compare_with_head(end, stretch.head, verification);
       break;
     }
+    co_await asio::post(home, asio::use_awaitable);  // Whoever else waits for this thread is next.
   }
   co_return verification;
 }

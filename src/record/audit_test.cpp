@@ -7,6 +7,10 @@
 #include "tests/support/run.hpp"
 #include "tests/support/temporary_directory.hpp"
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
 #include <gtest/gtest.h>
 
 namespace redoubt::record {
@@ -54,6 +58,17 @@ class AuditTrail : public testing::Test {
       event.tenant = tenant;
       ASSERT_TRUE(test::run(record_->write_unit([&](Unit& unit) { return append(unit, event); })));
     }
+  }
+
+  void add_in_one_unit(int count) {
+    std::function<Task<void>(Unit&)> many = [count](Unit& unit) -> Task<void> {
+      const AuditEvent event = event_of("api_key.created");
+      for (int i = 0; i < count; ++i) {
+        RD_CO_CHECK(co_await unit.audit(event));
+      }
+      co_return Result<void>{};
+    };
+    ASSERT_TRUE(test::run(record_->write_unit(many)));
   }
 
   AuditVerification verify() { return test::run(verify_audit(*record_)).value(); }
@@ -108,17 +123,47 @@ TEST_F(AuditTrail, VerifiesFromTheFirstEntryAlsoAfterOpeningAgain) {
 }
 
 TEST_F(AuditTrail, VerifiesMoreThanOneStretch) {
-  std::function<Task<void>(Unit&)> many = [](Unit& unit) -> Task<void> {
-    const AuditEvent event = event_of("api_key.created");
-    for (int i = 0; i < 2'000; ++i) {
-      RD_CO_CHECK(co_await unit.audit(event));
-    }
-    co_return Result<void>{};
-  };
-  ASSERT_TRUE(test::run(record_->write_unit(many)));
+  add_in_one_unit(2'000);
 
   EXPECT_EQ(verify().rows, 2'000);
   EXPECT_TRUE(verify().intact);
+}
+
+TEST_F(AuditTrail, LetsOthersRunBetweenTheStretchesOfAVerification) {
+  add_in_one_unit(1'500);
+  boost::asio::io_context io;
+  std::vector<std::string> order;
+  boost::asio::co_spawn(io, verify_audit(*record_),
+                        [&](std::exception_ptr, const Result<AuditVerification>& found) {
+                          order.emplace_back(found && found->rows == 1'500 ? "verified" : "failed");
+                        });
+  boost::asio::post(io, [&] { order.emplace_back("other"); });
+
+  io.run();
+
+  EXPECT_EQ(order, (std::vector<std::string>{"other", "verified"}));
+}
+
+TEST_F(AuditTrail, FindsItsEndAgainAfterSomebodyElseWroteToIt) {
+  add(1);
+  sql::sqlite::ConnectionOptions options;
+  options.path = directory_.file("audit.db");
+  auto other = sql::sqlite::Connection::open(options);
+  ASSERT_TRUE(other);
+  const auto written = (*other)->execute(
+      "INSERT INTO rd_audit SELECT 2, at, tenant, principal, action, target, outcome, request_id,"
+      " address, hash FROM rd_audit WHERE seq = 1;"
+      "UPDATE rd_meta SET number = 2 WHERE name = 'audit.head'");
+  ASSERT_TRUE(written) << written.error().cause;
+  const AuditEvent event = event_of("session.revoked");
+
+  const auto refused =
+      test::run(record_->write_unit([&](Unit& unit) { return append(unit, event); }));
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().slug, "constraint");
+  add(1);
+  EXPECT_EQ(list(AuditQuery{.tenant = "acme"}).entries.front().seq, 3);
 }
 
 // The hash is a format: other programs check it, and it must never change.
@@ -275,9 +320,9 @@ TEST_F(AuditTrail, ListsTheNewestFirstInPagesOfOneTenant) {
 class AuditRetention : public AuditTrail {
  protected:
   Result<std::int64_t> run_once(Duration keep, std::int64_t batch) {
-    Retention retention(*record_, null_log(), metrics_);
+    Retention retention(*record_, clock_, null_log(), metrics_);
     retention.add(audit_retention(keep));
-    return test::run(retention.run_once(clock_.wall(), batch));
+    return test::run(retention.run_once(batch));
   }
 };
 
@@ -328,10 +373,23 @@ TEST_F(AuditRetention, KeepsForEverWhenToldTo) {
   EXPECT_EQ(verify().rows, 4);
 }
 
+TEST_F(AuditRetention, DeletesNothingOnTheWordOfAClockThatJumpedAhead) {
+  add(4);
+  Retention retention(*record_, clock_, null_log(), metrics_);
+  retention.add(audit_retention(std::chrono::hours(24)));
+  clock_.jump_wall(std::chrono::hours(24 * 365));
+
+  EXPECT_EQ(test::run(retention.run_once(100)).value(), 0);
+  EXPECT_EQ(verify().rows, 4);
+  clock_.jump_wall(-std::chrono::hours(24 * 365));
+  clock_.advance(std::chrono::hours(25));
+  EXPECT_EQ(test::run(retention.run_once(100)).value(), 4) << "time that passed is believed";
+}
+
 TEST_F(AuditRetention, TriesEveryClassAndReturnsTheFirstError) {
   add(4);
   clock_.advance(std::chrono::hours(48));
-  Retention retention(*record_, null_log(), metrics_);
+  Retention retention(*record_, clock_, null_log(), metrics_);
   RetentionClass broken;
   broken.name = "broken";
   broken.keep = std::chrono::hours(1);
@@ -341,7 +399,7 @@ TEST_F(AuditRetention, TriesEveryClassAndReturnsTheFirstError) {
   retention.add(broken);
   retention.add(audit_retention(std::chrono::hours(1)));
 
-  const auto done = test::run(retention.run_once(clock_.wall(), 100));
+  const auto done = test::run(retention.run_once(100));
 
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().cause, "broken");

@@ -7,6 +7,11 @@
 #include <utility>
 
 namespace redoubt::record {
+namespace {
+
+constexpr Duration kWallAheadMax = std::chrono::hours(1);
+
+}  // namespace
 
 RetentionClass audit_retention(Duration keep) {
   RetentionClass rows;
@@ -18,6 +23,20 @@ RetentionClass audit_retention(Duration keep) {
   return rows;
 }
 
+Retention::Retention(Record& record, Clock& clock, Log& log, Metrics& metrics)
+    : record_(record),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      wall_at_start_(clock.wall()),
+      boot_at_start_(clock.boot()) {}
+
+// How much more the wall clock moved than time did.
+Duration Retention::wall_ahead() const {
+  const auto passed = std::chrono::duration_cast<Duration>(clock_.boot() - boot_at_start_);
+  return clock_.wall() - wall_at_start_ - passed;
+}
+
 void Retention::add(RetentionClass rows) {
   Counter& deleted =
       metrics_.counter("redoubt_record_retention_rows_total",
@@ -25,8 +44,14 @@ void Retention::add(RetentionClass rows) {
   entries_.push_back(Entry{std::move(rows), &deleted});
 }
 
-Task<std::int64_t> Retention::run_once(WallTime now, std::int64_t batch) {
+Task<std::int64_t> Retention::run_once(std::int64_t batch) {
   RD_ASSERT(batch > 0, "a batch of no rows would never end");
+  const WallTime now = clock_.wall();
+  if (const Duration ahead = wall_ahead(); ahead > kWallAheadMax) {
+    log_.warn("record.retention_skipped",
+              {{"reason", "the wall clock jumped ahead"}, {"ahead_ms", ahead.count()}});
+    co_return 0;
+  }
   std::int64_t total = 0;
   std::optional<Error> first_error;
   for (Entry& entry : entries_) {

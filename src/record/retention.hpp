@@ -29,25 +29,31 @@ RetentionClass audit_retention(Duration keep);
 
 class Retention {
  public:
-  Retention(Record& record, Log& log, Metrics& metrics)
-      : record_(record), log_(log), metrics_(metrics) {}
+  Retention(Record& record, Clock& clock, Log& log, Metrics& metrics);
 
   void add(RetentionClass rows);
 
   // Deletes everything that is due, in units of `batch` rows, and returns how many rows. A class
   // that fails does not keep the others; the first error is returned after all were tried.
-  Task<std::int64_t> run_once(WallTime now, std::int64_t batch);
+  // Deletes nothing while the wall clock is over an hour further from where it was at the start
+  // than the time that has passed: a clock set wrongly would make everything old at once. A clock
+  // that was set right by so much is believed after a restart.
+  Task<std::int64_t> run_once(std::int64_t batch);
 
  private:
   struct Entry {
     RetentionClass rows;
     Counter* deleted;
   };
+  Duration wall_ahead() const;
   Task<std::int64_t> trim(Entry& entry, WallTime cutoff, std::int64_t batch);
 
   Record& record_;
+  Clock& clock_;
   Log& log_;
   Metrics& metrics_;
+  const WallTime wall_at_start_;
+  const BootTime boot_at_start_;
   std::vector<Entry> entries_;
 };
 

@@ -274,6 +274,23 @@ TEST_F(SqliteFaults, AcknowledgesNothingIntoAFileThatWasMovedAway) {
   EXPECT_EQ(record_->status().reason, "file was replaced; restart");
 }
 
+// An operator who restores a backup under a running server.
+TEST_F(SqliteFaults, NeitherWritesNorReadsOnceItsFileIsReplaced) {
+  const std::string path = directory_.file("replaced.db");
+  ASSERT_TRUE(open(path));
+  ASSERT_TRUE(add("test.before"));
+  const std::string copy = directory_.file("copy.db");
+  ASSERT_TRUE(std::filesystem::copy_file(path, copy));
+
+  std::filesystem::rename(copy, path);
+
+  EXPECT_FALSE(add("test.after"));
+  EXPECT_EQ(record_->status().reason, "file was replaced; restart");
+  const auto read = test::run(record_->read<std::set<std::string>>(names));
+  ASSERT_FALSE(read) << "a new reader would see the other file";
+  EXPECT_EQ(read.error().slug, "record_unavailable");
+}
+
 TEST_F(SqliteFaults, FailsAUnitThatIgnoresTheDatabasesError) {
   options_.pages_max = 60;
   ASSERT_TRUE(open(directory_.file("full.db")));

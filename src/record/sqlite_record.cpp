@@ -140,8 +140,8 @@ Result<std::unique_ptr<Record>> open_sqlite_record(const SqliteRecordOptions& op
     directory = std::move(made);
     path = directory.path() + "/redoubt.db";
   }
-  RD_TRY(lock, LockFile::acquire(path));
   RD_CHECK(create_private(path));
+  RD_TRY(lock, LockFile::acquire(path));
 
   ConnectionOptions writer;
   writer.path = path;
@@ -149,6 +149,7 @@ Result<std::unique_ptr<Record>> open_sqlite_record(const SqliteRecordOptions& op
   writer.cache_bytes = kWriterCacheBytes;
   writer.pages_max = options.pages_max;
   writer.vfs = options.vfs;
+  writer.application_id = sql::sqlite::kApplicationId;
   ConnectionOptions reader = writer;
   reader.mode = ConnectionOptions::Mode::reader;
   reader.cache_bytes = kReaderCacheBytes;

@@ -5,8 +5,12 @@
 #include "tests/support/run.hpp"
 #include "tests/support/temporary_directory.hpp"
 
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <gtest/gtest.h>
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -69,6 +73,14 @@ Task<void> end_the_transaction(sql::Transaction& tx) {
   co_return Result<void>{};
 }
 
+// For an answer that never comes: whoever should have given it forgot.
+Task<void> put_then_wait_in_vain(sql::Transaction& tx) {
+  RD_CO_CHECK(co_await put(tx, "test.waiting", 1));
+  auto forget = [](auto handler) { static_cast<void>(handler); };
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(forget, asio::use_awaitable);
+  co_return Result<void>{};
+}
+
 Task<std::int64_t> get(sql::Transaction& tx, std::string name) {
   RD_CO_TRY(rows, co_await tx.run(kGet, {std::string_view(name)}));
   co_return rows.empty() ? -1 : rows[0].integer(0);
@@ -82,6 +94,11 @@ Task<std::int64_t> count(sql::Transaction& tx) {
 Task<std::string> check(sql::Transaction& tx) {
   RD_CO_TRY(rows, co_await tx.run(kCheck));
   co_return rows[0].text(0);
+}
+
+std::string content(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 class SqliteRecord : public testing::Test {
@@ -166,6 +183,15 @@ TEST_F(SqliteRecord, RefusesAUnitThatEndsItsTransaction) {
 }
 
 // The batch is held open by its first unit until all the others wait behind it.
+TEST_F(SqliteRecord, AcknowledgesNothingOfAUnitThatWaitsForSomethingElse) {
+  const auto refused = write(put_then_wait_in_vain);
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().cause, "a unit of work waited for something other than its unit");
+  EXPECT_EQ(rows(), 0);
+  EXPECT_TRUE(put_number("test.after", 1));
+}
+
 TEST_F(SqliteRecord, UndoesTheFailedUnitsOfABatchAndKeepsTheOthers) {
   constexpr int kUnits = 64;
   asio::io_context io;
@@ -340,6 +366,49 @@ TEST_F(SqliteRecord, IsOpenInOneProcessAtATime) {
 
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().slug, "record_in_use");
+}
+
+TEST_F(SqliteRecord, IsOpenInOneProcessAtATimeWhateverPathLeadsToIt) {
+  SqliteRecordOptions linked;
+  linked.path = directory_.file("linked.db");
+  std::filesystem::create_symlink(options_.path, linked.path);
+
+  const auto second = open_sqlite_record(linked, clock_, null_log(), metrics_);
+
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().slug, "record_in_use");
+}
+
+TEST_F(SqliteRecord, IsOpenInOneProcessAlsoWhenALinkWasThereBeforeTheFile) {
+  SqliteRecordOptions target;
+  target.path = directory_.file("new.db");
+  SqliteRecordOptions linked;
+  linked.path = directory_.file("linked.db");
+  std::filesystem::create_symlink(target.path, linked.path);
+  const auto first = open_sqlite_record(linked, clock_, null_log(), metrics_);
+  ASSERT_TRUE(first) << first.error().message;
+
+  const auto second = open_sqlite_record(target, clock_, null_log(), metrics_);
+
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().slug, "record_in_use");
+}
+
+TEST_F(SqliteRecord, LeavesAnotherProgramsFileAsItIs) {
+  const std::string theirs = directory_.file("theirs.db");
+  sqlite3* handle = nullptr;
+  ASSERT_EQ(sqlite3_open(theirs.c_str(), &handle), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(handle, "CREATE TABLE theirs (x)", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(handle);
+  const std::string before = content(theirs);
+  SqliteRecordOptions options;
+  options.path = theirs;
+
+  const auto refused = open_sqlite_record(options, clock_, null_log(), metrics_);
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().slug, "record_foreign");
+  EXPECT_EQ(content(theirs), before) << "its journal mode is in its header";
 }
 
 TEST_F(SqliteRecord, KeepsItsFilesFromOthers) {

@@ -89,16 +89,20 @@ class SqliteWriter::BatchUnit final : public Unit {
   void announce(JournalEntry entry) override { batch_.journal.push_back(std::move(entry)); }
 
   Task<void> audit(const AuditEvent& event) override {
-    return writer_.audit_.append(*this, event, writer_.clock_.wall());
+    auto done = co_await writer_.audit_.append(*this, event, writer_.clock_.wall());
+    if (!done) audit_failed_ = true;
+    co_return done;
   }
 
   // Set when the database failed, whatever `work` made of it.
   const std::optional<Error>& failed() const { return failed_; }
+  bool audit_failed() const { return audit_failed_; }
 
  private:
   SqliteWriter& writer_;
   Batch& batch_;
   std::optional<Error> failed_;
+  bool audit_failed_ = false;
 };
 
 SqliteWriter::Counters::Counters(Metrics& metrics)
@@ -214,7 +218,8 @@ asio::awaitable<void> SqliteWriter::execute(Batch& batch) {
     batch.committed = true;
     co_return;
   }
-  if (const std::string_view reason = connection_->failure_reason(); !reason.empty()) {
+  const std::string_view reason = connection_->failure_reason();
+  if (!reason.empty() && !replaced_) {  // Of an earlier batch when this one did not begin.
     batch.failure = reason;
     batch.failure_cause = done.error().cause;
   }
@@ -256,10 +261,22 @@ Task<void> SqliteWriter::execute_unit(Batch& batch, Pending& pending) {
   if (!pending.result) {
     batch.journal.resize(journal_before);
     audit_.restore(audit_before);
+    if (unit.audit_failed()) forget_audit_end(batch);
     RD_CO_CHECK(connection_->run(kRollbackTo));
   }
   RD_CO_CHECK(connection_->run(kRelease));
   co_return Result<void>{};
+}
+
+// The trail refused an entry, so its end is perhaps not where it was left: somebody else has
+// written to the file. It is read again, unless this batch has added entries, which the stored end
+// does not know yet; then the next batch meets the same refusal and reads it.
+void SqliteWriter::forget_audit_end(Batch& batch) {
+  const AuditChain::Mark& end = audit_.mark();
+  const bool added = end && batch.audit_before && end->seq != batch.audit_before->seq;
+  if (added || (end && !batch.audit_before)) return;
+  audit_.restore(std::nullopt);
+  batch.audit_before = std::nullopt;
 }
 
 Task<void> SqliteWriter::call(Work& work, BatchUnit& unit) {

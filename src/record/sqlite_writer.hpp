@@ -81,6 +81,7 @@ class SqliteWriter {
   boost::asio::awaitable<void> execute(Batch& batch);
   Task<void> execute_units(Batch& batch);
   Task<void> execute_unit(Batch& batch, Pending& pending);
+  void forget_audit_end(Batch& batch);
   Task<void> call(Work& work, BatchUnit& unit);
   void abandon(Batch& batch, const Error& error);
   void note_outcome(const Batch& batch);

@@ -145,6 +145,10 @@ Result<void> Connection::configure(const ConnectionOptions& options) {
 }
 
 Result<void> Connection::configure_writer(const ConnectionOptions& options) {
+  // Before the journal mode, which is the file's and outlives us.
+  if (options.application_id != 0) {
+    RD_CHECK(is_new_or_of(options.application_id));
+  }
   Result<Rows> mode = run("PRAGMA journal_mode = WAL");
   if (!mode) return fail(std::move(mode).error());
   if (mode->empty() || (*mode)[0].text(0) != "wal") {
@@ -167,6 +171,15 @@ Result<void> Connection::configure_writer(const ConnectionOptions& options) {
       },
       this);
   return {};
+}
+
+Result<bool> Connection::is_new_or_of(std::int64_t application_id) {
+  RD_TRY(id, integer("PRAGMA application_id"));
+  if (id == application_id) return false;
+  RD_TRY(objects, integer("SELECT count(*) FROM sqlite_schema"));
+  if (id == 0 && objects == 0) return true;
+  return fail(Error(Errc::conflict, "record_foreign",
+                    "The file is a database of another program; choose another path."));
 }
 
 Result<Connection::Prepared*> Connection::prepared(std::string_view text) {

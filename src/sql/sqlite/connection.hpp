@@ -33,8 +33,9 @@ struct ConnectionOptions {
   bool durable = true;           // false: commits survive the process, not the machine.
   Duration busy_timeout{2'000};  // How long to wait for a lock somebody else holds.
   std::int64_t cache_bytes = 2 << 20;
-  std::int64_t pages_max = 0;  // The file never grows beyond it; 0: no bound but the disk.
-  std::string vfs;             // SQLite's file layer by name; empty: the default one.
+  std::int64_t pages_max = 0;       // The file never grows beyond it; 0: no bound but the disk.
+  std::int64_t application_id = 0;  // A writer refuses a database of another; 0: takes any.
+  std::string vfs;                  // SQLite's file layer by name; empty: the default one.
 };
 
 class Connection final {
@@ -65,6 +66,10 @@ class Connection final {
 
   // Pages in the write-ahead log after the last commit of this connection.
   std::int64_t log_pages() const { return log_pages_; }
+
+  // True: the file is new, false: it is this application's. Changes nothing.
+  // Errors: conflict "record_foreign": another program's database.
+  Result<bool> is_new_or_of(std::int64_t application_id);
 
   // Copies the log into the database file as far as no reader needs it. Disk writes and two syncs.
   Result<void> checkpoint();

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 
 #include <fcntl.h>
@@ -30,10 +31,17 @@ std::string words_of(int code) {
   return std::generic_category().message(code);
 }
 
+// Without symbolic links: two paths to one database are one lock.
+std::string canonical(const std::string& path) {
+  std::error_code unknown;
+  const std::filesystem::path found = std::filesystem::weakly_canonical(path, unknown);
+  return unknown ? path : found.string();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LockFile>> LockFile::acquire(const std::string& database) {
-  const std::string path = database + ".lock";
+  const std::string path = canonical(database) + ".lock";
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0) {
     return fail(

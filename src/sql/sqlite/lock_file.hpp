@@ -9,9 +9,11 @@
 
 namespace redoubt::sql::sqlite {
 
-// Holds `<database>.lock` for as long as it lives, however the process ends. The file stays.
+// Holds `<database>.lock`, beside the file that `database` leads to, for as long as it lives,
+// however the process ends. The lock file stays.
 class LockFile {
  public:
+  // REQUIRES: the database's file is there, or its path is no link.
   // Errors: conflict "record_in_use" naming the process that has it.
   static Result<std::unique_ptr<LockFile>> acquire(const std::string& database);
   ~LockFile();

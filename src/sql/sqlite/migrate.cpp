@@ -46,13 +46,8 @@ Result<std::int64_t> number_of(std::string_view name) {
 
 // A new file becomes ours; another program's is left alone.
 Result<void> claim(Connection& connection) {
-  RD_TRY(id, connection.integer("PRAGMA application_id"));
-  if (id == kApplicationId) return {};
-  RD_TRY(objects, connection.integer("SELECT count(*) FROM sqlite_schema"));
-  if (id != 0 || objects != 0) {
-    return fail(refusal("record_foreign",
-                        "The file is a database of another program; choose another path."));
-  }
+  RD_TRY(is_new, connection.is_new_or_of(kApplicationId));
+  if (!is_new) return {};
   return connection.execute(fmt::format("PRAGMA application_id = {}", kApplicationId));
 }
 
