@@ -17,15 +17,22 @@ RETURNING generation)sql"};
 constexpr sql::Statement kNewest{R"sql(
 SELECT coalesce(max(generation), 0) FROM rd_cache_generation WHERE tenant = $1)sql"};
 
-constexpr sql::Statement kSweep{R"sql(
+// Both are index ranges: what a cleared cache made meaningless, and what is old.
+constexpr sql::Statement kDeleteCleared{R"sql(
+DELETE FROM rd_cache_generation WHERE (tenant, name) IN (
+  SELECT g.tenant, g.name
+  FROM rd_cache_generation w
+  CROSS JOIN rd_cache_generation g ON g.tenant = w.tenant AND g.generation < w.generation
+  WHERE w.name = ''
+  LIMIT $1))sql"};
+
+constexpr sql::Statement kDeleteOld{R"sql(
 DELETE FROM rd_cache_generation WHERE (tenant, name) IN (
   SELECT g.tenant, g.name
   FROM rd_cache_generation g
-  JOIN (SELECT tenant, max(generation) AS newest FROM rd_cache_generation GROUP BY tenant) n
-    ON n.tenant = g.tenant
-  LEFT JOIN rd_cache_generation w ON w.tenant = g.tenant AND w.name = ''
-  WHERE g.generation < n.newest
-    AND (g.bumped_at_ms < $1 OR g.generation < coalesce(w.generation, 0))
+  WHERE g.bumped_at_ms < $1
+    AND g.generation < (SELECT max(generation) FROM rd_cache_generation WHERE tenant = g.tenant)
+  ORDER BY g.bumped_at_ms
   LIMIT $2))sql"};
 
 }  // namespace
@@ -49,8 +56,12 @@ Task<std::int64_t> newest_cache_generation(sql::Transaction& tx, std::string ten
 
 Task<std::int64_t> sweep_cache_generations(sql::Transaction& tx, WallTime before,
                                            std::size_t batch) {
-  RD_CO_TRY(rows, co_await tx.run(kSweep, {before.ms, static_cast<std::int64_t>(batch)}));
-  co_return rows.changed;
+  const auto most = static_cast<std::int64_t>(batch);
+  RD_CO_TRY(cleared, co_await tx.run(kDeleteCleared, {most}));
+  const std::int64_t rest = most - cleared.changed;
+  if (rest <= 0) co_return cleared.changed;
+  RD_CO_TRY(old, co_await tx.run(kDeleteOld, {before.ms, rest}));
+  co_return cleared.changed + old.changed;
 }
 
 }  // namespace redoubt::record

@@ -41,7 +41,8 @@ constexpr sql::Statement kCountLastingAdmins{
     " AND revoked_at IS NULL AND expires_at IS NULL"};
 constexpr sql::Statement kDeleteEnded{
     "DELETE FROM rd_api_key WHERE id IN ("
-    " SELECT id FROM rd_api_key WHERE revoked_at < $1 OR expires_at < $1 LIMIT $2)"};
+    " SELECT id FROM rd_api_key WHERE revoked_at < $1"
+    " UNION SELECT id FROM rd_api_key WHERE expires_at < $1 LIMIT $2)"};
 
 constexpr std::pair<Role, std::string_view> kRoles[] = {
     {Role::read_only, "read_only"}, {Role::service, "service"}, {Role::admin, "admin"}};

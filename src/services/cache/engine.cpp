@@ -280,14 +280,12 @@ CacheStored CacheEngine::store_fill(const std::shared_ptr<Entry>& entry, std::st
     fills_.pass_on(entry->id, lease, now);
     return CacheStored::invalidated;
   }
-  const bool kept = store_.put(entry);
-  // Whoever revoked the lease meanwhile may have stored or deleted before this put; what it did is
-  // newer, and a miss is always right.
-  if (!fills_.stamp_of(entry->id, lease, now)) {
-    store_.erase(*entry);
-    return CacheStored::lease_lost;
-  }
-  if (!kept) {
+  // Whoever stores or deletes revokes the lease first, and does so after this or is seen here: what
+  // it acknowledged is never replaced by this value, not even for an instant.
+  const auto held = [&] { return fills_.stamp_of(entry->id, lease, now).has_value(); };
+  const Store::Put put = store_.put_if(entry, held);
+  if (put == Store::Put::refused) return CacheStored::lease_lost;
+  if (put == Store::Put::not_admitted) {
     fills_.pass_on(entry->id, lease, now);
     return CacheStored::not_admitted;
   }

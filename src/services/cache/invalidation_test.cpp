@@ -226,6 +226,13 @@ TEST_F(InvalidationTest, SweepingGenerationsNeverMakesOneRepeat) {
   EXPECT_EQ(invalidate_pattern("c:*").generation, cleared + 2);
 }
 
+TEST_F(InvalidationTest, OneSweepDeletesManyBatchesOfOldGenerations) {
+  for (int i = 0; i < 55; ++i) invalidate_pattern("a" + std::to_string(i) + ":*");
+  clock_.advance(24h * 365);
+
+  EXPECT_EQ(*test::run(cache_->sweep(10)), 54) << "all but the newest row";
+}
+
 TEST_F(InvalidationTest, WhileTheRecordIsAwayNothingIsInvalidated) {
   put("users:1", "v");
   record_->stop();

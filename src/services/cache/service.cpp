@@ -19,6 +19,7 @@ constexpr Duration kGenerationKept = kCacheTtlMax * 2 + std::chrono::hours(24);
 
 // Memory is swept often; rows die slowly, and looking for them is a commit.
 constexpr Duration kRowSweepPause = std::chrono::hours(1);
+constexpr int kRowBatchesMax = 20;  // In one sweep; what is left waits for the next one.
 
 // Takes a waiter out of its queue however the wait ends, a cancelled coroutine included.
 class Waiting {
@@ -182,12 +183,17 @@ class CacheService final : public Cache {
     const BootTime now = engine_->now();
     if (now < next_row_sweep_) co_return dropped;
     const WallTime before = engine_->wall() - kGenerationKept;
-    std::function<Task<std::int64_t>(record::Unit&)> work = [before, batch](record::Unit& unit) {
-      return record::sweep_cache_generations(unit, before, batch);
-    };
-    RD_CO_TRY(rows, co_await record_.write(std::move(work)));
-    const bool done = rows < static_cast<std::int64_t>(batch);
-    if (done) next_row_sweep_ = now + kRowSweepPause;
+    std::int64_t rows = 0;
+    for (int i = 0; i < kRowBatchesMax; ++i) {
+      std::function<Task<std::int64_t>(record::Unit&)> work = [before, batch](record::Unit& unit) {
+        return record::sweep_cache_generations(unit, before, batch);
+      };
+      RD_CO_TRY(deleted, co_await record_.write(std::move(work)));
+      rows += deleted;
+      if (deleted == static_cast<std::int64_t>(batch)) continue;
+      next_row_sweep_ = now + kRowSweepPause;
+      break;
+    }
     co_return dropped + rows;
   }
 

@@ -78,21 +78,41 @@ EntryPtr Store::peek(const Hash128& id, std::string_view tenant, std::string_vie
 }
 
 bool Store::put(const EntryPtr& entry) {
-  const bool kept = insert(entry);
-  while (entry->tenant->bytes() > tenant_bytes_max_) {
-    const EntryPtr victim = entry->tenant->victim(entry.get());
-    if (!victim) break;
-    if (!erase(*victim)) continue;
-    entry->tenant->evictions.fetch_add(1, std::memory_order_relaxed);
-    evicted_for_quota_.add();
+  bool kept = false;
+  {
+    Shard& shard = shard_of(entry->id);
+    const std::lock_guard lock(shard.mutex);
+    kept = insert(shard, entry);
   }
+  keep_quota(*entry);
   return kept;
 }
 
-bool Store::insert(const EntryPtr& entry) {
+Store::Put Store::put_if(const EntryPtr& entry, const std::function<bool()>& allowed) {
+  bool kept = false;
+  {
+    Shard& shard = shard_of(entry->id);
+    const std::lock_guard lock(shard.mutex);
+    if (!allowed()) return Put::refused;
+    kept = insert(shard, entry);
+  }
+  keep_quota(*entry);
+  return kept ? Put::kept : Put::not_admitted;
+}
+
+void Store::keep_quota(const Entry& entry) {
+  while (entry.tenant->bytes() > tenant_bytes_max_) {
+    const EntryPtr victim = entry.tenant->victim(&entry);
+    if (!victim) break;
+    if (!erase(*victim)) continue;
+    entry.tenant->evictions.fetch_add(1, std::memory_order_relaxed);
+    evicted_for_quota_.add();
+  }
+}
+
+// REQUIRES: shard.mutex is held.
+bool Store::insert(Shard& shard, const EntryPtr& entry) {
   RD_ASSERT(entry->weight <= shard_weight_max_, "the service refuses what can never be kept");
-  Shard& shard = shard_of(entry->id);
-  const std::lock_guard lock(shard.mutex);
   entries_.fetch_add(1, std::memory_order_relaxed);
   bytes_.fetch_add(entry->weight, std::memory_order_relaxed);
   entry->tenant->added(entry);  // First: an entry that is not admitted leaves through removed().

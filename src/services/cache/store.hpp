@@ -14,6 +14,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -35,6 +37,10 @@ class Store {
   // False when the entry was not admitted.
   bool put(const EntryPtr& entry);
 
+  enum class Put : std::uint8_t { kept, not_admitted, refused };
+  // The same if `allowed` says so, which is asked when nobody else can add or remove under the id.
+  Put put_if(const EntryPtr& entry, const std::function<bool()>& allowed);
+
   // Removes exactly this entry; false when it is not there any more.
   bool erase(const Entry& entry);
 
@@ -54,7 +60,8 @@ class Store {
   };
 
   Shard& shard_of(const Hash128& id) const { return *shards_[id.hi & (shards_.size() - 1)]; }
-  bool insert(const EntryPtr& entry);
+  bool insert(Shard& shard, const EntryPtr& entry);
+  void keep_quota(const Entry& entry);
   void removed(const EntryPtr& entry, local::Removal reason);
 
   const SipKey secret_;
