@@ -6,7 +6,9 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -39,8 +41,16 @@ Error unusable(const std::string& path, std::string_view why) {
   return Error(Errc::invalid_argument, "key_ring_file",
                fmt::format("key ring file {}: {}", path, why));
 }
+// What the machine lacks at present is nobody's wrong input, and may pass.
+bool is_passing(int code) {
+  constexpr std::array kPassing{ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM};
+  return std::ranges::find(kPassing, code) != kPassing.end();
+}
 Error system_error(const std::string& path, std::string_view what) {
-  return unusable(path, fmt::format("{}: {}", what, std::strerror(errno)));
+  const int code = errno;
+  Error error = unusable(path, fmt::format("{}: {}", what, std::strerror(code)));
+  if (is_passing(code)) error.code = Errc::unavailable;
+  return error;
 }
 
 bool write_all(int fd, std::string_view text) {
@@ -71,6 +81,15 @@ bool write_new_file(const std::string& path, const Secret& text) {
          ::fsync(fd.get()) == 0 && fd.close() == 0;
 }
 
+// Gives the file at `fresh` the name `path` unless that is taken (EEXIST). Not every file system
+// has hard links, nor every one a rename that replaces nothing.
+int place_new(const std::string& fresh, const std::string& path) {
+  const int linked = ::link(fresh.c_str(), path.c_str());
+  const bool no_links = linked != 0 && (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS);
+  if (!no_links) return linked;
+  return ::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE);
+}
+
 // Puts `text` at `path` whole or not at all: a new file beside it, linked or renamed into place.
 // With `keep_existing`, a file that is there already stays.
 Result<void> put_file(const std::string& path, const Secret& text, bool keep_existing) {
@@ -82,8 +101,7 @@ Result<void> put_file(const std::string& path, const Secret& text, bool keep_exi
     ::unlink(fresh.c_str());
     return fail(std::move(error));
   }
-  const int placed =
-      keep_existing ? ::link(fresh.c_str(), path.c_str()) : ::rename(fresh.c_str(), path.c_str());
+  const int placed = keep_existing ? place_new(fresh, path) : ::rename(fresh.c_str(), path.c_str());
   const bool kept = placed != 0 && keep_existing && errno == EEXIST;
   if (placed != 0 && !kept) {
     Error error = system_error(path, "cannot be put in place");
