@@ -151,6 +151,7 @@ class Service {
   // Something still waits for what does not come, perhaps a disk that hangs. What was acknowledged
   // is durable; threads still run, so nothing of theirs is taken down.
   [[noreturn]] void leave_at_once() {
+    instance_->log->flush();
     std::fputs("redoubt: some requests did not end in time and were cut\n", stderr);
     std::_Exit(EXIT_FAILURE);
   }

@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <cstdlib>
@@ -30,6 +31,7 @@ constexpr std::size_t kValueBytesMax = 4096;
 constexpr std::size_t kWriteMax = 4096;
 constexpr int kPollMs = 100;
 constexpr int kClosingPollsMax = 10;
+constexpr std::chrono::seconds kFlushMax{1};
 
 struct LevelName {
   std::string_view json;
@@ -161,6 +163,11 @@ class LineWriter {
     wake_.notify_one();
   }
 
+  void flush() {
+    std::unique_lock lock(mutex_);
+    written_.wait_for(lock, kFlushMax, [this] { return queue_.empty() && !writing_; });
+  }
+
   std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
  private:
@@ -181,8 +188,11 @@ class LineWriter {
   // Waits for lines; false when closing and none are left.
   bool take(std::vector<std::string>& batch) {
     std::unique_lock lock(mutex_);
+    writing_ = false;
+    if (queue_.empty()) written_.notify_all();
     wake_.wait(lock, [this] { return closing_ || !queue_.empty(); });
     batch.swap(queue_);
+    writing_ = !batch.empty();
     return !batch.empty();
   }
 
@@ -215,8 +225,10 @@ class LineWriter {
   const int descriptor_;
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable written_;
   std::vector<std::string> queue_;
   bool closing_ = false;
+  bool writing_ = false;   // Lines that left the queue are not all out.
   int closing_polls_ = 0;  // The writer's own.
   std::atomic<std::uint64_t> dropped_{0};
   std::thread thread_;  // Last: it uses the rest.
@@ -237,6 +249,7 @@ class StreamLog final : public Log {
                        : json_line(now, level, event, fields));
   }
 
+  void flush() override { writer_.flush(); }
   std::uint64_t dropped() const override { return writer_.dropped(); }
 
  private:

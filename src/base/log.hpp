@@ -44,6 +44,9 @@ class Log {
   virtual void write(LogLevel level, std::string_view event,
                      std::initializer_list<LogField> fields) = 0;
 
+  // Waits until what was written before is out; at most a second. The log goes on.
+  virtual void flush() {}
+
   // Lines given up because the sink could not take them.
   virtual std::uint64_t dropped() const { return 0; }
 
