@@ -3,17 +3,19 @@
 //
 // The first key of the ring is the primary: everything is sealed under it. The others only open. A
 // rotation makes another key the primary and then seals the old rows again in the background; a key
-// may leave the ring when no row needs it. A ring that lacks a key that rows need is refused, at
-// start and at reload, with the key's id and the number of rows.
+// may leave the ring when nothing needs it: no row, and no session token that carries itself. A
+// ring that lacks a needed key is refused, at start and at reload, with the key's id and what for.
 //
 // Threads: any.
 // Errors: every function may return unavailable; the rest are listed per function.
 #pragma once
 
+#include <redoubt/clock.hpp>
 #include <redoubt/context.hpp>
 #include <redoubt/result.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,9 @@ struct EncryptionKey {
   std::string label;  // The configuration's name for it; may be empty.
   bool primary = false;
   std::int64_t rows = 0;  // Sealed under it now.
+  // Session tokens without a row may be sealed under it and good until then: never too early, and
+  // up to a quarter of an hour too late.
+  std::optional<WallTime> sealed_until;
 };
 
 struct KeyRingStatus {

@@ -95,13 +95,15 @@ Result<void> Instance::open_vault() {
   RD_TRY(ring, ring_source->load());
   vault = std::make_unique<Vault>(std::move(ring), random);
   session_rows = sessions::make_session_resealer(*record, *vault);
-  key_ring = keys::make_key_ring({.source = *ring_source,
-                                  .record = *record,
-                                  .vault = *vault,
-                                  .clock = clock,
-                                  .random = random,
-                                  .log = *log,
-                                  .metrics = metrics});
+  key_ring = keys::make_key_ring(
+      {.source = *ring_source,
+       .record = *record,
+       .vault = *vault,
+       .clock = clock,
+       .random = random,
+       .log = *log,
+       .metrics = metrics,
+       .sealed_tokens = config.sessions.options.storage == SessionStorage::token});
   key_ring->add(*session_rows);
   return run_task(io, key_ring->start());
 }

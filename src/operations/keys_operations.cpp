@@ -16,7 +16,12 @@ struct Description<EncryptionKey> {
       field<&EncryptionKey::id>("id", "8 hex digits derived from the key.", example("5e1f09ac")),
       field<&EncryptionKey::label>("label", "The configuration's name for it; may be empty."),
       field<&EncryptionKey::primary>("primary", "Whether new rows are sealed under it."),
-      field<&EncryptionKey::rows>("rows", "Rows sealed under it now. At 0 it may leave the ring."));
+      field<&EncryptionKey::rows>(
+          "rows",
+          "Rows sealed under it now. At 0, and without sealed_until, it may leave the ring."),
+      field<&EncryptionKey::sealed_until>("sealed_until",
+                                          "Until when session tokens may need it that are kept "
+                                          "nowhere (SESSION_STORAGE=token); absent: none does."));
 };
 
 template <>

@@ -7,7 +7,10 @@ constexpr sql::Statement kNoteKey{
     "INSERT INTO rd_encryption_key (kid, label, first_seen_at) VALUES ($1, $2, $3)"
     " ON CONFLICT (kid) DO UPDATE SET label = excluded.label"};
 constexpr sql::Statement kNotedKeys{
-    "SELECT kid, label FROM rd_encryption_key ORDER BY first_seen_at"};
+    "SELECT kid, label, sealed_until FROM rd_encryption_key ORDER BY first_seen_at"};
+constexpr sql::Statement kNoteSealedUntil{
+    "UPDATE rd_encryption_key"
+    " SET sealed_until = CASE WHEN sealed_until < $2 THEN $2 ELSE sealed_until END WHERE kid = $1"};
 constexpr sql::Statement kForgetKey{"DELETE FROM rd_encryption_key WHERE kid = $1"};
 
 constexpr sql::Statement kFindSecret{"SELECT kid, version, sealed FROM rd_secret WHERE name = $1"};
@@ -27,8 +30,16 @@ Task<void> note_key(sql::Transaction& tx, const RingKey& key, WallTime now) {
 Task<std::vector<NotedKey>> noted_keys(sql::Transaction& tx) {
   RD_CO_TRY(rows, co_await tx.run(kNotedKeys));
   std::vector<NotedKey> keys;
-  for (const sql::Row& row : rows.rows) keys.push_back({row.text(0), row.text(1)});
+  for (const sql::Row& row : rows.rows) {
+    keys.push_back({row.text(0), row.text(1), WallTime{row.integer(2)}});
+  }
   co_return keys;
+}
+
+Task<bool> note_sealed_until(sql::Transaction& tx, const KeyId& id, WallTime until) {
+  const std::string kid = format_key_id(id);
+  RD_CO_TRY(rows, co_await tx.run(kNoteSealedUntil, {kid, until.ms}));
+  co_return rows.changed == 1;
 }
 
 Task<void> forget_key(sql::Transaction& tx, std::string_view kid) {

@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "local/invalidation_names.hpp"
+#include "record/key_rows.hpp"
 #include "record/session_rows.hpp"
 #include "record/sqlite_record.hpp"
 #include "record/tenant_rows.hpp"
@@ -35,6 +36,7 @@ class SessionsFixture : public ::testing::Test {
     pepper.fill(0x5a);
     vault_.set_pepper(pepper);
     open();
+    note_keys();
     add_tenant("acme");
     add_tenant("globex");
   }
@@ -84,6 +86,16 @@ class SessionsFixture : public ::testing::Test {
   void write(std::function<Task<void>(record::Unit&)> work) {
     const auto written = run(record_->write_unit(std::move(work)));
     ASSERT_TRUE(written) << written.error().message << written.error().cause;
+  }
+
+  // As the key ring does before a key seals anything.
+  void note_keys() {
+    write([this](record::Unit& unit) -> Task<void> {
+      for (const RingKey& key : vault_.ring()) {
+        RD_CO_CHECK(co_await record::note_key(unit, key, clock_.wall()));
+      }
+      co_return Result<void>{};
+    });
   }
 
   void add_tenant(std::string id) {

@@ -1,6 +1,7 @@
 #include "services/keys/service.hpp"
 
 #include "record/key_rows.hpp"
+#include "services/keys/needs.hpp"
 #include "services/keys/pepper.hpp"
 
 #include <fmt/format.h>
@@ -18,39 +19,9 @@ namespace {
 // before the rotation and committed after it. Far above a request's deadline.
 constexpr std::chrono::seconds kStragglers{60};
 
-struct Need {
-  std::string kid;
-  std::int64_t rows = 0;
-  std::string nouns;  // "1 pepper, 120 sessions"
-};
-
 bool same_ring(const std::vector<RingKey>& a, const std::vector<RingKey>& b) {
   return std::ranges::equal(
       a, b, [](const RingKey& x, const RingKey& y) { return x.id == y.id && x.label == y.label; });
-}
-
-bool contains(const std::vector<RingKey>& ring, std::string_view kid) {
-  return std::ranges::any_of(ring,
-                             [kid](const RingKey& key) { return format_key_id(key.id) == kid; });
-}
-
-std::optional<KeyId> parse_kid(std::string_view text) {
-  const auto bytes = from_hex(text);
-  if (!bytes || bytes->size() != KeyId{}.size()) return std::nullopt;
-  KeyId id;
-  std::ranges::copy(*bytes, id.begin());
-  return id;
-}
-
-Error key_needed(const std::vector<Need>& missing, std::string_view place) {
-  std::string message = fmt::format("the key ring ({}) lacks", place);
-  for (const Need& need : missing) {
-    message += fmt::format(" key {} that {} still need{};", need.kid, need.nouns,
-                           need.rows == 1 ? "s" : "");
-  }
-  message +=
-      " put it back after the primary, and remove it when `redoubt keys status` shows 0 rows";
-  return Error(Errc::conflict, "key_needed", std::move(message));
 }
 
 // In one commit: the ring's keys are known, keys that left are forgotten, and the change is
@@ -77,16 +48,17 @@ class KeyRingService final : public KeyRing {
  public:
   explicit KeyRingService(const KeyRingParts& parts)
       : parts_(parts),
+        needs_(parts.record, parts.clock, parts.sealed_tokens),
         pepper_(parts.record, parts.vault),
         resealed_total_(parts.metrics.counter("redoubt_keys_resealed_rows_total",
                                               "Rows sealed again under a new primary key.")),
         remaining_gauge_(parts.metrics.gauge("redoubt_keys_rows_remaining",
                                              "Rows sealed under another key than the primary, when "
                                              "last counted.")) {
-    nouns_.push_back(&pepper_);
+    needs_.add(pepper_);
   }
 
-  void add(record::Resealable& rows) override { nouns_.push_back(&rows); }
+  void add(record::Resealable& rows) override { needs_.add(rows); }
   Task<void> start() override;
   Task<void> reload() override;
   Task<bool> run_once(std::size_t batch) override;
@@ -94,7 +66,6 @@ class KeyRingService final : public KeyRing {
   Task<KeyRingStatus> rotate(const Context& context) override;
 
  private:
-  Task<Need> need_of(std::string kid);
   Task<std::int64_t> rows_under_others();
   Task<std::vector<KeyId>> retirable();
   Task<void> check(const std::vector<RingKey>& ring);
@@ -132,8 +103,8 @@ class KeyRingService final : public KeyRing {
   };
 
   KeyRingParts parts_;
+  KeyNeeds needs_;  // Its nouns are complete before start().
   Pepper pepper_;
-  std::vector<record::Resealable*> nouns_;  // Complete before start().
   Counter& resealed_total_;
   Gauge& remaining_gauge_;
 
@@ -146,43 +117,16 @@ class KeyRingService final : public KeyRing {
   std::string trouble_;
 };
 
-Task<Need> KeyRingService::need_of(std::string kid) {
-  Need need;
-  need.kid = std::move(kid);
-  const std::optional<KeyId> id = parse_kid(need.kid);
-  if (!id) co_return fail(internal(fmt::format("rd_encryption_key holds a bad id: {}", need.kid)));
-  for (record::Resealable* noun : nouns_) {
-    RD_CO_TRY(rows, co_await noun->rows_needing(*id));
-    need.rows += rows;
-    if (rows == 0) continue;
-    need.nouns += fmt::format("{}{} {}", need.nouns.empty() ? "" : ", ", rows, noun->name());
-  }
-  co_return need;
-}
-
 Task<std::int64_t> KeyRingService::rows_under_others() {
-  const KeyId primary = parts_.vault.primary();
-  std::int64_t rows = 0;
-  for (const RingKey& key : parts_.vault.ring()) {
-    if (key.id == primary) continue;
-    RD_CO_TRY(need, co_await need_of(format_key_id(key.id)));
-    rows += need.rows;
-  }
+  const std::vector<RingKey> ring = parts_.vault.ring();
+  RD_CO_TRY(rows, co_await needs_.rows_under_others(ring, parts_.vault.primary()));
   remaining_gauge_.set(static_cast<double>(rows));
   co_return rows;
 }
 
-// Every key that ever sealed a row is noted; those that left the ring must have no rows.
+// Every key that ever sealed something is noted; those that left the ring must not be needed.
 Task<void> KeyRingService::check(const std::vector<RingKey>& ring) {
-  std::function<Task<std::vector<record::NotedKey>>(sql::Transaction&)> read =
-      [](sql::Transaction& tx) { return record::noted_keys(tx); };
-  RD_CO_TRY(noted, co_await parts_.record.read(std::move(read)));
-  std::vector<Need> missing;
-  for (const record::NotedKey& key : noted) {
-    if (contains(ring, key.kid)) continue;
-    RD_CO_TRY(need, co_await need_of(key.kid));
-    if (need.rows > 0) missing.push_back(std::move(need));
-  }
+  RD_CO_TRY(missing, co_await needs_.outside(ring));
   if (!missing.empty()) co_return fail(key_needed(missing, parts_.source.place()));
   co_return Result<void>{};
 }
@@ -249,16 +193,16 @@ bool KeyRingService::settled() {
   return !resealing_ && (!ended_at_ || parts_.clock.boot() - *ended_at_ >= kStragglers);
 }
 
-// Keys a file ring can drop: not the primary, needed by no row, and no straggler can still need
+// Keys a file ring can drop: not the primary, needed by nothing, and no straggler can still need
 // them.
 Task<std::vector<KeyId>> KeyRingService::retirable() {
   std::vector<KeyId> out;
   if (!settled()) co_return out;
   const KeyId primary = parts_.vault.primary();
-  for (const RingKey& key : parts_.vault.ring()) {
-    if (key.id == primary) continue;
-    RD_CO_TRY(need, co_await need_of(format_key_id(key.id)));
-    if (need.rows == 0) out.push_back(key.id);
+  const std::vector<RingKey> ring = parts_.vault.ring();
+  RD_CO_TRY(needs, co_await needs_.of(ring));
+  for (std::size_t i = 0; i < ring.size(); ++i) {
+    if (ring[i].id != primary && !needs[i].any()) out.push_back(ring[i].id);
   }
   co_return out;
 }
@@ -339,14 +283,16 @@ Task<void> KeyRingService::reload() {
 Task<KeyRingStatus> KeyRingService::report() {
   KeyRingStatus status;
   status.source = parts_.source.kind();
-  for (const RingKey& key : parts_.vault.ring()) {
-    RD_CO_TRY(need, co_await need_of(format_key_id(key.id)));
+  const std::vector<RingKey> ring = parts_.vault.ring();
+  RD_CO_TRY(needs, co_await needs_.of(ring));
+  for (std::size_t i = 0; i < ring.size(); ++i) {
     EncryptionKey shown;
-    shown.id = need.kid;
-    shown.label = key.label;
-    shown.primary = status.keys.empty();
-    shown.rows = need.rows;
-    if (!shown.primary) status.remaining += need.rows;
+    shown.id = needs[i].kid;
+    shown.label = ring[i].label;
+    shown.primary = i == 0;
+    shown.rows = needs[i].rows;
+    shown.sealed_until = needs[i].tokens_until;
+    if (!shown.primary) status.remaining += shown.rows;
     status.keys.push_back(std::move(shown));
   }
   remaining_gauge_.set(static_cast<double>(status.remaining));
@@ -366,7 +312,7 @@ Task<bool> KeyRingService::reseal(std::size_t batch) {
   const KeyId primary = parts_.vault.primary();
   bool done = true;
   std::optional<Error> failure;
-  for (record::Resealable* noun : nouns_) {
+  for (record::Resealable* noun : needs_.nouns()) {
     auto progress = co_await noun->reseal_some(primary, batch);
     if (!progress) {
       failure = std::move(progress).error();

@@ -46,6 +46,7 @@ struct KeyRingParts {
   Random& random;
   Log& log;
   Metrics& metrics;
+  bool sealed_tokens = false;  // SESSION_STORAGE=token: tokens that no row shows are accepted.
 };
 
 std::unique_ptr<KeyRing> make_key_ring(const KeyRingParts& parts);

@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/random.hpp"
 #include "record/audit.hpp"
+#include "record/key_rows.hpp"
 #include "record/sqlite_record.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/run.hpp"
@@ -101,7 +102,8 @@ class KeyRingTest : public testing::Test {
     vault = std::make_unique<Vault>(source->load().value(), random);
     notes = std::make_unique<Notes>(*vault);
     notes->rows = std::move(rows);
-    ring = make_key_ring({*source, *record_, *vault, clock, random, null_log(), metrics});
+    ring = make_key_ring(
+        {*source, *record_, *vault, clock, random, null_log(), metrics, sealed_tokens});
     ring->add(*notes);
   }
   Result<KeyRingStatus> rotate() {
@@ -114,6 +116,14 @@ class KeyRingTest : public testing::Test {
     const Context context = test::context_of(caller);
     return test::run(ring->status(context)).value();
   }
+  // As a session token does that carries itself.
+  void claim_primary_until(WallTime until) {
+    const KeyId primary = vault->primary();
+    std::function<Task<bool>(record::Unit&)> work = [primary, until](record::Unit& unit) {
+      return record::note_sealed_until(unit, primary, until);
+    };
+    ASSERT_TRUE(test::run(record_->write<bool>(work)).value());
+  }
   int run_to_end(std::size_t batch) {
     int runs = 1;
     while (test::run(ring->run_once(batch)).value()) ++runs;
@@ -123,6 +133,7 @@ class KeyRingTest : public testing::Test {
   ManualClock clock;
   SeededRandom random{7};
   Metrics metrics;
+  bool sealed_tokens = false;
   std::string setting;
   std::string directory;
   std::unique_ptr<record::Record> record_;
@@ -270,6 +281,52 @@ TEST_F(KeyRingTest, KeepsAKeyWhileStragglersMayNeedIt) {
 
   ASSERT_TRUE(at_once);
   EXPECT_EQ(at_once->keys.size(), 3U);
+}
+
+TEST_F(KeyRingTest, KeepsAKeyThatGoodSealedTokensNeed) {
+  sealed_tokens = true;
+  use_file();
+  ASSERT_TRUE(test::run(ring->start()));
+  const WallTime end = clock.wall() + std::chrono::hours(1);
+  claim_primary_until(end);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(rotate());
+    run_to_end(10);
+    clock.advance(std::chrono::seconds(61));
+  }
+
+  const KeyRingStatus shown = status();
+  ASSERT_EQ(shown.keys.size(), 3U);  // k2 has left.
+  EXPECT_EQ(shown.keys.back().label, "k1");
+  EXPECT_EQ(shown.keys.back().sealed_until, end);
+  EXPECT_EQ(shown.keys.front().sealed_until, std::nullopt);
+
+  clock.advance(std::chrono::hours(1));
+  EXPECT_EQ(rotate()->keys.size(), 2U);
+}
+
+TEST_F(KeyRingTest, RefusesARingWithoutAKeyThatGoodSealedTokensNeed) {
+  sealed_tokens = true;
+  use_setting(entry("a", kA));
+  ASSERT_TRUE(test::run(ring->start()));
+  claim_primary_until(clock.wall() + std::chrono::hours(1));
+  setting = entry("b", kB) + "," + entry("a", kA);
+  ASSERT_TRUE(rotate());
+  run_to_end(10);
+  clock.advance(std::chrono::seconds(61));
+
+  setting = entry("b", kB);
+  const auto refused = test::run(ring->reload());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().slug, "key_needed");
+  EXPECT_NE(refused.error().message.find("that session tokens until"), std::string::npos)
+      << refused.error().message;
+  use_setting(entry("b", kB));
+  EXPECT_EQ(test::run(ring->start()).error().slug, "key_needed");
+
+  sealed_tokens = false;  // Nothing accepts them any more.
+  use_setting(entry("b", kB));
+  EXPECT_TRUE(test::run(ring->start()));
 }
 
 TEST_F(KeyRingTest, FindsRowsThatArriveUnderTheOldKeyAfterTheReseal) {

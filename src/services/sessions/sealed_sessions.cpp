@@ -3,12 +3,16 @@
 //
 // A sealed token cannot note a use, so it does not slide: it lives for the shorter of the idle and
 // the absolute lifetime. Each verification asks two epochs, from memory when they are known.
+//
+// No row shows that a token needs its key, so the key's own row says until when one may: raised
+// before a token is given away, and so far ahead that few tokens pay for it.
 #include "services/sessions/memory.hpp"
 #include "services/sessions/sealed_token.hpp"
 #include "services/sessions/service.hpp"
 #include "services/sessions/token.hpp"
 #include "services/sessions/validation.hpp"
 
+#include "record/key_rows.hpp"
 #include "record/session_rows.hpp"
 #include "record/tenant_rows.hpp"
 
@@ -17,6 +21,9 @@
 
 namespace redoubt::sessions {
 namespace {
+
+// How far ahead of a token's end its key is claimed.
+constexpr Duration kClaimAhead{600'000};
 
 struct Epochs {
   std::int64_t user = 0;
@@ -105,12 +112,34 @@ class SealedSessions final : public Sessions {
                                                     std::string_view tenant);
   Task<VerifiedSession> answer(std::string token, std::string tenant);
   Task<Epochs> epochs_of(const Session& session);
+  Task<void> claim(const KeyId& key, WallTime until);
+
+  // What the record knows to be claimed.
+  struct Claim {
+    KeyId key{};
+    WallTime until;
+  };
 
   SessionParts parts_;
   SessionOptions options_;
   SessionMetrics metrics_;
   SessionMemory memory_;
+  Claim claimed_;
 };
+
+// Keeps `key` in the ring until `until`. Errors: those of the record; the token may not be given
+// away then, because nothing would keep its key.
+Task<void> SealedSessions::claim(const KeyId& key, WallTime until) {
+  if (claimed_.key == key && until <= claimed_.until) co_return Result<void>{};
+  const Claim wanted{key, until + kClaimAhead};
+  std::function<Task<bool>(record::Unit&)> work = [wanted](record::Unit& unit) {
+    return record::note_sealed_until(unit, wanted.key, wanted.until);
+  };
+  RD_CO_TRY(noted, co_await parts_.record.write<bool>(work));
+  if (!noted) co_return fail(internal("the key of a new session token has left the ring"));
+  if (claimed_.key != key || claimed_.until < wanted.until) claimed_ = wanted;
+  co_return Result<void>{};
+}
 
 Task<Epochs> SealedSessions::epochs_of(const Session& session) {
   std::function<Task<Epochs>(sql::Transaction&)> read = [&session](sql::Transaction& tx) {
@@ -145,7 +174,9 @@ Task<IssuedSession> SealedSessions::create(const Context& context, NewSession re
   sealed.user_epoch = epochs.user;
   sealed.tenant_epoch = epochs.tenant.epoch;
   IssuedSession issued;
-  issued.token = write_sealed_token(parts_.vault, sealed);
+  WrittenToken written = write_sealed_token(parts_.vault, sealed);
+  RD_CO_CHECK(co_await claim(written.key, session.absolute_expires_at));
+  issued.token = std::move(written.text);
   issued.expires_at = session.absolute_expires_at;
   issued.session = std::make_shared<Session>(std::move(session));
   metrics_.created.add();

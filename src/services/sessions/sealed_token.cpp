@@ -63,7 +63,7 @@ class Reader {
 
 }  // namespace
 
-std::string write_sealed_token(const Vault& vault, const SealedToken& sealed) {
+WrittenToken write_sealed_token(const Vault& vault, const SealedToken& sealed) {
   const Session& session = sealed.session;
   Writer writer;
   writer.integer(kLayout, 1);
@@ -75,9 +75,10 @@ std::string write_sealed_token(const Vault& vault, const SealedToken& sealed) {
                                   &session.device, &session.address, &session.data}) {
     writer.text(*text);
   }
-  std::string token(kSealedTokenPrefix);
-  token += to_base64url(vault.seal(kSealedAs, writer.out));
-  append_crc(token);
+  const Bytes envelope = vault.seal(kSealedAs, writer.out);
+  WrittenToken token{.text = std::string(kSealedTokenPrefix), .key = Vault::kid_of(envelope)};
+  token.text += to_base64url(envelope);
+  append_crc(token.text);
   return token;
 }
 

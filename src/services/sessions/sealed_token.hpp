@@ -31,7 +31,11 @@ struct SealedToken {
   std::int64_t tenant_epoch = 0;
 };
 
-std::string write_sealed_token(const Vault& vault, const SealedToken& sealed);
+struct WrittenToken {
+  std::string text;
+  KeyId key{};  // That it is sealed under.
+};
+WrittenToken write_sealed_token(const Vault& vault, const SealedToken& sealed);
 
 // Empty unless `token` was written under a key of the ring, to the bit.
 std::optional<SealedToken> open_sealed_token(const Vault& vault, std::string_view token);

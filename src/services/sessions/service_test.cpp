@@ -3,6 +3,7 @@
 #include "services/sessions/sealed_token.hpp"
 #include "services/sessions/token.hpp"
 
+#include "tests/support/refusing_record.hpp"
 #include "tests/support/sessions_fixture.hpp"
 
 #include <gtest/gtest.h>
@@ -759,6 +760,51 @@ TEST_F(SealedSessionsTest, EndWithTheirTenantAndDoNotComeBack) {
   set_tenant("acme", true);
 
   EXPECT_FALSE(valid(issued.token));
+}
+
+class SealedSessionsKeyTest : public SealedSessionsTest {
+ protected:
+  WallTime claimed_until() {
+    std::function<Task<std::vector<record::NotedKey>>(sql::Transaction&)> read =
+        [](sql::Transaction& tx) { return record::noted_keys(tx); };
+    return test::run(record_->read(read))->at(0).sealed_until;
+  }
+};
+
+TEST_F(SealedSessionsKeyTest, ClaimTheirKeyUntilTheyEndBeforeTheyAreGivenAway) {
+  const IssuedSession issued = create();
+  EXPECT_GE(claimed_until(), issued.expires_at);
+
+  NewSession request;
+  request.user = "alice";
+  request.idle_ttl = 12h;
+  const IssuedSession longer = create(request);
+  EXPECT_GE(claimed_until(), longer.expires_at);
+  clock_.advance(1h);
+  create();
+  EXPECT_GE(claimed_until(), longer.expires_at) << "never taken back";
+}
+
+TEST_F(SealedSessionsKeyTest, ClaimItAheadSoThatFewOfThemWrite) {
+  create();
+  const std::int64_t before = record_->status().writes;
+  for (int i = 0; i < 60; ++i) {
+    clock_.advance(1min);
+    const IssuedSession issued = create();
+    EXPECT_GE(claimed_until(), issued.expires_at);
+  }
+  EXPECT_LE(record_->status().writes - before, 6);
+}
+
+TEST_F(SealedSessionsKeyTest, AreNotGivenAwayWhenTheirKeyCannotBeClaimed) {
+  test::RefusingRecord refusing(*record_);
+  sessions_ = worker(refusing);
+  refusing.refuse(true);
+  NewSession request;
+  request.user = "alice";
+
+  EXPECT_EQ(error_of(test::run(sessions_->create(acme_, request))), "record_unavailable");
+  sessions_.reset();
 }
 
 TEST_F(SealedSessionsTest, SayWhyTheyCannotDoWhatNeedsARow) {

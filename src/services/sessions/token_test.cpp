@@ -135,7 +135,7 @@ SealedToken sealed_session() {
 }
 
 TEST_F(SessionToken, CarriesAWholeSessionWhenSealed) {
-  const std::string token = write_sealed_token(vault_, sealed_session());
+  const std::string token = write_sealed_token(vault_, sealed_session()).text;
 
   const auto opened = open_sealed_token(vault_, token);
 
@@ -149,7 +149,7 @@ TEST_F(SessionToken, CarriesAWholeSessionWhenSealed) {
 }
 
 TEST_F(SessionToken, WhenSealedRefusesEveryFlippedBitAndEveryShorterText) {
-  const std::string token = write_sealed_token(vault_, sealed_session());
+  const std::string token = write_sealed_token(vault_, sealed_session()).text;
   for (std::size_t i = 0; i < token.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string flipped = token;
@@ -164,7 +164,7 @@ TEST_F(SessionToken, WhenSealedRefusesEveryFlippedBitAndEveryShorterText) {
 }
 
 TEST_F(SessionToken, WhenSealedIsRefusedUnderAnotherRing) {
-  const std::string token = write_sealed_token(vault_, sealed_session());
+  const std::string token = write_sealed_token(vault_, sealed_session()).text;
 
   Vault other({ring_key(8)}, random_);
 
