@@ -40,6 +40,101 @@ struct HttpConnection::Suspended {
   HttpResponse response;
 };
 
+// The end of a stream that its source holds. Without a connection it has ended.
+class HttpConnection::Stream final : public ResponseStream {
+ public:
+  Stream(HttpConnection& connection, bool chunked, StreamStart start)
+      : connection_(&connection), chunked_(chunked), start_(std::move(start)) {
+    ++connection_->server_->counters.streams;
+  }
+
+  bool open() const override { return connection_ != nullptr; }
+
+  std::size_t queued() const override {
+    if (!open()) return 0;
+    const HttpConnection& c = *connection_;
+    return pending_.size() + (c.unsent_.size() - c.sent_) + c.queued_.size();
+  }
+
+  bool send(std::string_view bytes) override {
+    if (!open()) return false;
+    if (bytes.empty()) return true;
+    if (queued() + bytes.size() > connection_->server_->options.stream_queue_max) {
+      connection_->give_up();
+      return false;
+    }
+    if (chunked_) {
+      append_chunk(pending_, bytes);
+    } else {
+      pending_ += bytes;
+    }
+    flush_later();
+    return true;
+  }
+
+  void end() override {
+    if (!open()) return;
+    HttpConnection& connection = *connection_;
+    const auto alive = connection.shared_from_this();
+    if (chunked_) pending_ += "0\r\n\r\n";
+    const std::string last = std::move(pending_);
+    connection.must_close_ = true;
+    connection.stream_.reset();
+    let_go();
+    if (connection.send_out(last) && !connection.closed()) connection.written();
+  }
+
+  void begin(const std::shared_ptr<Stream>& self) {
+    const StreamStart start = std::move(start_);
+    if (open()) start(self);
+  }
+
+  // Everything is with the kernel; what was gathered meanwhile follows.
+  void drained() {
+    if (!flush() || !std::exchange(behind_, false) || !on_drained) return;
+    const auto call = on_drained;  // Which may replace itself.
+    call();
+  }
+
+  // The connection is gone or about to go.
+  void let_go() {
+    if (!open()) return;
+    --connection_->server_->counters.streams;
+    connection_ = nullptr;
+    const auto closed = std::exchange(on_closed, nullptr);
+    on_drained = nullptr;
+    if (closed) closed();
+  }
+
+ private:
+  // What is sent in one turn leaves in one write.
+  void flush_later() {
+    if (std::exchange(flush_posted_, true)) return;
+    asio::post(connection_->server_->io, [self = connection_->stream_] {
+      self->flush_posted_ = false;
+      if (self->open() && !self->connection_->writing_) self->flush();
+    });
+  }
+
+  // True: nothing is left to send.
+  bool flush() {
+    if (pending_.empty()) return true;
+    const std::string bytes = std::move(pending_);
+    pending_.clear();
+    const auto alive = connection_->shared_from_this();
+    const bool all = connection_->send_out(bytes);
+    if (!all) behind_ = true;
+    return all;
+  }
+
+  HttpConnection* connection_;
+  const bool chunked_;
+  StreamStart start_;
+  std::string pending_;
+  bool flush_posted_ = false;
+  bool behind_ = false;  // The peer has not taken everything yet.
+};
+
 HttpConnection::HttpConnection(std::shared_ptr<ServerState> server, std::string peer, bool tls)
     : server_(std::move(server)), peer_(std::move(peer)), tls_(tls) {
   enter(Phase::idle);
@@ -47,6 +142,7 @@ HttpConnection::HttpConnection(std::shared_ptr<ServerState> server, std::string 
 }
 
 HttpConnection::~HttpConnection() {
+  if (stream_) stream_->let_go();
   --server_->counters.open;
 }
 
@@ -65,11 +161,13 @@ void HttpConnection::close() {
   if (phase_ == Phase::closed) return;
   enter(Phase::closed);
   close_socket();
+  if (const auto stream = std::move(stream_)) stream->let_go();
 }
 
 // A request that has arrived is answered, whether it was looked at or not; then the connection
-// goes.
+// goes. A stream has no end of its own, so it ends now.
 void HttpConnection::drain() {
+  if (const auto stream = stream_) return stream->end();
   if (phase_ == Phase::idle) read_what_is_there();
   if (phase_ == Phase::idle) close();
 }
@@ -102,6 +200,7 @@ void HttpConnection::tick() {
       return;
     case Phase::writing:
     case Phase::handling:
+    case Phase::streaming:
     case Phase::closed:
       return;
   }
@@ -138,7 +237,7 @@ void HttpConnection::on_read(bool failed, std::size_t n) {
   reading_ = false;
   if (phase_ == Phase::closed) return;
   if (failed) return close();
-  if (phase_ == Phase::closing) {
+  if (phase_ == Phase::closing || stream_) {
     release_input();  // Whatever comes after the last answer is not looked at.
     return read();
   }
@@ -195,7 +294,7 @@ void HttpConnection::process() {
 }
 
 void HttpConnection::answer_what_is_there() {
-  while (!must_close_ && !waiting_ && unwritten() < kFlushBytes) {
+  while (!must_close_ && !waiting_ && !stream_ && unwritten() < kFlushBytes) {
     if (!next_request()) return;
   }
 }
@@ -335,7 +434,10 @@ void HttpConnection::answer(std::string_view body) {
 }
 
 // Ends the request at the front of the input with `response`.
-void HttpConnection::finish(const wire::RequestHead& head, const HttpResponse& response) {
+void HttpConnection::finish(const wire::RequestHead& head, HttpResponse& response) {
+  if (response.stream && head.method != wire::HttpMethod::head && !server_->draining) {
+    return start_stream(head, response);
+  }
   const bool keep = head.keep_alive && !response.close && !server_->draining;
   append_response(server_->out, response, server_->date_line, keep, head.minor_version == 0,
                   head.method == wire::HttpMethod::head);
@@ -346,6 +448,30 @@ void HttpConnection::finish(const wire::RequestHead& head, const HttpResponse& r
   if (!keep) must_close_ = true;
   // The next request has its own time.
   if (phase_ == Phase::head || phase_ == Phase::body) enter(Phase::head);
+}
+
+// The last answer of this connection: what else has arrived is not looked at.
+void HttpConnection::start_stream(const wire::RequestHead& head, HttpResponse& response) {
+  const bool chunked = head.minor_version > 0;
+  append_stream_response(server_->out, response, server_->date_line, chunked);
+  const auto stream = std::make_shared<Stream>(*this, chunked, std::move(response.stream));
+  response.stream = nullptr;
+  stream_ = stream;
+  begin_ = end_;
+  head_size_ = body_size_ = body_length_ = wanted_ = 0;
+  continue_expected_ = false;
+  chunked_.reset();
+  // The head is on its way by then.
+  asio::post(server_->io, [stream] { stream->begin(stream); });
+}
+
+void HttpConnection::stream_written() {
+  if (phase_ != Phase::streaming) enter(Phase::streaming);
+  if (!reading_) {  // To see the peer go.
+    release_input();
+    read();
+  }
+  if (const auto stream = stream_) stream->drained();
 }
 
 void HttpConnection::suspend(const HttpRequest& request) {
@@ -412,13 +538,24 @@ void HttpConnection::flush() {
     queued_ += out;
     return;
   }
-  if (out.empty()) return written();
-  const ssize_t sent = write_now(out);
-  if (sent < 0) return close();
-  if (static_cast<std::size_t>(sent) == out.size()) return written();
-  unsent_.assign(out, static_cast<std::size_t>(sent), std::string::npos);
+  if (out.empty() || send_out(out)) written();
+}
+
+bool HttpConnection::send_out(std::string_view bytes) {
+  if (writing_) {
+    queued_ += bytes;
+    return false;
+  }
+  const ssize_t sent = write_now(bytes);
+  if (sent < 0) {
+    close();
+    return false;
+  }
+  if (static_cast<std::size_t>(sent) == bytes.size()) return true;
+  unsent_.assign(bytes.substr(static_cast<std::size_t>(sent)));
   sent_ = 0;
   write_rest();
+  return false;
 }
 
 void HttpConnection::write_rest() {
@@ -443,6 +580,7 @@ void HttpConnection::on_write(bool failed, std::size_t n) {
 }
 
 void HttpConnection::written() {
+  if (stream_) return stream_written();
   if (must_close_) return finish_and_close();
   if (waiting_) {
     if (phase_ != Phase::handling) enter(Phase::handling);

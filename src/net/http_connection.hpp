@@ -5,6 +5,7 @@
 //   idle --bytes--> head --complete--> body --complete--> answered in place, or
 //                                                         handling (a coroutine) --> answered
 //   answered --written--> idle, or the next request that is already there
+//   answered by a stream --> streaming --ended by either side--> closing
 //   refused, told to close --last answer written--> closing --peer closed too--> closed
 #pragma once
 
@@ -75,6 +76,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     body,
     handling,
     writing,
+    streaming,
     closing,
     closed,
   };
@@ -109,6 +111,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
  private:
   struct Suspended;
+  class Stream;
 
   bool too_slow(std::chrono::nanoseconds spent) const;
   void give_up();
@@ -135,13 +138,18 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   const wire::RequestHead& current_head();
 
   void answer(std::string_view body);
-  void finish(const wire::RequestHead& head, const HttpResponse& response);
+  void finish(const wire::RequestHead& head, HttpResponse& response);
   void suspend(const HttpRequest& request);
   void resume(Suspended& suspended, std::exception_ptr thrown);
   void put_failure(std::exception_ptr thrown, HttpResponse& response);
   void refuse(int status, std::string_view reason, bool head_only = false);
 
+  void start_stream(const wire::RequestHead& head, HttpResponse& response);
+  void stream_written();
+
   void flush();
+  // True: all of it is with the kernel.
+  bool send_out(std::string_view bytes);
   void write_rest();
   void written();
   void finish_and_close();
@@ -177,7 +185,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string chunk_body_;
   std::string unsent_;  // Being written, from sent_ on.
   std::size_t sent_ = 0;
-  std::string queued_;  // To be written after it.
+  std::string queued_;              // To be written after it.
+  std::shared_ptr<Stream> stream_;  // Of the answer that goes on.
   std::vector<char> large_;
   std::array<char, 1024> inline_;  // What an idle connection keeps.
 };
@@ -192,6 +201,10 @@ std::shared_ptr<HttpConnection> make_tls_connection(std::shared_ptr<ServerState>
 // Renders status line, framing and fields of `response`; the body unless `head_only`.
 void append_response(std::string& out, const HttpResponse& response, const std::string& date_line,
                      bool keep_alive, bool http10, bool head_only);
+// The same of a response whose body goes on, and what there is of it already.
+void append_stream_response(std::string& out, const HttpResponse& response,
+                            const std::string& date_line, bool chunked);
+void append_chunk(std::string& out, std::string_view bytes);  // REQUIRES: not empty.
 std::string_view reason_phrase(int status);
 
 }  // namespace redoubt::net

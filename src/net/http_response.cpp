@@ -11,6 +11,7 @@ void HttpResponse::clear() {
   body.clear();
   storage.clear();
   close = false;
+  stream = nullptr;
 }
 
 std::string_view reason_phrase(int status) {
@@ -76,31 +77,39 @@ std::string_view reason_phrase(int status) {
   }
 }
 
+namespace {
+
+void append_status(std::string& out, int status) {
+  if (status == 200) {
+    out += "HTTP/1.1 200 OK\r\n";
+    return;
+  }
+  out += "HTTP/1.1 ";
+  out += std::to_string(status);
+  out += ' ';
+  out += reason_phrase(status);
+  out += "\r\n";
+}
+
+void append_content_type(std::string& out, std::string_view content_type) {
+  if (content_type.empty()) return;
+  out += "Content-Type: ";
+  out += content_type;
+  out += "\r\n";
+}
+
+}  // namespace
+
 void append_response(std::string& out, const HttpResponse& response, const std::string& date_line,
                      bool keep_alive, bool http10, bool head_only) {
-  char digits[20];
-  const auto number = [&out, &digits](std::uint64_t value) {
-    const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    out.append(digits, end);
-  };
-  if (response.status == 200) {
-    out += "HTTP/1.1 200 OK\r\n";
-  } else {
-    out += "HTTP/1.1 ";
-    number(static_cast<std::uint64_t>(response.status));
-    out += ' ';
-    out += reason_phrase(response.status);
-    out += "\r\n";
-  }
-  if (!response.content_type.empty()) {
-    out += "Content-Type: ";
-    out += response.content_type;
-    out += "\r\n";
-  }
+  append_status(out, response.status);
+  append_content_type(out, response.content_type);
   // RFC 9110 8.6: no Content-Length on 204; 304 would announce the length of what it does not send.
   if (response.status != 204 && response.status != 304) {
     out += "Content-Length: ";
-    number(response.body.size());
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, response.body.size()).ptr;
+    out.append(digits, end);
     out += "\r\n";
   }
   out += date_line;
@@ -112,6 +121,29 @@ void append_response(std::string& out, const HttpResponse& response, const std::
   out += response.headers;
   out += "\r\n";
   if (!head_only && response.status != 204 && response.status != 304) out += response.body;
+}
+
+void append_stream_response(std::string& out, const HttpResponse& response,
+                            const std::string& date_line, bool chunked) {
+  append_status(out, response.status);
+  append_content_type(out, response.content_type);
+  if (chunked) out += "Transfer-Encoding: chunked\r\n";
+  out += date_line;
+  out += "Connection: close\r\n";
+  out += response.headers;
+  out += "\r\n";
+  if (response.body.empty()) return;
+  if (chunked) return append_chunk(out, response.body);
+  out += response.body;
+}
+
+void append_chunk(std::string& out, std::string_view bytes) {
+  char digits[16];
+  const auto end = std::to_chars(digits, digits + sizeof digits, bytes.size(), 16).ptr;
+  out.append(digits, end);
+  out += "\r\n";
+  out += bytes;
+  out += "\r\n";
 }
 
 }  // namespace redoubt::net

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/log.hpp"
+#include "net/http_stream.hpp"
 #include "wire/http1.hpp"
 
 #include <redoubt/clock.hpp>
@@ -45,7 +46,8 @@ struct HttpServerOptions {
   std::chrono::seconds body_timeout{30};
   std::chrono::seconds write_timeout{10};
   std::chrono::seconds rate_grace{5};
-  std::size_t rate_min = 500;  // Bytes per second, after the grace.
+  std::size_t rate_min = 500;              // Bytes per second, after the grace.
+  std::size_t stream_queue_max = 1 << 20;  // What a stream's peer may leave untaken.
 };
 
 // Good until the answer is complete.
@@ -64,6 +66,7 @@ struct HttpResponse {
   std::string body;
   std::string storage;  // For a content type made at run time.
   bool close = false;
+  StreamStart stream;  // Set: the body goes on (http_stream.hpp); `body` is its beginning.
 
   void clear();  // Keeps the capacity of the strings.
 };
@@ -86,6 +89,7 @@ struct HttpServerCounters {  // Any thread may read.
   std::atomic<std::int64_t> refused{0};    // Over connections_max, or no descriptors left.
   std::atomic<std::int64_t> timed_out{0};  // Closed by a slow-peer rule.
   std::atomic<std::int64_t> in_flight{0};  // Requests waiting for a coroutine.
+  std::atomic<std::int64_t> streams{0};    // Responses that go on.
 };
 
 class HttpServer {
