@@ -42,8 +42,9 @@ struct KeyRingStatus {
   std::vector<EncryptionKey> keys;  // In the order of the ring; the first is the primary.
   bool resealing = false;           // Rows under other keys are being sealed again.
   std::int64_t resealed = 0;        // Rows sealed again since this rotation began.
-  std::int64_t remaining = 0;       // Rows under other keys than the primary.
-  std::string trouble;              // Why re-sealing does not progress; empty when it does.
+  std::int64_t remaining = 0;       // Rows under other keys that are still to be sealed again.
+  std::int64_t unreadable = 0;      // Rows under other keys that do not open and were passed by.
+  std::string trouble;              // Why it does not progress, or what it has passed by.
 };
 
 class EncryptionKeys {

@@ -34,9 +34,14 @@ struct Description<KeyRingStatus> {
       field<&KeyRingStatus::resealing>("resealing",
                                        "Whether rows under other keys are being sealed again."),
       field<&KeyRingStatus::resealed>("resealed", "Rows sealed again since this rotation began."),
-      field<&KeyRingStatus::remaining>("remaining", "Rows under other keys than the primary."),
+      field<&KeyRingStatus::remaining>("remaining",
+                                       "Rows under other keys that are still to be sealed again."),
+      field<&KeyRingStatus::unreadable>("unreadable",
+                                        "Rows under other keys that do not open: passed by, and "
+                                        "their keys are still needed."),
       field<&KeyRingStatus::trouble>("trouble",
-                                     "Why re-sealing does not progress; empty when it does."));
+                                     "Why re-sealing does not progress, or which rows it has "
+                                     "passed by; else empty."));
 };
 
 template <>

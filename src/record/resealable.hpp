@@ -4,19 +4,32 @@
 // Threads: any; the work is done through the record.
 #pragma once
 
+#include "base/bytes.hpp"
 #include "base/vault.hpp"
 
 #include <redoubt/result.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace redoubt::record {
 
+// Some rows under one key, in the noun's own order, which is the same in every call.
+struct ResealStep {
+  KeyId under{};
+  KeyId primary{};
+  Bytes after;            // The `last` of the step before; empty: from the beginning.
+  std::size_t batch = 0;  // Rows at most.
+};
+
 struct ResealProgress {
-  std::int64_t resealed = 0;  // Rows sealed again by this call.
-  bool done = false;          // No row is left under another key than the primary.
+  std::int64_t resealed = 0;    // Rows sealed again by this call.
+  std::int64_t unreadable = 0;  // Rows that do not open: passed by, as they are.
+  std::string example;          // Names one of those.
+  Bytes last;                   // Where the next step goes on.
+  bool done = false;            // No row comes after `last`.
 };
 
 class Resealable {
@@ -26,10 +39,9 @@ class Resealable {
   // Of the noun, for progress and log lines: "sessions", "pepper". Static storage.
   virtual std::string_view name() const = 0;
 
-  // Seals at most `batch` rows that are under another key than `primary` again, under `primary`, in
-  // one transaction. A row changed meanwhile is left to the next call. Errors: those of the record;
-  // internal "key_missing" when a row's key is not in the ring.
-  virtual Task<ResealProgress> reseal_some(KeyId primary, std::size_t batch) = 0;
+  // Seals the rows of a step again under the primary, in one transaction. A row changed meanwhile
+  // is left to the next pass. Errors: those of the record.
+  virtual Task<ResealProgress> reseal_some(ResealStep step) = 0;
 
   // How many rows are sealed under `id`.
   virtual Task<std::int64_t> rows_needing(KeyId id) = 0;

@@ -78,8 +78,8 @@ constexpr sql::Statement kAdvanceEpoch{
     "INSERT INTO rd_user_epoch (tenant, user_id, epoch) VALUES ($1, $2, 1)"
     " ON CONFLICT (tenant, user_id) DO UPDATE SET epoch = rd_user_epoch.epoch + 1"};
 
-constexpr sql::Statement kNotUnder{
-    "SELECT id, tenant, ver, data FROM rd_session WHERE kid < $1 OR kid > $1 LIMIT $2"};
+constexpr sql::Statement kUnder{
+    "SELECT id, tenant, ver, data FROM rd_session WHERE kid = $1 AND id > $2 ORDER BY id LIMIT $3"};
 
 constexpr sql::Statement kReplaceSealed{
     "UPDATE rd_session SET data = $2, kid = $3 WHERE id = $1 AND ver = $4"};
@@ -247,10 +247,10 @@ Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant,
   co_return Result<void>{};
 }
 
-Task<std::vector<SealedSessionRow>> sessions_not_under(sql::Transaction& tx, const KeyId& primary,
-                                                       std::size_t limit) {
-  const Params params{ByteView(primary), static_cast<std::int64_t>(limit)};
-  RD_CO_TRY(found, co_await tx.run(kNotUnder, params));
+Task<std::vector<SealedSessionRow>> sessions_under(sql::Transaction& tx, const KeyId& key,
+                                                   ByteView after, std::size_t limit) {
+  const Params params{ByteView(key), after, static_cast<std::int64_t>(limit)};
+  RD_CO_TRY(found, co_await tx.run(kUnder, params));
   std::vector<SealedSessionRow> sessions;
   sessions.reserve(found.size());
   for (const sql::Row& row : found.rows) {

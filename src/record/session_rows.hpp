@@ -109,8 +109,9 @@ struct SealedSessionRow {
   std::int64_t version = 0;
   Bytes data;
 };
-Task<std::vector<SealedSessionRow>> sessions_not_under(sql::Transaction& tx, const KeyId& primary,
-                                                       std::size_t limit);
+// By id, above `after` (all, when empty).
+Task<std::vector<SealedSessionRow>> sessions_under(sql::Transaction& tx, const KeyId& key,
+                                                   ByteView after, std::size_t limit);
 // False when the row has changed or gone since it was read.
 Task<bool> replace_sealed_session(sql::Transaction& tx, const SealedSessionRow& resealed);
 Task<std::int64_t> count_sessions_under(sql::Transaction& tx, const KeyId& id);

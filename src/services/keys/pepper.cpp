@@ -34,13 +34,22 @@ Task<Bytes> find_or_make(record::Unit& unit, const Vault& vault, Random& random)
   co_return pepper;
 }
 
-Task<bool> reseal(record::Unit& unit, const Vault& vault, KeyId primary) {
+Task<record::ResealProgress> reseal(record::Unit& unit, const Vault& vault, const KeyId& under) {
+  record::ResealProgress progress;
+  progress.done = true;  // There is one row.
   RD_CO_TRY(row, co_await record::find_secret(unit, kName));
-  if (!row || row->kid == format_key_id(primary)) co_return false;
-  RD_CO_TRY(pepper, vault.open(sealed_as(row->version), row->sealed));
-  const record::SecretRow sealed = row_of(vault, pepper, row->version + 1);
-  OPENSSL_cleanse(pepper.data(), pepper.size());
-  co_return co_await record::replace_secret(unit, kName, sealed, row->version);
+  if (!row || row->kid != format_key_id(under)) co_return progress;
+  auto pepper = vault.open(sealed_as(row->version), row->sealed);
+  if (!pepper) {
+    progress.unreadable = 1;
+    progress.example = kName;
+    co_return progress;
+  }
+  const record::SecretRow sealed = row_of(vault, *pepper, row->version + 1);
+  OPENSSL_cleanse(pepper->data(), pepper->size());
+  RD_CO_TRY(replaced, co_await record::replace_secret(unit, kName, sealed, row->version));
+  progress.resealed = replaced ? 1 : 0;
+  co_return progress;
 }
 
 }  // namespace
@@ -59,15 +68,11 @@ Task<void> Pepper::open(Random& random) {
   co_return Result<void>{};
 }
 
-Task<record::ResealProgress> Pepper::reseal_some(KeyId primary, std::size_t /*batch*/) {
-  std::function<Task<bool>(record::Unit&)> work = [this, primary](record::Unit& unit) {
-    return reseal(unit, vault_, primary);
+Task<record::ResealProgress> Pepper::reseal_some(record::ResealStep step) {
+  std::function<Task<record::ResealProgress>(record::Unit&)> work = [&](record::Unit& unit) {
+    return reseal(unit, vault_, step.under);
   };
-  RD_CO_TRY(changed, co_await record_.write(std::move(work)));
-  record::ResealProgress progress;
-  progress.resealed = changed ? 1 : 0;
-  progress.done = true;
-  co_return progress;
+  co_return co_await record_.write(std::move(work));
 }
 
 Task<std::int64_t> Pepper::rows_needing(KeyId id) {

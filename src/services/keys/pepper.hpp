@@ -20,7 +20,7 @@ class Pepper final : public record::Resealable {
   Task<void> open(Random& random);
 
   std::string_view name() const override { return "pepper"; }
-  Task<record::ResealProgress> reseal_some(KeyId primary, std::size_t batch) override;
+  Task<record::ResealProgress> reseal_some(record::ResealStep step) override;
   Task<std::int64_t> rows_needing(KeyId id) override;
 
  private:

@@ -3,6 +3,7 @@
 #include "record/key_rows.hpp"
 #include "services/keys/needs.hpp"
 #include "services/keys/pepper.hpp"
+#include "services/keys/resealing.hpp"
 
 #include <fmt/format.h>
 
@@ -15,8 +16,8 @@
 namespace redoubt::keys {
 namespace {
 
-// How long after a re-seal rows sealed under the old key may still arrive: units that were sealed
-// before the rotation and committed after it. Far above a request's deadline.
+// How long after a rotation rows sealed under the old key may still arrive: units that were sealed
+// before it and committed after it. Far above a request's deadline.
 constexpr std::chrono::seconds kStragglers{60};
 
 bool same_ring(const std::vector<RingKey>& a, const std::vector<RingKey>& b) {
@@ -50,23 +51,18 @@ class KeyRingService final : public KeyRing {
       : parts_(parts),
         needs_(parts.record, parts.clock, parts.sealed_tokens),
         pepper_(parts.record, parts.vault),
-        resealed_total_(parts.metrics.counter("redoubt_keys_resealed_rows_total",
-                                              "Rows sealed again under a new primary key.")),
-        remaining_gauge_(parts.metrics.gauge("redoubt_keys_rows_remaining",
-                                             "Rows sealed under another key than the primary, when "
-                                             "last counted.")) {
+        resealing_(needs_, parts.vault, parts.clock, parts.log, parts.metrics) {
     needs_.add(pepper_);
   }
 
   void add(record::Resealable& rows) override { needs_.add(rows); }
   Task<void> start() override;
   Task<void> reload() override;
-  Task<bool> run_once(std::size_t batch) override;
+  Task<bool> run_once(std::size_t batch) override { return resealing_.run_once(batch); }
   Task<KeyRingStatus> status(const Context& context) override;
   Task<KeyRingStatus> rotate(const Context& context) override;
 
  private:
-  Task<std::int64_t> rows_under_others();
   Task<std::vector<KeyId>> retirable();
   Task<void> check(const std::vector<RingKey>& ring);
   Task<void> note(const std::vector<RingKey>& ring, std::optional<record::AuditEvent> event);
@@ -74,11 +70,6 @@ class KeyRingService final : public KeyRing {
   Task<std::vector<RingKey>> next_ring();
   Task<KeyRingStatus> rotate_once(const Context& context);
   Task<KeyRingStatus> report();
-  Task<bool> reseal(std::size_t batch);
-  void begin_resealing();
-  void end_resealing();
-  void count_resealed(std::int64_t rows);
-  void set_trouble(std::string trouble);
   bool settled();
 
   // One rotation or reload at a time, without holding a lock while it waits for the record.
@@ -105,24 +96,12 @@ class KeyRingService final : public KeyRing {
   KeyRingParts parts_;
   KeyNeeds needs_;  // Its nouns are complete before start().
   Pepper pepper_;
-  Counter& resealed_total_;
-  Gauge& remaining_gauge_;
+  Resealing resealing_;
 
   std::mutex mutex_;  // Of all below.
   bool changing_ = false;
-  bool resealing_ = false;
-  std::int64_t resealed_ = 0;
-  std::optional<BootTime> ended_at_;    // Of the last re-seal of this process.
-  std::optional<BootTime> counted_at_;  // When run_once() last found nothing.
-  std::string trouble_;
+  std::optional<BootTime> rotated_at_;  // In this process.
 };
-
-Task<std::int64_t> KeyRingService::rows_under_others() {
-  const std::vector<RingKey> ring = parts_.vault.ring();
-  RD_CO_TRY(rows, co_await needs_.rows_under_others(ring, parts_.vault.primary()));
-  remaining_gauge_.set(static_cast<double>(rows));
-  co_return rows;
-}
 
 // Every key that ever sealed something is noted; those that left the ring must not be needed.
 Task<void> KeyRingService::check(const std::vector<RingKey>& ring) {
@@ -146,51 +125,15 @@ Task<void> KeyRingService::start() {
   RD_CO_CHECK(co_await check(ring));
   RD_CO_CHECK(co_await note(ring, std::nullopt));
   RD_CO_CHECK(co_await pepper_.open(parts_.random));
-  RD_CO_TRY(rows, co_await rows_under_others());
-  if (rows > 0) begin_resealing();
+  RD_CO_TRY(others, co_await resealing_.other_rows());
+  if (others.remaining > 0) resealing_.begin();
   co_return Result<void>{};
-}
-
-void KeyRingService::begin_resealing() {
-  const std::lock_guard lock(mutex_);
-  resealing_ = true;
-  resealed_ = 0;
-  trouble_.clear();
-}
-
-void KeyRingService::end_resealing() {
-  std::int64_t rows = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    resealing_ = false;
-    ended_at_ = parts_.clock.boot();
-    trouble_.clear();
-    rows = resealed_;
-  }
-  parts_.log.info("keyring.resealed",
-                  {{"primary", format_key_id(parts_.vault.primary())}, {"rows", rows}});
-}
-
-void KeyRingService::count_resealed(std::int64_t rows) {
-  resealed_total_.add(static_cast<std::uint64_t>(rows));
-  const std::lock_guard lock(mutex_);
-  resealed_ += rows;
-}
-
-void KeyRingService::set_trouble(std::string trouble) {
-  bool news = false;
-  {
-    const std::lock_guard lock(mutex_);
-    news = trouble_ != trouble;
-    trouble_ = trouble;
-  }
-  if (news && !trouble.empty()) parts_.log.warn("keyring.reseal.stuck", {{"cause", trouble}});
 }
 
 // Nothing that was sealed under a former primary can still be on its way into the record.
 bool KeyRingService::settled() {
   const std::lock_guard lock(mutex_);
-  return !resealing_ && (!ended_at_ || parts_.clock.boot() - *ended_at_ >= kStragglers);
+  return !rotated_at_ || parts_.clock.boot() - *rotated_at_ >= kStragglers;
 }
 
 // Keys a file ring can drop: not the primary, needed by nothing, and no straggler can still need
@@ -224,7 +167,12 @@ Task<void> KeyRingService::adopt(std::vector<RingKey> ring, record::AuditEvent e
   const bool new_primary = ring.front().id != former;
   parts_.log.info("keyring.loaded", {{"primary", event.target}, {"keys", ring.size()}});
   parts_.vault.reload(std::move(ring));
-  if (new_primary) begin_resealing();
+  if (new_primary) {
+    const std::lock_guard lock(mutex_);
+    rotated_at_ = parts_.clock.boot();
+  }
+  // A key that has come back may open what did not.
+  if (new_primary || resealing_.has_unreadable()) resealing_.begin();
   co_return Result<void>{};
 }
 
@@ -238,12 +186,13 @@ Task<std::vector<RingKey>> KeyRingService::next_ring() {
 }
 
 Task<KeyRingStatus> KeyRingService::rotate_once(const Context& context) {
-  RD_CO_TRY(remaining, co_await rows_under_others());
-  if (remaining > 0) {
+  RD_CO_TRY(others, co_await resealing_.other_rows());
+  const bool running = resealing_.progress().running && others.remaining + others.unreadable > 0;
+  if (running || others.remaining > 0) {
     co_return fail(Error(Errc::conflict, "rotation_running",
                          fmt::format("{} rows of the last rotation are still to be sealed again; "
                                      "see the status of the key ring",
-                                     remaining)));
+                                     others.remaining)));
   }
   RD_CO_TRY(ring, co_await next_ring());
   record::AuditEvent event;
@@ -285,6 +234,7 @@ Task<KeyRingStatus> KeyRingService::report() {
   status.source = parts_.source.kind();
   const std::vector<RingKey> ring = parts_.vault.ring();
   RD_CO_TRY(needs, co_await needs_.of(ring));
+  std::int64_t others = 0;
   for (std::size_t i = 0; i < ring.size(); ++i) {
     EncryptionKey shown;
     shown.id = needs[i].kid;
@@ -292,65 +242,21 @@ Task<KeyRingStatus> KeyRingService::report() {
     shown.primary = i == 0;
     shown.rows = needs[i].rows;
     shown.sealed_until = needs[i].tokens_until;
-    if (!shown.primary) status.remaining += shown.rows;
+    if (!shown.primary) others += shown.rows;
     status.keys.push_back(std::move(shown));
   }
-  remaining_gauge_.set(static_cast<double>(status.remaining));
-  const std::lock_guard lock(mutex_);
-  status.resealing = resealing_;
-  status.resealed = resealed_;
-  status.trouble = trouble_;
+  const OtherRows rows = resealing_.split(others);
+  status.remaining = rows.remaining;
+  status.unreadable = rows.unreadable;
+  Resealing::Progress progress = resealing_.progress();
+  status.resealing = progress.running;
+  status.resealed = progress.resealed;
+  status.trouble = std::move(progress.trouble);
   co_return status;
 }
 
 Task<KeyRingStatus> KeyRingService::status(const Context& /*context*/) {
   return report();
-}
-
-// One batch of each noun. One that fails does not keep the others from going on.
-Task<bool> KeyRingService::reseal(std::size_t batch) {
-  const KeyId primary = parts_.vault.primary();
-  bool done = true;
-  std::optional<Error> failure;
-  for (record::Resealable* noun : needs_.nouns()) {
-    auto progress = co_await noun->reseal_some(primary, batch);
-    if (!progress) {
-      failure = std::move(progress).error();
-      set_trouble(fmt::format("{}: {}", noun->name(),
-                              failure->cause.empty() ? failure->message : failure->cause));
-      continue;
-    }
-    done = done && progress->done;
-    count_resealed(progress->resealed);
-  }
-  if (failure) co_return fail(std::move(*failure));
-  set_trouble({});
-  co_return done;
-}
-
-Task<bool> KeyRingService::run_once(std::size_t batch) {
-  if (parts_.vault.ring().size() < 2) co_return false;
-  bool resealing = false;
-  bool count_due = false;
-  {
-    const std::lock_guard lock(mutex_);
-    resealing = resealing_;
-    const BootTime now = parts_.clock.boot();
-    count_due = !counted_at_ || now - *counted_at_ >= kStragglers;
-    if (!resealing && count_due) counted_at_ = now;
-  }
-  if (!resealing) {
-    if (!count_due) co_return false;
-    RD_CO_TRY(rows, co_await rows_under_others());
-    if (rows == 0) co_return false;
-    begin_resealing();
-  }
-  RD_CO_TRY(done, co_await reseal(batch));
-  if (!done) co_return true;
-  RD_CO_TRY(rows, co_await rows_under_others());
-  if (rows > 0) co_return true;
-  end_resealing();
-  co_return false;
 }
 
 }  // namespace

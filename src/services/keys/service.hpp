@@ -33,8 +33,8 @@ class KeyRing : public EncryptionKeys {
   // old one stays. Errors: those of rotate(), except that nothing new is not an error.
   virtual Task<void> reload() = 0;
 
-  // Seals at most `batch` rows of each noun again. True: there is more; call again soon. False:
-  // call again in a while; a count then finds rows that were written under the old key meanwhile.
+  // Seals at most `batch` rows of each noun again (services/keys/resealing.hpp). True: there is
+  // more; call again soon. One run at a time.
   virtual Task<bool> run_once(std::size_t batch) = 0;
 };
 

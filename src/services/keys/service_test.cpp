@@ -41,17 +41,25 @@ class Notes final : public record::Resealable {
   }
 
   std::string_view name() const override { return "notes"; }
-  Task<record::ResealProgress> reseal_some(KeyId primary, std::size_t batch) override {
+  Task<record::ResealProgress> reseal_some(record::ResealStep step) override {
+    ++steps;
     if (broken) co_return fail(internal("the disk of the notes is on fire"));
     record::ResealProgress progress;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (Vault::kid_of(rows[i]) == primary) continue;
-      if (progress.resealed == static_cast<std::int64_t>(batch)) co_return progress;
-      RD_CO_TRY(text, vault_.open(place(i), rows[i]));
-      rows[i] = vault_.seal(place(i), text);
+    std::size_t i = step.after.empty() ? 0 : step.after[0] + 1U;
+    for (std::size_t seen = 0; i < rows.size() && seen < step.batch; ++i) {
+      if (Vault::kid_of(rows[i]) != step.under) continue;
+      ++seen;
+      progress.last = {static_cast<std::uint8_t>(i)};
+      const auto text = vault_.open(place(i), rows[i]);
+      if (!text) {
+        ++progress.unreadable;
+        progress.example = "note " + std::to_string(i);
+        continue;
+      }
+      rows[i] = vault_.seal(place(i), *text);
       ++progress.resealed;
     }
-    progress.done = true;
+    progress.done = i == rows.size();
     co_return progress;
   }
   Task<std::int64_t> rows_needing(KeyId id) override {
@@ -60,6 +68,7 @@ class Notes final : public record::Resealable {
 
   std::vector<Bytes> rows;
   bool broken = false;
+  int steps = 0;
 
  private:
   SealedAs place(std::size_t i) const {
@@ -67,6 +76,18 @@ class Notes final : public record::Resealable {
         .tenant = "acme", .kind = "note", .record_id = {}, .version = static_cast<std::int64_t>(i)};
   }
   Vault& vault_;
+};
+
+class EventLog final : public Log {
+ public:
+  bool enabled(LogLevel) const override { return true; }
+  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
+    events_.emplace_back(event);
+  }
+  std::int64_t count(std::string_view event) const { return std::ranges::count(events_, event); }
+
+ private:
+  std::vector<std::string> events_;
 };
 
 class KeyRingTest : public testing::Test {
@@ -102,8 +123,7 @@ class KeyRingTest : public testing::Test {
     vault = std::make_unique<Vault>(source->load().value(), random);
     notes = std::make_unique<Notes>(*vault);
     notes->rows = std::move(rows);
-    ring = make_key_ring(
-        {*source, *record_, *vault, clock, random, null_log(), metrics, sealed_tokens});
+    ring = make_key_ring({*source, *record_, *vault, clock, random, log, metrics, sealed_tokens});
     ring->add(*notes);
   }
   Result<KeyRingStatus> rotate() {
@@ -133,6 +153,7 @@ class KeyRingTest : public testing::Test {
   ManualClock clock;
   SeededRandom random{7};
   Metrics metrics;
+  EventLog log;
   bool sealed_tokens = false;
   std::string setting;
   std::string directory;
@@ -379,6 +400,57 @@ TEST_F(KeyRingTest, ShowsWhyResealingIsStuckAndSealsTheOtherNouns) {
   notes->broken = false;
   run_to_end(10);
   EXPECT_EQ(status().trouble, "");
+}
+
+TEST_F(KeyRingTest, PassesRowsByThatDoNotOpenAndKeepsTheirKey) {
+  use_file();
+  ASSERT_TRUE(test::run(ring->start()));
+  for (int i = 0; i < 5; ++i) notes->add("n");
+  notes->rows[0].back() ^= 1;
+  ASSERT_TRUE(rotate());
+
+  run_to_end(2);
+
+  const KeyRingStatus shown = status();
+  EXPECT_FALSE(shown.resealing);
+  EXPECT_EQ(shown.resealed, 5);  // The pepper and four notes.
+  EXPECT_EQ(shown.remaining, 0);
+  EXPECT_EQ(shown.unreadable, 1);
+  EXPECT_NE(shown.trouble.find("1 notes under key " + shown.keys[1].id), std::string::npos);
+  EXPECT_NE(shown.trouble.find("note 0"), std::string::npos) << shown.trouble;
+
+  clock.advance(std::chrono::seconds(61));
+  const auto again = rotate();
+  ASSERT_TRUE(again) << "rotating goes on: " << again.error().message;
+  run_to_end(2);
+  clock.advance(std::chrono::seconds(61));
+  ASSERT_EQ(rotate()->keys.size(), 3U);
+  EXPECT_EQ(status().keys.back().id, shown.keys[1].id) << "the key is still needed";
+}
+
+TEST_F(KeyRingTest, LooksAtUnreadableRowsOnceAnHourAndLogsThemThen) {
+  use_setting(entry("a", kA));
+  ASSERT_TRUE(test::run(ring->start()));
+  notes->add("n");
+  notes->rows[0].back() ^= 1;
+  setting = entry("b", kB) + "," + entry("a", kA);
+  ASSERT_TRUE(rotate());
+  run_to_end(10);
+  const int steps = notes->steps;
+  const auto logged = [this] { return log.count("keyring.reseal.unreadable"); };
+  EXPECT_EQ(logged(), 1);
+
+  for (int i = 0; i < 58; ++i) {
+    clock.advance(std::chrono::minutes(1));
+    run_to_end(10);
+  }
+  EXPECT_EQ(notes->steps, steps);
+  EXPECT_EQ(logged(), 1);
+
+  clock.advance(std::chrono::minutes(3));
+  run_to_end(10);
+  EXPECT_GT(notes->steps, steps);
+  EXPECT_EQ(logged(), 2);
 }
 
 TEST_F(KeyRingTest, AuditsAndAnnouncesARotation) {

@@ -1,6 +1,7 @@
 // Seals the data of sessions again under the primary key of the ring, keeping their versions: what
 // a client holds as an ETag stays good.
 #include "services/sessions/service.hpp"
+#include "services/sessions/token.hpp"
 #include "services/sessions/units.hpp"
 
 #include <functional>
@@ -26,18 +27,18 @@ class SessionResealer final : public record::Resealable {
 
   std::string_view name() const override { return "sessions"; }
 
-  Task<record::ResealProgress> reseal_some(KeyId primary, std::size_t batch) override {
-    std::function<Task<Rows>(sql::Transaction&)> find = [primary, batch](sql::Transaction& tx) {
-      return record::sessions_not_under(tx, primary, batch);
+  Task<record::ResealProgress> reseal_some(record::ResealStep step) override {
+    std::function<Task<Rows>(sql::Transaction&)> find = [&step](sql::Transaction& tx) {
+      return record::sessions_under(tx, step.under, step.after, step.batch);
     };
-    RD_CO_TRY(rows, co_await record_.read<Rows>(find));
+    RD_CO_TRY(found, co_await record_.read<Rows>(find));
     record::ResealProgress progress;
-    progress.done = rows.empty();
-    if (progress.done) co_return progress;
+    progress.done = found.size() < step.batch;
+    if (found.empty()) co_return progress;
+    progress.last.assign(found.back().id.begin(), found.back().id.end());
 
-    for (record::SealedSessionRow& row : rows) {
-      RD_CO_CHECK(reseal(row));
-    }
+    const Rows rows = seal_again(std::move(found), progress);
+    if (rows.empty()) co_return progress;
     std::function<Task<std::int64_t>(record::Unit&)> work = [&rows](record::Unit& unit) {
       return replace_all(unit, rows);
     };
@@ -54,12 +55,23 @@ class SessionResealer final : public record::Resealable {
   }
 
  private:
-  Result<void> reseal(record::SealedSessionRow& row) const {
+  // Those of `rows` that open; the others are counted.
+  Rows seal_again(Rows rows, record::ResealProgress& progress) const {
+    std::erase_if(rows, [&](record::SealedSessionRow& row) {
+      if (reseal(row)) return false;
+      ++progress.unreadable;
+      progress.example = format_id(kIdPrefix, row.id);
+      return true;
+    });
+    return rows;
+  }
+
+  bool reseal(record::SealedSessionRow& row) const {
     const SealedAs as{
         .tenant = row.tenant, .kind = "session", .record_id = row.id, .version = row.version};
-    RD_TRY(data, vault_.open(as, row.data));
-    row.data = vault_.seal(as, data);
-    return {};
+    const auto data = vault_.open(as, row.data);
+    if (data) row.data = vault_.seal(as, *data);
+    return data.has_value();
   }
 
   record::Record& record_;
