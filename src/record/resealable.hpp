@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace redoubt::record {
 
@@ -42,6 +43,9 @@ class Resealable {
   // Seals the rows of a step again under the primary, in one transaction. A row changed meanwhile
   // is left to the next pass. Errors: those of the record.
   virtual Task<ResealProgress> reseal_some(ResealStep step) = 0;
+
+  // The keys that rows say they are sealed under, whether the ring knows them or not.
+  virtual Task<std::vector<KeyId>> keys_in_use() = 0;
 
   // How many rows are sealed under `id`.
   virtual Task<std::int64_t> rows_needing(KeyId id) = 0;

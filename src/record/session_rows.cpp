@@ -84,6 +84,9 @@ constexpr sql::Statement kUnder{
 constexpr sql::Statement kReplaceSealed{
     "UPDATE rd_session SET data = $2, kid = $3 WHERE id = $1 AND ver = $4"};
 
+// One step of the index for each key, however many rows it has.
+constexpr sql::Statement kNextKey{"SELECT kid FROM rd_session WHERE kid > $1 ORDER BY kid LIMIT 1"};
+
 constexpr sql::Statement kCountUnder{"SELECT count(*) FROM rd_session WHERE kid = $1"};
 
 constexpr Id128 kAboveEveryId = [] {
@@ -270,6 +273,17 @@ Task<bool> replace_sealed_session(sql::Transaction& tx, const SealedSessionRow& 
                       resealed.version};
   RD_CO_TRY(replaced, co_await tx.run(kReplaceSealed, params));
   co_return replaced.changed == 1;
+}
+
+Task<std::vector<KeyId>> session_keys(sql::Transaction& tx) {
+  std::vector<KeyId> keys;
+  Bytes last;
+  for (;;) {
+    RD_CO_TRY(next, co_await tx.run(kNextKey, {ByteView(last)}));
+    if (next.empty()) co_return keys;
+    last = next[0].bytes(0);
+    keys.push_back(fixed_bytes<KeyId{}.size()>(last));
+  }
 }
 
 Task<std::int64_t> count_sessions_under(sql::Transaction& tx, const KeyId& id) {

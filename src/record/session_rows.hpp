@@ -114,6 +114,7 @@ Task<std::vector<SealedSessionRow>> sessions_under(sql::Transaction& tx, const K
                                                    ByteView after, std::size_t limit);
 // False when the row has changed or gone since it was read.
 Task<bool> replace_sealed_session(sql::Transaction& tx, const SealedSessionRow& resealed);
+Task<std::vector<KeyId>> session_keys(sql::Transaction& tx);
 Task<std::int64_t> count_sessions_under(sql::Transaction& tx, const KeyId& id);
 
 }  // namespace redoubt::record

@@ -98,8 +98,16 @@ Task<std::vector<Need>> KeyNeeds::of(const std::vector<RingKey>& ring) {
   co_return needs;
 }
 
+// Noted keys, and those that only the rows know: a note may have been forgotten while a row under
+// its key was on its way.
 Task<std::vector<Need>> KeyNeeds::outside(const std::vector<RingKey>& ring) {
   RD_CO_TRY(noted, co_await read_noted(record_));
+  RD_CO_TRY(used, co_await in_use());
+  for (const KeyId& id : used) {
+    const std::string kid = format_key_id(id);
+    const bool known = std::ranges::find(noted, kid, &record::NotedKey::kid) != noted.end();
+    if (!known) noted.push_back({kid, {}, {}});
+  }
   std::vector<Need> needs;
   for (const record::NotedKey& key : noted) {
     if (contains(ring, key.kid)) continue;
@@ -110,12 +118,21 @@ Task<std::vector<Need>> KeyNeeds::outside(const std::vector<RingKey>& ring) {
   co_return needs;
 }
 
-Task<std::int64_t> KeyNeeds::rows_under_others(const std::vector<RingKey>& ring,
-                                               const KeyId& primary) {
+Task<std::set<KeyId>> KeyNeeds::in_use() {
+  std::set<KeyId> keys;
+  for (record::Resealable* noun : nouns_) {
+    RD_CO_TRY(used, co_await noun->keys_in_use());
+    keys.insert(used.begin(), used.end());
+  }
+  co_return keys;
+}
+
+Task<std::int64_t> KeyNeeds::rows_under_others(const KeyId& primary) {
+  RD_CO_TRY(used, co_await in_use());
   std::int64_t rows = 0;
-  for (const RingKey& key : ring) {
-    if (key.id == primary) continue;
-    RD_CO_TRY(need, co_await rows_of(format_key_id(key.id)));
+  for (const KeyId& id : used) {
+    if (id == primary) continue;
+    RD_CO_TRY(need, co_await rows_of(format_key_id(id)));
     rows += need.rows;
   }
   co_return rows;

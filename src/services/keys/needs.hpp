@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,8 +46,11 @@ class KeyNeeds {
   // Of the keys that are needed and not in `ring`.
   Task<std::vector<Need>> outside(const std::vector<RingKey>& ring);
 
-  // Under other keys of `ring` than `primary`.
-  Task<std::int64_t> rows_under_others(const std::vector<RingKey>& ring, const KeyId& primary);
+  // The keys that rows are sealed under, in the ring or not.
+  Task<std::set<KeyId>> in_use();
+
+  // Under other keys than `primary`.
+  Task<std::int64_t> rows_under_others(const KeyId& primary);
 
  private:
   Task<Need> rows_of(std::string kid);

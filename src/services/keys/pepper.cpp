@@ -75,11 +75,24 @@ Task<record::ResealProgress> Pepper::reseal_some(record::ResealStep step) {
   co_return co_await record_.write(std::move(work));
 }
 
+Task<std::optional<record::SecretRow>> Pepper::row() {
+  using Row = std::optional<record::SecretRow>;
+  std::function<Task<Row>(sql::Transaction&)> work = [](sql::Transaction& tx) {
+    return record::find_secret(tx, kName);
+  };
+  co_return co_await record_.read<Row>(std::move(work));
+}
+
+Task<std::vector<KeyId>> Pepper::keys_in_use() {
+  RD_CO_TRY(found, co_await row());
+  std::vector<KeyId> keys;
+  if (found) keys.push_back(Vault::kid_of(found->sealed));
+  co_return keys;
+}
+
 Task<std::int64_t> Pepper::rows_needing(KeyId id) {
-  std::function<Task<std::optional<record::SecretRow>>(sql::Transaction&)> work =
-      [](sql::Transaction& tx) { return record::find_secret(tx, kName); };
-  RD_CO_TRY(row, co_await record_.read(std::move(work)));
-  co_return row && row->kid == format_key_id(id) ? 1 : 0;
+  RD_CO_TRY(found, co_await row());
+  co_return found && found->kid == format_key_id(id) ? 1 : 0;
 }
 
 }  // namespace redoubt::keys

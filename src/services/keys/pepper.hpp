@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/vault.hpp"
+#include "record/key_rows.hpp"
 #include "record/record.hpp"
 #include "record/resealable.hpp"
 
@@ -21,9 +22,12 @@ class Pepper final : public record::Resealable {
 
   std::string_view name() const override { return "pepper"; }
   Task<record::ResealProgress> reseal_some(record::ResealStep step) override;
+  Task<std::vector<KeyId>> keys_in_use() override;
   Task<std::int64_t> rows_needing(KeyId id) override;
 
  private:
+  Task<std::optional<record::SecretRow>> row();
+
   record::Record& record_;
   Vault& vault_;
 };

@@ -49,7 +49,8 @@ bool Resealing::has_unreadable() {
   return unreadable_ > 0;
 }
 
-OtherRows Resealing::split(std::int64_t rows) {
+Task<OtherRows> Resealing::other_rows() {
+  RD_CO_TRY(rows, co_await needs_.rows_under_others(vault_.primary()));
   OtherRows others;
   {
     const std::lock_guard lock(mutex_);
@@ -58,19 +59,13 @@ OtherRows Resealing::split(std::int64_t rows) {
   others.remaining = rows - others.unreadable;
   remaining_gauge_.set(static_cast<double>(others.remaining));
   unreadable_gauge_.set(static_cast<double>(others.unreadable));
-  return others;
-}
-
-Task<OtherRows> Resealing::other_rows() {
-  const std::vector<RingKey> ring = vault_.ring();
-  RD_CO_TRY(rows, co_await needs_.rows_under_others(ring, vault_.primary()));
-  co_return split(rows);
+  co_return others;
 }
 
 Task<bool> Resealing::run_once(std::size_t batch) {
   RD_CO_TRY(due, co_await is_due());
   if (!due) co_return false;
-  take_up();
+  RD_CO_CHECK(co_await take_up());
   RD_CO_TRY(done, co_await step(batch));
   if (!done) co_return true;
   co_return co_await finish();
@@ -93,20 +88,25 @@ Task<bool> Resealing::is_due() {
   co_return true;
 }
 
-void Resealing::take_up() {
+// The parts of a round that has just begun.
+Task<void> Resealing::take_up() {
   {
     const std::lock_guard lock(mutex_);
-    if (!std::exchange(fresh_, false)) return;
+    if (!fresh_) co_return Result<void>{};
   }
+  const KeyId primary = vault_.primary();
+  RD_CO_TRY(used, co_await needs_.in_use());
   parts_.clear();
   passed_by_.clear();
-  const KeyId primary = vault_.primary();
   for (record::Resealable* noun : needs_.nouns()) {
-    for (const RingKey& key : vault_.ring()) {
-      if (key.id != primary)
-        parts_.push_back({.noun = noun, .under = key.id, .after = {}, .example = {}});
+    for (const KeyId& id : used) {
+      if (id == primary) continue;
+      parts_.push_back({.noun = noun, .under = id, .after = {}, .example = {}});
     }
   }
+  const std::lock_guard lock(mutex_);
+  fresh_ = vault_.primary() != primary;  // Another rotation came meanwhile.
+  co_return Result<void>{};
 }
 
 // True: every row was looked at.

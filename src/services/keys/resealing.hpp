@@ -48,7 +48,6 @@ class Resealing {
 
   // Counts.
   Task<OtherRows> other_rows();
-  OtherRows split(std::int64_t rows);
 
  private:
   struct Part {
@@ -60,7 +59,7 @@ class Resealing {
   };
 
   Task<bool> is_due();
-  void take_up();
+  Task<void> take_up();
   Task<bool> step(std::size_t batch);
   Task<bool> step_part(Part& part, std::size_t batch);
   Task<bool> finish();

@@ -71,6 +71,8 @@ class KeyRingService final : public KeyRing {
   Task<KeyRingStatus> rotate_once(const Context& context);
   Task<KeyRingStatus> report();
   bool settled();
+  Result<void> keeps_primary(const std::vector<RingKey>& ring);
+  Result<void> keeps_stragglers_keys(const std::vector<RingKey>& ring);
 
   // One rotation or reload at a time, without holding a lock while it waits for the record.
   class Turn {
@@ -150,17 +152,35 @@ Task<std::vector<KeyId>> KeyRingService::retirable() {
   co_return out;
 }
 
+Result<void> KeyRingService::keeps_primary(const std::vector<RingKey>& ring) {
+  const std::string kid = format_key_id(parts_.vault.primary());
+  if (contains(ring, kid)) return {};
+  return fail(Error(Errc::conflict, "key_needed",
+                    fmt::format("the primary in use, key {}, has left the key ring ({}): keep it "
+                                "after the new one until no row needs it",
+                                kid, parts_.source.place())));
+}
+
+// Requests that are running have perhaps sealed rows that no count sees yet.
+Result<void> KeyRingService::keeps_stragglers_keys(const std::vector<RingKey>& ring) {
+  if (settled()) return {};
+  for (const RingKey& key : parts_.vault.ring()) {
+    const std::string kid = format_key_id(key.id);
+    if (contains(ring, kid)) continue;
+    return fail(Error(Errc::conflict, "key_needed",
+                      fmt::format("key {} has left the key ring ({}) within {} seconds of a "
+                                  "rotation, when rows under it may still be on their way: put it "
+                                  "back, and remove it later",
+                                  kid, parts_.source.place(), kStragglers.count())));
+  }
+  return {};
+}
+
 Task<void> KeyRingService::adopt(std::vector<RingKey> ring, record::AuditEvent event) {
   const KeyId former = parts_.vault.primary();
-  if (!contains(ring, format_key_id(former))) {
-    // Requests that are running have sealed rows under it that no count sees yet.
-    co_return fail(
-        Error(Errc::conflict, "key_needed",
-              fmt::format("the primary in use, key {}, has left the key ring ({}): keep it "
-                          "after the new one until no row needs it",
-                          format_key_id(former), parts_.source.place())));
-  }
+  RD_CO_CHECK(keeps_primary(ring));
   RD_CO_CHECK(co_await check(ring));
+  RD_CO_CHECK(keeps_stragglers_keys(ring));
   // Noted before it seals anything: a crash in between leaves a note without rows.
   event.target = format_key_id(ring.front().id);
   RD_CO_CHECK(co_await note(ring, event));
@@ -234,7 +254,6 @@ Task<KeyRingStatus> KeyRingService::report() {
   status.source = parts_.source.kind();
   const std::vector<RingKey> ring = parts_.vault.ring();
   RD_CO_TRY(needs, co_await needs_.of(ring));
-  std::int64_t others = 0;
   for (std::size_t i = 0; i < ring.size(); ++i) {
     EncryptionKey shown;
     shown.id = needs[i].kid;
@@ -242,10 +261,9 @@ Task<KeyRingStatus> KeyRingService::report() {
     shown.primary = i == 0;
     shown.rows = needs[i].rows;
     shown.sealed_until = needs[i].tokens_until;
-    if (!shown.primary) others += shown.rows;
     status.keys.push_back(std::move(shown));
   }
-  const OtherRows rows = resealing_.split(others);
+  RD_CO_TRY(rows, co_await resealing_.other_rows());
   status.remaining = rows.remaining;
   status.unreadable = rows.unreadable;
   Resealing::Progress progress = resealing_.progress();

@@ -62,6 +62,11 @@ class Notes final : public record::Resealable {
     progress.done = i == rows.size();
     co_return progress;
   }
+  Task<std::vector<KeyId>> keys_in_use() override {
+    std::vector<KeyId> keys;
+    for (const Bytes& row : rows) keys.push_back(Vault::kid_of(row));
+    co_return keys;
+  }
   Task<std::int64_t> rows_needing(KeyId id) override {
     co_return std::ranges::count_if(rows, [id](const Bytes& r) { return Vault::kid_of(r) == id; });
   }
@@ -238,6 +243,7 @@ TEST_F(KeyRingTest, RefusesAReloadThatDropsAKeyInUseAndGoesOnWithTheOldRing) {
 
   EXPECT_EQ(status().keys.size(), 2U);
   run_to_end(10);
+  clock.advance(std::chrono::seconds(61));
   setting = entry("b", kB);
   EXPECT_TRUE(test::run(ring->reload()));
   EXPECT_EQ(status().keys.size(), 1U);
@@ -302,6 +308,52 @@ TEST_F(KeyRingTest, KeepsAKeyWhileStragglersMayNeedIt) {
 
   ASSERT_TRUE(at_once);
   EXPECT_EQ(at_once->keys.size(), 3U);
+}
+
+TEST_F(KeyRingTest, KeepsAKeyOnReloadWhileStragglersMayNeedIt) {
+  use_setting(entry("a", kA));
+  ASSERT_TRUE(test::run(ring->start()));
+  notes->add("sealed before the rotation, committed after it");
+  const Bytes late = notes->rows[0];
+  notes->rows.clear();
+  setting = entry("b", kB) + "," + entry("a", kA);
+  ASSERT_TRUE(test::run(ring->reload()));
+  run_to_end(10);
+
+  setting = entry("b", kB);
+  const auto at_once = test::run(ring->reload());
+  ASSERT_FALSE(at_once);
+  EXPECT_EQ(at_once.error().slug, "key_needed");
+
+  notes->rows.push_back(late);
+  clock.advance(std::chrono::seconds(61));
+  EXPECT_EQ(test::run(ring->reload()).error().slug, "key_needed") << "the row is counted now";
+  run_to_end(10);
+  EXPECT_TRUE(test::run(ring->reload()));
+  EXPECT_EQ(notes->read(0), "sealed before the rotation, committed after it");
+}
+
+TEST_F(KeyRingTest, NamesAKeyThatOnlyRowsKnow) {
+  use_setting(entry("a", kA));
+  ASSERT_TRUE(test::run(ring->start()));
+  setting = entry("b", kB) + "," + entry("a", kA);
+  ASSERT_TRUE(rotate());
+  notes->add("later");
+  run_to_end(10);
+  clock.advance(std::chrono::seconds(61));
+  setting = entry("b", kB);
+  ASSERT_TRUE(test::run(ring->reload()));
+  const RingKey forgotten = parse_key_ring(Secret(entry("a", kA))).value().front();
+  notes->rows[0] = Vault({forgotten}, random).seal({}, as_bytes("x"));
+
+  clock.advance(std::chrono::seconds(61));
+  run_to_end(10);
+  EXPECT_EQ(status().unreadable, 1);
+  use_setting(entry("b", kB));
+  const auto started = test::run(ring->start());
+
+  ASSERT_FALSE(started);
+  EXPECT_NE(started.error().message.find(format_key_id(forgotten.id)), std::string::npos);
 }
 
 TEST_F(KeyRingTest, KeepsAKeyThatGoodSealedTokensNeed) {

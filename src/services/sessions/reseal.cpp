@@ -47,6 +47,14 @@ class SessionResealer final : public record::Resealable {
     co_return progress;
   }
 
+  Task<std::vector<KeyId>> keys_in_use() override {
+    using Keys = std::vector<KeyId>;
+    std::function<Task<Keys>(sql::Transaction&)> find = [](sql::Transaction& tx) {
+      return record::session_keys(tx);
+    };
+    co_return co_await record_.read<Keys>(find);
+  }
+
   Task<std::int64_t> rows_needing(KeyId id) override {
     std::function<Task<std::int64_t>(sql::Transaction&)> count = [id](sql::Transaction& tx) {
       return record::count_sessions_under(tx, id);

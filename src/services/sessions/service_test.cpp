@@ -669,6 +669,7 @@ TEST_F(SessionsTest, AreSealedAgainUnderANewKeyInBatchesAndKeepTheirVersion) {
   vault_.reload({primary, ring_key(7)});
   const auto resealer = make_session_resealer(*record_, vault_);
   EXPECT_EQ(*test::run(resealer->rows_needing(ring_key(7).id)), 5);
+  EXPECT_EQ(*test::run(resealer->keys_in_use()), std::vector{ring_key(7).id});
 
   std::int64_t resealed = 0;
   record::ResealStep step{ring_key(7).id, primary.id, {}, 2};
