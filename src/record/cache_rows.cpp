@@ -18,11 +18,20 @@ constexpr sql::Statement kNewest{R"sql(
 SELECT coalesce(max(generation), 0) FROM rd_cache_generation WHERE tenant = $1)sql"};
 
 // Both are index ranges: what a cleared cache made meaningless, and what is old.
-constexpr sql::Statement kDeleteCleared{R"sql(
+constexpr sql::Statement kDeleteCleared{
+    // CROSS JOIN is how SQLite is told which table comes first.
+    .text = R"sql(
 DELETE FROM rd_cache_generation WHERE (tenant, name) IN (
   SELECT g.tenant, g.name
   FROM rd_cache_generation w
   CROSS JOIN rd_cache_generation g ON g.tenant = w.tenant AND g.generation < w.generation
+  WHERE w.name = ''
+  LIMIT $1))sql",
+    .postgres = R"sql(
+DELETE FROM rd_cache_generation WHERE (tenant, name) IN (
+  SELECT g.tenant, g.name
+  FROM rd_cache_generation w
+  JOIN rd_cache_generation g ON g.tenant = w.tenant AND g.generation < w.generation
   WHERE w.name = ''
   LIMIT $1))sql"};
 

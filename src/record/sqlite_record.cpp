@@ -123,7 +123,7 @@ Result<void> create_private(const std::string& path) {
 }
 
 Result<std::int64_t> migrate_to_newest(Connection& connection, WallTime now) {
-  std::vector<sql::sqlite::Migration> known;
+  std::vector<sql::Migration> known;
   for (const migrations::File& file : migrations::all) known.push_back({file.name, file.text});
   return sql::sqlite::migrate(connection, known, now);
 }

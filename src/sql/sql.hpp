@@ -1,7 +1,8 @@
 // SQL, as the record's portable statements see it: parameters $1.., rows, and a transaction. The
-// drivers (sqlite/, later postgres/) implement Transaction; nothing above knows which one it is.
+// drivers (sqlite/, postgres/) implement Transaction; nothing above knows which one it is.
 //
 // Statements live in constants: the address of the text is the key of the prepared-statement cache.
+// One text serves both engines unless it cannot: then `postgres` has the other one.
 #pragma once
 
 #include "base/bytes.hpp"
@@ -18,7 +19,10 @@
 namespace redoubt::sql {
 
 struct Statement {
-  std::string_view text;  // Static storage.
+  std::string_view text;           // Static storage.
+  std::string_view postgres = {};  // In place of `text` there; empty: the same.
+
+  std::string_view for_postgres() const { return postgres.empty() ? text : postgres; }
 };
 
 using Param = std::variant<std::nullptr_t, std::int64_t, std::string_view, ByteView>;
@@ -28,7 +32,8 @@ class Row {
  public:
   explicit Row(std::vector<Value> values) : values_(std::move(values)) {}
 
-  // The typed value of a column. REQUIRES: the statement yields that type there; NULL reads as 0 / "".
+  // The typed value of a column. REQUIRES: the statement yields that type there; NULL reads as 0 /
+  // "".
   std::int64_t integer(std::size_t column) const;
   const std::string& text(std::size_t column) const;
   const Bytes& bytes(std::size_t column) const;
@@ -53,6 +58,7 @@ class Transaction {
 
   // Errors: unavailable "record_unavailable" (disk full, read-only, I/O error: message says which),
   // conflict "constraint" for a violated unique or check constraint, internal for bad SQL.
+  // After an error the transaction is lost: nothing more of it runs.
   virtual Task<Rows> run(const Statement& statement, std::initializer_list<Param> params = {}) = 0;
 };
 

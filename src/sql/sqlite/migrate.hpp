@@ -1,6 +1,7 @@
 // Brings a database to the schema this program knows, one numbered script after the other.
 #pragma once
 
+#include "sql/migrations.hpp"
 #include "sql/sqlite/connection.hpp"
 
 #include <redoubt/clock.hpp>
@@ -8,14 +9,8 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 namespace redoubt::sql::sqlite {
-
-struct Migration {
-  std::string_view name;  // "0001_core.sql": its number, then what it is about.
-  std::string_view text;
-};
 
 // Marks a file as ours ("rdbt"); `file database.db` and this program both read it.
 inline constexpr std::int64_t kApplicationId = 0x72646274;

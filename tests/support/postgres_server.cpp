@@ -1,0 +1,231 @@
+#include "tests/support/postgres_server.hpp"
+
+#include <libpq-fe.h>
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+
+namespace redoubt::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The directory with initdb and postgres, of the newest version installed; empty: none.
+std::string programs() {
+  std::vector<std::string> found;
+  std::error_code ignored;
+  for (const auto& version : fs::directory_iterator("/usr/lib/postgresql", ignored)) {
+    if (fs::exists(version.path() / "bin/initdb")) found.push_back(version.path() / "bin");
+  }
+  std::ranges::sort(found);
+  return found.empty() ? std::string() : found.back();
+}
+
+struct User {
+  uid_t uid;
+  gid_t gid;
+};
+
+// Whom the server runs as; empty: whoever runs the test.
+std::optional<User> unprivileged() {
+  if (::getuid() != 0) return std::nullopt;
+  for (const char* name : {"postgres", "nobody"}) {
+    if (const passwd* entry = ::getpwnam(name)) return User{entry->pw_uid, entry->pw_gid};
+  }
+  return std::nullopt;
+}
+
+std::uint16_t free_port() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(descriptor, generic, size) != 0 || ::getsockname(descriptor, generic, &size) != 0) {
+    throw std::runtime_error("no free port");
+  }
+  ::close(descriptor);
+  return ntohs(address.sin_port);
+}
+
+// Starts a program as the unprivileged user, its output into `log`.
+pid_t spawn(std::vector<std::string> command, const std::string& directory) {
+  const auto user = unprivileged();
+  const std::string log = directory + "/server.log";
+  std::vector<char*> arguments;
+  for (std::string& word : command) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  if (user &&
+      (::setgroups(0, nullptr) != 0 || ::setgid(user->gid) != 0 || ::setuid(user->uid) != 0)) {
+    ::_exit(126);
+  }
+  ::prctl(PR_SET_PDEATHSIG, SIGQUIT);  // Not to outlive a test that crashed.
+  const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::dup2(output, STDOUT_FILENO);
+  ::dup2(output, STDERR_FILENO);
+  if (::chdir(directory.c_str()) != 0) ::_exit(126);
+  ::execv(arguments[0], arguments.data());
+  ::_exit(127);
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+struct Close {
+  void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+using ConnectionHandle = std::unique_ptr<PGconn, Close>;
+
+}  // namespace
+
+bool PostgresServer::available() {
+  return !programs().empty();
+}
+
+PostgresServer& PostgresServer::shared() {
+  static PostgresServer server;
+  return server;
+}
+
+PostgresServer::PostgresServer() : PostgresServer(Options{}) {}
+
+PostgresServer::PostgresServer(Options options) : options_(std::move(options)) {
+  const bool memory = !options_.durable && fs::is_directory("/dev/shm");
+  directory_ = (memory ? fs::path("/dev/shm") : fs::temp_directory_path()) / "redoubt-pg-XXXXXX";
+  if (::mkdtemp(directory_.data()) == nullptr) throw std::runtime_error("mkdtemp " + directory_);
+  if (const auto user = unprivileged()) {
+    if (::chown(directory_.c_str(), user->uid, user->gid) != 0) throw std::runtime_error("chown");
+  }
+  make_cluster();
+  port_ = free_port();
+  start();
+  execute(url("postgres", "postgres"), "CREATE ROLE redoubt LOGIN");
+}
+
+PostgresServer::~PostgresServer() {
+  stop();
+  std::error_code ignored;
+  fs::remove_all(directory_, ignored);
+}
+
+void PostgresServer::make_cluster() {
+  const int status = wait_for(spawn({programs() + "/initdb", "-D", directory_ + "/data", "-U",
+                                     "postgres", "-A", "trust", "-N", "--locale=C", "-E", "UTF8"},
+                                    directory_));
+  if (status != 0) throw std::runtime_error("initdb failed; see " + directory_ + "/server.log");
+}
+
+void PostgresServer::start() {
+  std::vector<std::string> command{programs() + "/postgres", "-D", directory_ + "/data"};
+  std::vector<std::string> settings{"port=" + std::to_string(port_),
+                                    "listen_addresses=127.0.0.1",
+                                    "unix_socket_directories=" + directory_,
+                                    std::string("fsync=") + (options_.durable ? "on" : "off"),
+                                    "max_connections=100",
+                                    "shared_buffers=64MB"};
+  settings.insert(settings.end(), options_.settings.begin(), options_.settings.end());
+  for (const std::string& setting : settings) {
+    command.emplace_back("-c");
+    command.push_back(setting);
+  }
+  postmaster_ = spawn(std::move(command), directory_);
+  for (int i = 0; i < 600; ++i) {
+    const PGPing answer = PQping(url("postgres", "postgres").c_str());
+    if (answer == PQPING_OK) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  throw std::runtime_error("PostgreSQL does not start; see " + directory_ + "/server.log");
+}
+
+std::string PostgresServer::url(const std::string& role, const std::string& database) const {
+  return "postgresql://" + role + "@/" + database + "?host=" + directory_ +
+         "&port=" + std::to_string(port_);
+}
+
+std::string PostgresServer::new_database() {
+  const std::string name = "test_" + std::to_string(++databases_);
+  execute(url("postgres", "postgres"), "CREATE DATABASE " + name + " OWNER redoubt");
+  return url("redoubt", name);
+}
+
+std::string PostgresServer::over_tcp(const std::string& socket_url) const {
+  const auto name = socket_url.substr(socket_url.find("@/") + 2);
+  return "postgresql://redoubt@127.0.0.1:" + std::to_string(port_) + "/" +
+         name.substr(0, name.find('?'));
+}
+
+std::string PostgresServer::execute(const std::string& database_url, const std::string& sql) {
+  std::string as_superuser = database_url;
+  const std::string role = "//redoubt@";
+  if (const auto at = as_superuser.find(role); at != std::string::npos) {
+    as_superuser.replace(at, role.size(), "//postgres@");
+  }
+  const ConnectionHandle connection(PQconnectdb(as_superuser.c_str()));
+  PGresult* result = PQexec(connection.get(), sql.c_str());
+  const bool done =
+      PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+  const std::string problem = PQerrorMessage(connection.get());
+  std::string value;
+  if (PQntuples(result) > 0 && PQnfields(result) > 0) value = PQgetvalue(result, 0, 0);
+  PQclear(result);
+  if (!done) throw std::runtime_error(sql + ": " + problem);
+  return value;
+}
+
+// The postmaster's children are those of the postmaster's process id.
+std::vector<pid_t> PostgresServer::processes() const {
+  std::vector<pid_t> out{postmaster_};
+  const std::string path =
+      "/proc/" + std::to_string(postmaster_) + "/task/" + std::to_string(postmaster_) + "/children";
+  std::ifstream children(path);
+  for (pid_t child = 0; children >> child;) out.push_back(child);
+  return out;
+}
+
+void PostgresServer::kill() {
+  for (const pid_t process : processes()) ::kill(process, SIGKILL);
+  wait_for(postmaster_);
+  postmaster_ = -1;
+}
+
+void PostgresServer::stop() {
+  if (postmaster_ < 0) return;
+  ::kill(postmaster_, SIGQUIT);
+  wait_for(postmaster_);
+  postmaster_ = -1;
+}
+
+void PostgresServer::pause() {
+  for (const pid_t process : processes()) ::kill(process, SIGSTOP);
+}
+
+void PostgresServer::resume() {
+  for (const pid_t process : processes()) ::kill(process, SIGCONT);
+}
+
+}  // namespace redoubt::test
