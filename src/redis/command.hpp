@@ -62,7 +62,7 @@ class Command {
 
   // The bytes to send. `whole_script`: as EVAL with the source, for a node that may not have it.
   void append_to(std::string& out, bool whole_script = false) const;
-  std::size_t size() const { return encoded_.size() + 24; }  // At most; without a script's source.
+  std::size_t size() const;  // At most.
   const Script* script() const { return script_; }
 
  private:

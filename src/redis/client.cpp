@@ -1,0 +1,17 @@
+#include "redis/client.hpp"
+
+#include "redis/stream.hpp"
+#include "redis/topology.hpp"
+
+namespace redoubt::redis {
+
+Result<std::unique_ptr<Client>> make_client(boost::asio::any_io_executor executor,
+                                            const Options& options, const ClientParts& parts) {
+  RD_CHECK(check_options(options));
+  RD_TRY(tls, make_tls_context(options.tls));
+  auto shared = std::make_shared<Shared>(Shared{
+      std::move(executor), options, parts, std::move(tls), ClientMetrics(parts.metrics), {}});
+  return make_single_client(std::move(shared));
+}
+
+}  // namespace redoubt::redis

@@ -1,0 +1,293 @@
+#include "redis/link.hpp"
+
+#include "redis/classify.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <algorithm>
+#include <exception>
+
+namespace redoubt::redis {
+namespace {
+
+namespace asio = boost::asio;
+
+// After this long without a command, the sweeper looks only as often as an idle connection is
+// pinged.
+constexpr Duration kRestAfter{200};
+constexpr Duration kTickMax{25};
+constexpr Duration kTickMin{1};
+
+class FixedTarget final : public Target {
+ public:
+  explicit FixedTarget(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
+  Task<Endpoint> find() override { co_return endpoint_; }
+
+ private:
+  Endpoint endpoint_;
+};
+
+}  // namespace
+
+std::shared_ptr<Target> fixed_target(Endpoint endpoint) {
+  return std::make_shared<FixedTarget>(std::move(endpoint));
+}
+
+Link::Link(std::shared_ptr<Shared> shared, ConnectionPlan plan, std::shared_ptr<Target> target,
+           LinkObserver* observer)
+    : shared_(std::move(shared)),
+      plan_(std::move(plan)),
+      target_(std::move(target)),
+      observer_(observer),
+      backoff_(shared_->options.backoff),
+      retry_(shared_->parts.timers.alarm()),
+      tick_(shared_->parts.timers.alarm()) {}
+
+void Link::start() {
+  const auto keep = [self = shared_from_this()](std::exception_ptr thrown) {
+    if (!thrown || self->stopped_) return;
+    self->shared_->parts.log.error("background.died", {{"task", "redis.link"}});
+    self->stop();
+  };
+  asio::co_spawn(shared_->executor, run(), keep);
+  asio::co_spawn(shared_->executor, sweep_often(), keep);
+}
+
+void Link::stop() {
+  if (stopped_) return;
+  const auto self = shared_from_this();
+  stopped_ = true;
+  ready_ = false;
+  observer_ = nullptr;
+  target_->stop();
+  retry_->ring();
+  tick_->ring();
+  const Error why = not_sent("the client was stopped");
+  if (connection_) connection_->close(why);
+  give_up_waiting(why);
+  for (const auto& watcher : watchers_) watcher->ring();
+}
+
+std::size_t Link::in_flight() const {
+  return waiting_.size() + (connection_ ? connection_->in_flight() : 0);
+}
+
+void Link::submit(const Command& command, const Submission& submission) {
+  if (auto error = why_not(command.size())) return refuse(submission, std::move(*error));
+  wake_sweeper();
+  if (usable()) return connection_->submit(command, submission);
+  waiting_bytes_ += command.size();
+  waiting_.push_back({&command, submission});
+}
+
+void Link::submit_together(std::span<const Command> commands, const Submission& submission) {
+  std::size_t bytes = 0;
+  for (const Command& command : commands) bytes += command.size();
+  std::optional<Error> error = why_not(bytes);
+  Submission each = submission;
+  for (const Command& command : commands) {
+    if (error) {
+      refuse(each, *error);
+    } else {
+      submit(command, each);
+    }
+    ++each.index;
+  }
+}
+
+std::optional<Error> Link::why_not(std::size_t bytes) const {
+  if (stopped_) return not_sent("the client was stopped");
+  if (failing_) return not_sent(last_error_);
+  const bool room = usable() ? connection_->has_room(bytes)
+                             : waiting_bytes_ + bytes <= shared_->options.queue_bytes_max;
+  if (room) return std::nullopt;
+  return unavailable("redis_overloaded", "too much waits to be sent to Redis");
+}
+
+void Link::refuse(const Submission& submission, Error error) {
+  shared_->metrics.unsent.add();
+  if (submission.sink != nullptr) {
+    submission.sink->on_reply(submission.index, fail(std::move(error)));
+  }
+}
+
+void Link::renew(std::string why) {
+  if (connection_) connection_->close(not_sent(std::move(why)));
+  retry_->ring();
+}
+
+void Link::drop(Error why) {
+  if (connection_) connection_->close(std::move(why));
+}
+
+Task<void> Link::connected(Duration limit) {
+  const auto self = shared_from_this();
+  const BootTime end = in(limit);
+  while (!ready_ && !stopped_) {
+    const auto left = std::chrono::ceil<Duration>(end - shared_->now());
+    if (left.count() <= 0) break;
+    const std::shared_ptr<Alarm> watcher = shared_->parts.timers.alarm();
+    watchers_.push_back(watcher);
+    co_await watcher->wait(left);
+    std::erase(watchers_, watcher);
+  }
+  if (ready_) co_return Result<void>{};
+  co_return fail(not_sent(last_error_.empty() ? "connecting takes too long" : last_error_));
+}
+
+asio::awaitable<void> Link::run() {
+  const auto self = shared_from_this();
+  while (!stopped_) {
+    Result<ServerFacts> opened = co_await attempt();
+    if (stopped_) break;
+    Duration pause{0};
+    if (opened) {
+      became_ready(std::move(*opened));
+      const Error why = co_await connection_->serve();
+      if (stopped_) break;
+      pause = became_lost(why);
+    } else {
+      pause = attempt_failed(opened.error());
+    }
+    connection_.reset();
+    if (pause.count() > 0 && !stopped_) co_await retry_->wait(pause);
+  }
+  connection_.reset();
+}
+
+Task<ServerFacts> Link::attempt() {
+  wake_sweeper();
+  RD_CO_TRY(endpoint, co_await target_->find());
+  if (stopped_) co_return fail(not_sent("the client was stopped"));
+  connection_ = std::make_shared<Connection>(shared_, plan_, *this);
+  const std::shared_ptr<Connection> connection = connection_;
+  Result<ServerFacts> facts = co_await connection->open(endpoint, attempts_++);
+  if (facts && shared_->parts.admission && plan_.handshake.ask_facts && !stopped_) {
+    const Result<void> admitted = shared_->parts.admission(*facts);
+    if (!admitted) facts = fail(admitted.error());
+  }
+  if (!facts) connection->close(facts.error());
+  co_return facts;
+}
+
+void Link::became_ready(ServerFacts facts) {
+  facts_ = std::move(facts);
+  ready_ = true;
+  failing_ = checking_role_ = false;
+  ready_since_ = shared_->now();
+  shared_->metrics.connects.add();
+  ++shared_->counts.connects;
+  shared_->parts.log.info("redis.connected", {{"server", facts_.endpoint.text()},
+                                              {"version", facts_.version},
+                                              {"protocol", facts_.protocol}});
+  if (observer_ != nullptr) observer_->link_ready(facts_);
+  waiting_bytes_ = 0;
+  std::deque<Waiting> waiting = std::exchange(waiting_, {});
+  for (const Waiting& one : waiting) submit(*one.command, one.submission);
+  for (const auto& watcher : watchers_) watcher->ring();
+}
+
+Duration Link::became_lost(const Error& why) {
+  ready_ = false;
+  last_error_ = why.cause.empty() ? why.message : why.cause;
+  shared_->metrics.losses.add();
+  shared_->parts.log.warn("redis.lost",
+                          {{"server", facts_.endpoint.text()}, {"cause", last_error_}});
+  if (observer_ != nullptr) observer_->link_lost(why);
+  const auto lived = std::chrono::duration_cast<Duration>(shared_->now() - ready_since_);
+  return backoff_.lost(lived, shared_->parts.random);
+}
+
+Duration Link::attempt_failed(const Error& why) {
+  const bool denied = why.slug == "redis_denied";
+  last_error_ = why.cause.empty() ? why.message : why.message + ": " + why.cause;
+  shared_->metrics.connect_failures.add();
+  if (denied) {
+    shared_->parts.log.error("redis.denied", {{"cause", why.cause}});
+  } else if (!failing_) {
+    shared_->parts.log.warn("redis.unreachable", {{"cause", last_error_}});
+  }
+  failing_ = true;
+  give_up_waiting(not_sent(last_error_));
+  if (observer_ != nullptr) observer_->link_failed(why);
+  return denied ? backoff_.refused(shared_->parts.random)
+                : backoff_.lost(Duration(0), shared_->parts.random);
+}
+
+void Link::give_up_waiting(const Error& why) {
+  waiting_bytes_ = 0;
+  std::deque<Waiting> waiting = std::exchange(waiting_, {});
+  for (const Waiting& one : waiting) refuse(one.submission, why);
+}
+
+void Link::on_push(Value value) {
+  if (observer_ != nullptr) observer_->link_push(std::move(value));
+}
+
+// READONLY: a master that was demoted, and whose connection must not be kept; or a script that says
+// so. ROLE tells them apart.
+void Link::on_error_reply(std::string_view text) {
+  if (!ready_ || !plan_.handshake.require_master || checking_role_) return;
+  if (classify(text) == Meaning::read_only) check_role();
+}
+
+void Link::check_role() {
+  checking_role_ = true;
+  const Duration limit = shared_->options.timeouts.operation;
+  connection_->submit(role_, {.sink = &role_check_, .index = 0, .deadline = in(limit)});
+}
+
+void Link::checked_role(const Result<Value>& reply) {
+  checking_role_ = false;
+  if (!ready_ || stopped_ || !reply) return;
+  const bool master = !reply->items().empty() && reply->items()[0].text() == "master";
+  if (!master) renew("the server is not the master any more");
+}
+
+asio::awaitable<void> Link::sweep_often() {
+  const auto self = shared_from_this();
+  while (!stopped_) {
+    const Duration pause = sweep();
+    if (stopped_) break;
+    co_await tick_->wait(pause);
+    resting_ = false;
+  }
+}
+
+void Link::wake_sweeper() {
+  if (!resting_) return;
+  resting_ = false;
+  tick_->ring();
+}
+
+// Ends what is past its deadline. Returns how long nothing more is due.
+Duration Link::sweep() {
+  const BootTime now = shared_->now();
+  const Timeouts& timeouts = shared_->options.timeouts;
+  for (std::size_t i = 0; i < waiting_.size();) {
+    const Waiting one = waiting_[i];
+    if (now < one.submission.deadline) {
+      ++i;
+      continue;
+    }
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    waiting_bytes_ -= std::min(waiting_bytes_, one.command->size());
+    refuse(one.submission, not_sent("no connection in time"));
+  }
+  const std::shared_ptr<Connection> connection = connection_;
+  if (connection) connection->sweep(now);
+  const bool busy = !waiting_.empty() || (connection && !ready_) ||
+                    (connection && connection->in_flight() > 0) ||
+                    (ready_ && now - connection->last_used() < kRestAfter);
+  const Duration tick = std::clamp(timeouts.operation / 4, kTickMin, kTickMax);
+  if (busy) return tick;
+  resting_ = true;
+  if (!ready_) return timeouts.idle_ping;
+  const auto idle = std::chrono::duration_cast<Duration>(now - connection->last_used());
+  if (idle < timeouts.idle_ping) return timeouts.idle_ping - idle;
+  resting_ = false;
+  connection->submit(ping_, {.sink = nullptr, .index = 0, .deadline = BootTime{INT64_MAX}});
+  return tick;
+}
+
+}  // namespace redoubt::redis

@@ -1,0 +1,103 @@
+// The client of one master: a fixed address, or the one that Sentinels name.
+#include "redis/calls.hpp"
+#include "redis/subscription.hpp"
+#include "redis/topology.hpp"
+
+namespace redoubt::redis {
+namespace {
+
+class SingleClient final : public Client {
+ public:
+  explicit SingleClient(std::shared_ptr<Shared> shared)
+      : shared_(std::move(shared)),
+        plan_(plan_of(*shared_)),
+        link_(std::make_shared<Link>(shared_, plan_, target(), nullptr)) {
+    link_->start();
+  }
+  ~SingleClient() override { stop(); }
+
+  Task<void> connected(Duration limit) override { return link_->connected(limit); }
+
+  Task<Value> run(Command command) override { return run_on(shared_, link_, std::move(command)); }
+  boost::asio::awaitable<std::vector<Result<Value>>> run_all(
+      std::vector<Command> commands) override {
+    return run_all_on(shared_, link_, std::move(commands));
+  }
+  Task<std::vector<Value>> transaction(std::vector<Command> commands) override {
+    return transaction_on(shared_, link_, std::move(commands));
+  }
+  Task<Value> script(const Script& script, std::span<const std::string_view> keys,
+                     std::span<const std::string_view> arguments) override {
+    return run_on(shared_, link_, script.command(keys, arguments));
+  }
+
+  Task<Value> probe(Command command) override {
+    if (!probe_) {
+      probe_ = std::make_shared<Link>(shared_, plan_, target(), nullptr);
+      probe_->start();
+      if (stopped_) probe_->stop();
+    }
+    return run_on(shared_, probe_, std::move(command));
+  }
+
+  Result<std::unique_ptr<Subscription>> subscribe(SubscribeRequest request,
+                                                  SubscriptionHandler& handler) override {
+    if (stopped_) return fail(not_sent("the client was stopped"));
+    std::erase_if(subscriptions_, [](const auto& link) { return link.expired(); });
+    return make_subscription(shared_, plan_, target(), std::move(request), handler,
+                             subscriptions_.emplace_back());
+  }
+
+  ClientStatus status() const override {
+    ClientStatus status;
+    status.connected = link_->is_ready();
+    status.last_error = link_->last_error();
+    status.nodes.push_back({.facts = link_->facts(), .connected = link_->is_ready()});
+    status.sent = shared_->counts.sent;
+    status.unknown_outcomes = shared_->counts.unknown_outcomes;
+    status.reconnects = shared_->counts.connects;
+    status.in_flight = link_->in_flight();
+    return status;
+  }
+
+  void stop() override {
+    if (std::exchange(stopped_, true)) return;
+    link_->stop();
+    if (probe_) probe_->stop();
+    for (const auto& weak : subscriptions_) {
+      if (const auto link = weak.lock()) link->stop();
+    }
+  }
+
+ private:
+  std::shared_ptr<Target> target() const {
+    return fixed_target(std::get<Standalone>(shared_->options.topology).endpoint);
+  }
+
+  std::shared_ptr<Shared> shared_;
+  ConnectionPlan plan_;
+  std::shared_ptr<Link> link_;
+  std::shared_ptr<Link> probe_;
+  std::vector<std::weak_ptr<Link>> subscriptions_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+ConnectionPlan plan_of(const Shared& shared) {
+  const Options& options = shared.options;
+  return {.handshake = {.credentials = options.credentials,
+                        .client_name = options.client_name,
+                        .identity_key = options.identity_key,
+                        .database = options.database,
+                        .allow_resp3 = options.allow_resp3,
+                        .require_master = options.require_master},
+          .tls = options.tls,
+          .tls_context = shared.tls};
+}
+
+std::unique_ptr<Client> make_single_client(std::shared_ptr<Shared> shared) {
+  return std::make_unique<SingleClient>(std::move(shared));
+}
+
+}  // namespace redoubt::redis

@@ -1,0 +1,16 @@
+// The clients behind make_client, one per way to find servers.
+#pragma once
+
+#include "redis/link.hpp"
+
+#include <memory>
+
+namespace redoubt::redis {
+
+// How connections to Redis itself are made, as the options say.
+ConnectionPlan plan_of(const Shared& shared);
+
+// Standalone and Sentinel: one master at a time.
+std::unique_ptr<Client> make_single_client(std::shared_ptr<Shared> shared);
+
+}  // namespace redoubt::redis
