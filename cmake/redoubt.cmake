@@ -117,6 +117,19 @@ function(redoubt_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit)
 endfunction()
 
+# redoubt_test_on_postgres(name [filter]): the same test program once more, its records on PostgreSQL
+# (tests/support/record_home.hpp); where one is installed.
+find_program(REDOUBT_INITDB initdb PATHS /usr/lib/postgresql/17/bin /usr/lib/postgresql/16/bin
+             /usr/lib/postgresql/15/bin)
+function(redoubt_test_on_postgres name)
+  target_link_libraries(${name} PRIVATE redoubt_test_record)
+  if(REDOUBT_INITDB)
+    add_test(NAME ${name}_on_postgresql COMMAND ${name} ${ARGN})
+    set_tests_properties(${name}_on_postgresql PROPERTIES
+      TIMEOUT 300 LABELS unit ENVIRONMENT REDOUBT_TEST_RECORD=postgresql)
+  endif()
+endfunction()
+
 # redoubt_embed(target NAMESPACE ns FILES a.sql ...): <target>.hpp with one
 # `inline constexpr std::string_view` per file, named after the file ('.', '-' become '_').
 function(redoubt_embed target)

@@ -162,6 +162,8 @@ void Instance::follow_journal() {
         return invalidations.bump(names::tenant(entry.tenant));
       case Kind::api_key:
         return invalidations.bump(names::api_key(entry.key));
+      case Kind::everything:
+        return invalidations.bump_all();
       case Kind::cache:
       case Kind::key_ring:
         return;

@@ -36,6 +36,11 @@ class Invalidations {
     generation_.fetch_add(1, std::memory_order_acq_rel);
     counters_[slot(name)].fetch_add(1, std::memory_order_acq_rel);
   }
+  // As if every name had changed.
+  void bump_all() {
+    generation_.fetch_add(1, std::memory_order_acq_rel);
+    for (auto& counter : counters_) counter.fetch_add(1, std::memory_order_acq_rel);
+  }
   // For checks on the hot path: hash once, load each time.
   std::uint32_t slot(std::string_view name) const;
   Stamp stamp_of(std::uint32_t slot_index) const {

@@ -8,14 +8,22 @@
 // The journal announces what changed, in the transaction that changes it. Listeners hear an entry
 // after the commit and before the writer is acknowledged; so a copy that listens is never older
 // than an acknowledged write. On SQLite the journal is this in-process signal; no rows, no polling.
+// On PostgreSQL it is a table that every instance follows: listeners hear their own instance's
+// entries as above, and those of others soon after. fresh_until() says how long copies may be
+// trusted.
+//
+// Units of work see each other as if they ran one after the other, whichever engine, instance or
+// connection they run on. A unit that says what it reaches (Reach) may be committed beside others.
 //
 // Threads: any. Work passed to write() runs on the record's own thread: it must touch nothing but
-// its captures and the Unit. Work passed to read() runs on the calling thread. Cancellation: a
-// write that was submitted happens, whether or not its caller still waits.
+// its captures and the Unit, and wait for nothing but the Unit. Work passed to read() runs on the
+// calling thread. Cancellation: a write that was submitted happens, whether or not its caller still
+// waits.
 #pragma once
 
 #include "sql/sql.hpp"
 
+#include <redoubt/clock.hpp>
 #include <redoubt/context.hpp>
 #include <redoubt/result.hpp>
 
@@ -25,18 +33,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace redoubt::record {
 
 // Entries are commutative: a listener drops or marks its copies, whatever the order.
 struct JournalEntry {
   enum class Kind : std::uint8_t {
-    session,   // key: session id. Changed or ended.
-    user,      // key: user. All sessions of the user ended or changed.
-    tenant,    // The tenant was disabled or enabled.
-    api_key,   // key: API key id. Changed or ended.
-    cache,     // key: tag, or "" for all of the tenant; value: its new generation.
-    key_ring,  // The ring was reloaded or the primary changed.
+    session,     // key: session id. Changed or ended.
+    user,        // key: user. All sessions of the user ended or changed.
+    tenant,      // The tenant was disabled or enabled.
+    api_key,     // key: API key id. Changed or ended.
+    cache,       // key: tag, or "" for all of the tenant; value: its new generation.
+    key_ring,    // The ring was reloaded or the primary changed.
+    everything,  // Entries were missed: no copy of anything is good any more.
   };
   Kind kind;
   std::string tenant;
@@ -63,16 +74,32 @@ class Unit : public sql::Transaction {
   virtual Task<void> audit(const AuditEvent& event) = 0;
 };
 
+// What a unit may read and write.
+struct Reach {
+  // Rows of this tenant alone, which PostgreSQL enforces (row-level security); empty: of any
+  // tenant.
+  std::string tenant;
+  // Names of what it reads in order to write, and of what it writes that others may write too:
+  // "user:acme:alice". Units without a common key may be committed at the same time, and such a
+  // unit may run a second time when the engine could not commit it: its work must bear that. Empty:
+  // it may touch anything, runs once, and nothing is committed beside it.
+  std::vector<std::string> keys;
+};
+
 enum class State : std::uint8_t { normal, down };
 
 struct Status {
   State state = State::normal;
   std::string reason;        // "disk full", "read-only file system"; empty when normal.
   WallTime since;            // When `state` was entered.
-  std::string engine;        // "sqlite"
+  std::string engine;        // "sqlite", "postgresql"
   std::int64_t schema = 0;   // Newest applied migration.
   std::int64_t commits = 0;  // Transactions committed since start.
   std::int64_t writes = 0;   // Units in them.
+  // Of PostgreSQL; empty and 0 on SQLite, or when the server does not tell.
+  std::string server;          // The server's system identifier.
+  std::int64_t timeline = 0;   // Grows at each failover of the server.
+  std::int64_t instances = 1;  // Running ones, this included.
 };
 
 using JournalListener = std::function<void(const JournalEntry&)>;
@@ -83,13 +110,37 @@ class Record {
 
   // Runs `work` in the next batch. An error from `work` undoes it and is returned.
   // Errors: unavailable "record_unavailable" with the reason; nothing of the unit is then durable.
+  // unavailable "record_outcome_unknown": the connection to the database was lost during the
+  // commit; the unit is durable as a whole or not at all. Listeners have then heard its entries.
   virtual Task<void> write_unit(std::function<Task<void>(Unit&)> work) = 0;
+
+  // The same for a unit that reaches no further than it says.
+  virtual Task<void> write_within(Reach reach, std::function<Task<void>(Unit&)> work) {
+    static_cast<void>(reach);
+    return write_unit(std::move(work));
+  }
 
   // Runs `work` against one consistent snapshot.
   virtual Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) = 0;
 
-  // Called on the record's thread, in commit order. Subscribe before the first request.
+  // The same with the rows of one tenant alone.
+  virtual Task<void> read_tenant(std::string tenant,
+                                 std::function<Task<void>(sql::Transaction&)> work) {
+    static_cast<void>(tenant);
+    return read_snapshot(std::move(work));
+  }
+
+  // Called on the record's thread: this instance's entries in commit order, others' in none.
+  // Subscribe before the first request.
   virtual void subscribe(JournalListener listener) = 0;
+
+  // Until then copies that listen reflect every change that was acknowledged anywhere 2 s earlier;
+  // afterwards nothing freshness-critical may be answered from a copy. One atomic load.
+  virtual BootTime fresh_until() const { return BootTime{INT64_MAX}; }
+
+  // Returns when every running instance has heard every entry committed before the call, or has
+  // stopped trusting its copies: 2.1 s at most.
+  virtual Task<void> wait_for_all() { co_return Result<void>{}; }
 
   virtual Status status() const = 0;
 

@@ -13,13 +13,8 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <atomic>
-#include <barrier>
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
-#include <thread>
 
 namespace redoubt::record {
 namespace {
@@ -29,7 +24,6 @@ namespace asio = boost::asio;
 constexpr sql::Statement kPut{
     "INSERT INTO rd_meta (name, number) VALUES ($1, $2)"
     " ON CONFLICT (name) DO UPDATE SET number = excluded.number"};
-constexpr sql::Statement kInsert{"INSERT INTO rd_meta (name, number) VALUES ($1, $2)"};
 constexpr sql::Statement kGet{"SELECT number FROM rd_meta WHERE name = $1"};
 constexpr sql::Statement kCount{"SELECT count(*) FROM rd_meta WHERE name LIKE 'test.%'"};
 constexpr sql::Statement kCheck{"PRAGMA integrity_check"};
@@ -39,37 +33,8 @@ Task<void> put(sql::Transaction& tx, std::string name, std::int64_t number) {
   co_return Result<void>{};
 }
 
-Task<void> put_then_fail(sql::Transaction& tx, std::string name) {
-  RD_CO_CHECK(co_await put(tx, std::move(name), 1));
-  co_return fail(Error(Errc::conflict, "changed_my_mind", "no"));
-}
-
-Task<void> insert_twice_and_go_on(sql::Transaction& tx) {
-  const std::string_view name = "test.twice";
-  RD_CO_CHECK(co_await tx.run(kInsert, {name, std::int64_t{1}}));
-  const auto again = co_await tx.run(kInsert, {name, std::int64_t{2}});
-  if (again) co_return fail(internal("the second insert was accepted"));
-  co_return co_await put(tx, "test.after", 3);
-}
-
 Task<void> announce(Unit& unit, std::string key) {
   unit.announce(JournalEntry{.kind = JournalEntry::Kind::session, .tenant = "t", .key = key});
-  co_return Result<void>{};
-}
-
-Task<void> announce_then_fail(Unit& unit, std::string key) {
-  unit.announce(JournalEntry{.kind = JournalEntry::Kind::session, .tenant = "t", .key = key});
-  co_return fail(Error(Errc::conflict, "changed_my_mind", "no"));
-}
-
-Task<void> throw_from(sql::Transaction& tx) {
-  RD_CO_CHECK(co_await put(tx, "test.thrown", 1));
-  throw std::runtime_error("thrown by a unit");
-}
-
-Task<void> end_the_transaction(sql::Transaction& tx) {
-  static constexpr sql::Statement rollback{"ROLLBACK"};
-  RD_CO_CHECK(co_await tx.run(rollback));
   co_return Result<void>{};
 }
 
@@ -143,45 +108,6 @@ TEST_F(SqliteRecord, ReadsWhatItWroteAlsoAfterOpeningAgain) {
   EXPECT_EQ(integrity(), "ok");
 }
 
-TEST_F(SqliteRecord, ReturnsWhatAWriteComputed) {
-  ASSERT_TRUE(put_number("test.a", 7));
-
-  const auto seen =
-      test::run(record_->write<std::int64_t>([](Unit& unit) { return get(unit, "test.a"); }));
-
-  EXPECT_EQ(seen.value(), 7);
-}
-
-TEST_F(SqliteRecord, UndoesAUnitThatFailsAndReturnsItsError) {
-  const auto failed = write([](Unit& unit) { return put_then_fail(unit, "test.undone"); });
-
-  ASSERT_FALSE(failed);
-  EXPECT_EQ(failed.error().slug, "changed_my_mind");
-  EXPECT_EQ(number_of("test.undone"), -1);
-  EXPECT_EQ(record_->status().state, State::normal);
-}
-
-TEST_F(SqliteRecord, UndoesOnlyTheStatementThatViolatesAConstraint) {
-  ASSERT_TRUE(write([](Unit& unit) { return insert_twice_and_go_on(unit); }));
-
-  EXPECT_EQ(number_of("test.twice"), 1);
-  EXPECT_EQ(number_of("test.after"), 3);
-}
-
-TEST_F(SqliteRecord, UndoesAUnitThatThrows) {
-  const auto failed = write([](Unit& unit) { return throw_from(unit); });
-
-  EXPECT_EQ(failed.error().code, Errc::internal);
-  EXPECT_EQ(number_of("test.thrown"), -1);
-  EXPECT_TRUE(put_number("test.next", 1));
-}
-
-TEST_F(SqliteRecord, RefusesAUnitThatEndsItsTransaction) {
-  EXPECT_EQ(write([](Unit& unit) { return end_the_transaction(unit); }).error().code,
-            Errc::internal);
-  EXPECT_TRUE(put_number("test.next", 1));
-}
-
 // The batch is held open by its first unit until all the others wait behind it.
 TEST_F(SqliteRecord, AcknowledgesNothingOfAUnitThatWaitsForSomethingElse) {
   const auto refused = write(put_then_wait_in_vain);
@@ -190,108 +116,6 @@ TEST_F(SqliteRecord, AcknowledgesNothingOfAUnitThatWaitsForSomethingElse) {
   EXPECT_EQ(refused.error().cause, "a unit of work waited for something other than its unit");
   EXPECT_EQ(rows(), 0);
   EXPECT_TRUE(put_number("test.after", 1));
-}
-
-TEST_F(SqliteRecord, UndoesTheFailedUnitsOfABatchAndKeepsTheOthers) {
-  constexpr int kUnits = 64;
-  asio::io_context io;
-  std::vector<Result<void>> results(kUnits);
-  std::barrier gate(2);
-  const std::int64_t commits_before = record_->status().commits;
-  std::function<Task<void>(Unit&)> hold = [&gate](Unit& unit) {
-    gate.arrive_and_wait();
-    return put(unit, "test.hold", 1);
-  };
-  asio::co_spawn(io, record_->write_unit(hold), [](std::exception_ptr, const Result<void>&) {});
-  for (int i = 0; i < kUnits; ++i) {
-    std::function<Task<void>(Unit&)> work = [i](Unit& unit) {
-      const std::string name = "test." + std::to_string(i);
-      return i % 3 == 0 ? put_then_fail(unit, name) : put(unit, name, i);
-    };
-    asio::co_spawn(
-        io, record_->write_unit(work),
-        [&results, i](std::exception_ptr, Result<void> r) { results[std::size_t(i)] = r; });
-  }
-  io.poll();  // Everything is queued.
-  gate.arrive_and_wait();
-  io.run();
-
-  for (int i = 0; i < kUnits; ++i) {
-    EXPECT_EQ(results[std::size_t(i)].has_value(), i % 3 != 0) << i;
-    EXPECT_EQ(number_of("test." + std::to_string(i)), i % 3 == 0 ? -1 : i);
-  }
-  EXPECT_LE(record_->status().commits - commits_before, 2);
-}
-
-TEST_F(SqliteRecord, AnswersEachCallerOnItsOwnThread) {
-  constexpr int kThreads = 4;
-  constexpr int kWrites = 50;
-  std::atomic<int> elsewhere = 0;
-  std::vector<std::thread> threads;
-  for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&, t] {
-      asio::io_context io;
-      const auto here = std::this_thread::get_id();
-      auto writes = [&, t]() -> asio::awaitable<void> {
-        for (int i = 0; i < kWrites; ++i) {
-          const std::string name = "test." + std::to_string(t) + "." + std::to_string(i);
-          std::function<Task<void>(Unit&)> work = [&](Unit& unit) { return put(unit, name, i); };
-          const Result<void> done = co_await record_->write_unit(work);
-          if (!done || std::this_thread::get_id() != here) ++elsewhere;
-        }
-      };
-      asio::co_spawn(io, writes(), [](std::exception_ptr) {});
-      io.run();
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-
-  EXPECT_EQ(elsewhere, 0);
-  EXPECT_EQ(rows(), kThreads * kWrites);
-}
-
-TEST_F(SqliteRecord, LetsManyWritersReadTheirOwnWrites) {
-  asio::io_context io;
-  int wrong = 0;
-  auto writer = [&](int id) -> asio::awaitable<void> {
-    const std::string name = "test." + std::to_string(id);
-    for (std::int64_t i = 0; i < 20; ++i) {
-      std::function<Task<void>(Unit&)> work = [&name, i](Unit& unit) { return put(unit, name, i); };
-      const Result<void> done = co_await record_->write_unit(work);
-      std::function<Task<std::int64_t>(sql::Transaction&)> read = [&name](sql::Transaction& tx) {
-        return get(tx, name);
-      };
-      const Result<std::int64_t> seen = co_await record_->read<std::int64_t>(read);
-      if (!done || !seen || *seen != i) ++wrong;
-    }
-  };
-  for (int id = 0; id < 64; ++id) asio::co_spawn(io, writer(id), [](std::exception_ptr) {});
-  io.run();
-
-  EXPECT_EQ(wrong, 0);
-  EXPECT_EQ(record_->status().writes, 64 * 20);
-  EXPECT_LT(record_->status().commits, 64 * 20 / 4);  // They were committed together.
-}
-
-TEST_F(SqliteRecord, TellsListenersInOrderBeforeTheWriterKnows) {
-  std::vector<std::string> heard;
-  record_->subscribe([&heard](const JournalEntry& entry) { heard.push_back(entry.key); });
-
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(write([i](Unit& unit) { return announce(unit, std::to_string(i)); }));
-    EXPECT_EQ(heard.size(), std::size_t(i) + 1);
-  }
-
-  EXPECT_EQ(heard, (std::vector<std::string>{"0", "1", "2"}));
-}
-
-TEST_F(SqliteRecord, TellsListenersNothingOfAUnitThatFailed) {
-  int heard = 0;
-  record_->subscribe([&heard](const JournalEntry&) { ++heard; });
-
-  EXPECT_FALSE(write([](Unit& unit) { return announce_then_fail(unit, "never"); }));
-
-  EXPECT_EQ(heard, 0);
 }
 
 TEST_F(SqliteRecord, TellsListenersOnlyWhatCanAlreadyBeRead) {
@@ -304,61 +128,6 @@ TEST_F(SqliteRecord, TellsListenersOnlyWhatCanAlreadyBeRead) {
   }));
 
   EXPECT_EQ(seen, 5);
-}
-
-TEST_F(SqliteRecord, RefusesMoreUnitsThanItsQueueHolds) {
-  options_.queue_units_max = 4;
-  open();
-  asio::io_context io;
-  std::barrier entered(2);
-  std::barrier gate(2);
-  std::function<Task<void>(Unit&)> hold = [&](Unit& unit) {
-    entered.arrive_and_wait();
-    gate.arrive_and_wait();
-    return put(unit, "test.hold", 1);
-  };
-  asio::co_spawn(io, record_->write_unit(hold), [](std::exception_ptr, const Result<void>&) {});
-  io.poll();
-  entered.arrive_and_wait();
-  std::vector<Result<void>> results;
-  for (int i = 0; i < 6; ++i) {
-    std::function<Task<void>(Unit&)> work = [i](Unit& unit) {
-      return put(unit, "test." + std::to_string(i), i);
-    };
-    asio::co_spawn(io, record_->write_unit(work),
-                   [&results](std::exception_ptr, Result<void> r) { results.push_back(r); });
-  }
-  io.poll();
-  gate.arrive_and_wait();
-  io.run();
-
-  ASSERT_EQ(results.size(), 6u);
-  EXPECT_EQ(std::ranges::count_if(results, [](const auto& r) { return r.has_value(); }), 4);
-  for (const auto& result : results) {
-    if (result) continue;
-    EXPECT_EQ(result.error().slug, "record_overloaded");
-    EXPECT_GT(result.error().retry_after.count(), 0);
-  }
-}
-
-TEST_F(SqliteRecord, FinishesWhatIsQueuedWhenItStops) {
-  asio::io_context io;
-  int done = 0;
-  for (int i = 0; i < 300; ++i) {
-    std::function<Task<void>(Unit&)> work = [i](Unit& unit) {
-      return put(unit, "test." + std::to_string(i), i);
-    };
-    asio::co_spawn(io, record_->write_unit(work),
-                   [&done](std::exception_ptr, Result<void> r) { done += r.has_value(); });
-  }
-  io.poll();
-  record_->stop();
-  io.run();
-
-  EXPECT_EQ(done, 300);
-  EXPECT_EQ(put_number("test.late", 1).error().code, Errc::unavailable);
-  open();
-  EXPECT_EQ(rows(), 300);
 }
 
 TEST_F(SqliteRecord, IsOpenInOneProcessAtATime) {
@@ -415,23 +184,10 @@ TEST_F(SqliteRecord, KeepsItsFilesFromOthers) {
   ASSERT_TRUE(put_number("test.a", 1));
 
   for (const char* suffix : {"", "-wal", "-shm", ".lock"}) {
-    struct stat info{};
+    struct stat info {};
     ASSERT_EQ(::stat((options_.path + suffix).c_str(), &info), 0) << suffix;
     EXPECT_EQ(info.st_mode & 0777, 0600u) << suffix;
   }
-}
-
-TEST_F(SqliteRecord, ReportsItsSchemaAndWhatItCommitted) {
-  ASSERT_TRUE(put_number("test.a", 1));
-
-  const Status status = record_->status();
-
-  EXPECT_EQ(status.state, State::normal);
-  EXPECT_EQ(status.engine, "sqlite");
-  EXPECT_GE(status.schema, 1);
-  EXPECT_EQ(status.commits, 1);
-  EXPECT_EQ(status.writes, 1);
-  EXPECT_NE(metrics_.prometheus_text().find("redoubt_record_up 1"), std::string::npos);
 }
 
 TEST_F(SqliteRecord, KeepsATemporaryDatabaseToItself) {

@@ -1,5 +1,7 @@
 #include "record/sqlite_writer.hpp"
 
+#include "record/completion.hpp"
+
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -32,27 +34,6 @@ constexpr std::string_view kSavepoint = "SAVEPOINT rd_unit";
 constexpr std::string_view kRelease = "RELEASE rd_unit";
 constexpr std::string_view kRollbackTo = "ROLLBACK TO rd_unit";
 
-constexpr std::chrono::seconds kRetryAfter{1};
-
-Error overloaded() {
-  Error error = unavailable("record_overloaded", "Too many writes are waiting; try again shortly.");
-  error.retry_after = kRetryAfter;
-  return error;
-}
-
-// The handler, wherever its caller lives: posted to its executor, which is kept running until then.
-template <class Handler>
-std::move_only_function<void(Result<void>)> completion_of(Handler handler) {
-  auto executor = asio::get_associated_executor(handler);
-  return [handler = std::move(handler),
-          guard = asio::make_work_guard(executor)](Result<void> result) mutable {
-    const auto home = guard.get_executor();
-    asio::post(home, [handler = std::move(handler), result = std::move(result)]() mutable {
-      std::move(handler)(std::move(result));
-    });
-  };
-}
-
 }  // namespace
 
 // What one transaction carries.
@@ -67,8 +48,9 @@ struct SqliteWriter::Batch {
   bool abandoned = false;
 };
 
-// The Unit that `work` sees. Refuses to go on once the engine has undone the transaction: a
-// statement would otherwise commit on its own.
+// The Unit that `work` sees. Refuses to go on after a failed statement, as PostgreSQL does: a unit is
+// done as a whole or not at all. (The engine may have undone the transaction; what followed would
+// commit on its own.)
 class SqliteWriter::BatchUnit final : public Unit {
  public:
   BatchUnit(SqliteWriter& writer, Batch& batch) : writer_(writer), batch_(batch) {}
@@ -78,8 +60,8 @@ class SqliteWriter::BatchUnit final : public Unit {
     Connection& connection = *writer_.connection_;
     if (failed_) co_return fail(*failed_);
     auto rows = connection.run(statement.text, std::span(params.begin(), params.size()));
+    if (!rows) failed_ = rows.error();
     if (!rows && !connection.failure_reason().empty()) {
-      failed_ = rows.error();
       batch_.failure = connection.failure_reason();
       batch_.failure_cause = rows.error().cause;
     }
@@ -94,7 +76,7 @@ class SqliteWriter::BatchUnit final : public Unit {
     co_return done;
   }
 
-  // Set when the database failed, whatever `work` made of it.
+  // Set when a statement failed, whatever `work` made of it.
   const std::optional<Error>& failed() const { return failed_; }
   bool audit_failed() const { return audit_failed_; }
 
@@ -104,21 +86,6 @@ class SqliteWriter::BatchUnit final : public Unit {
   std::optional<Error> failed_;
   bool audit_failed_ = false;
 };
-
-SqliteWriter::Counters::Counters(Metrics& metrics)
-    : commit_duration(metrics.histogram("redoubt_record_commit_duration_seconds",
-                                        "From the start of a batch to its durable commit.")),
-      batches(metrics.counter("redoubt_record_batches_total", "Transactions committed.")),
-      units(metrics.counter("redoubt_record_batch_units_total",
-                            "Units of work in committed transactions.")),
-      written(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
-                              {{"result", "ok"}})),
-      refused(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
-                              {{"result", "refused"}})),
-      unavailable(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
-                                  {{"result", "unavailable"}})),
-      overloaded(metrics.counter("redoubt_record_writes_total", "Units of work by outcome.",
-                                 {{"result", "overloaded"}})) {}
 
 SqliteWriter::SqliteWriter(std::unique_ptr<Connection> connection,
                            sql::sqlite::ConnectionOptions reopen_with,
@@ -130,7 +97,7 @@ SqliteWriter::SqliteWriter(std::unique_ptr<Connection> connection,
       options_(options),
       clock_(clock),
       log_(log),
-      counters_(metrics),
+      metrics_(metrics),
       availability_(clock, log, metrics),
       batch_units_(options.batch_units_max),
       thread_([this] { run(); }) {}
@@ -164,8 +131,8 @@ void SqliteWriter::enqueue(Pending pending) {
     pending.complete(fail(unavailable("record_unavailable", "The record is closed.")));
     return;
   }
-  counters_.overloaded.add();
-  pending.complete(fail(overloaded()));
+  metrics_.overloaded.add();
+  pending.complete(fail(too_many_writes()));
 }
 
 void SqliteWriter::run() {
@@ -202,9 +169,9 @@ void SqliteWriter::commit(Batch& batch) {
   }
   batch_units_ = batch.failure.empty() ? std::min(batch_units_ * 2, options_.batch_units_max) : 1;
   if (batch.committed) {
-    counters_.commit_duration.observe_ns((clock_.boot() - started).count());
-    counters_.batches.add();
-    counters_.units.add(batch.units.size());
+    metrics_.commit_duration.observe_ns((clock_.boot() - started).count());
+    metrics_.batches.add();
+    metrics_.units.add(batch.units.size());
   }
   note_outcome(batch);
   tell_listeners(batch);
@@ -304,19 +271,13 @@ void SqliteWriter::note_outcome(const Batch& batch) {
     availability_.succeeded();
   }
   if (!batch.committed) {
-    counters_.unavailable.add(batch.units.size());
+    metrics_.unavailable.add(batch.units.size());
     return;
   }
   commits_.fetch_add(1, std::memory_order_relaxed);
   for (const Pending& pending : batch.units) {
-    if (pending.result) {
-      writes_.fetch_add(1, std::memory_order_relaxed);
-      counters_.written.add();
-    } else if (pending.result.error().code == Errc::unavailable) {
-      counters_.unavailable.add();
-    } else {
-      counters_.refused.add();
-    }
+    metrics_.count(pending.result);
+    if (pending.result) writes_.fetch_add(1, std::memory_order_relaxed);
   }
 }
 

@@ -21,6 +21,7 @@
 #include "record/file_identity.hpp"
 #include "record/record.hpp"
 #include "record/sqlite_record.hpp"
+#include "record/write_metrics.hpp"
 #include "sql/sqlite/connection.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -63,16 +64,6 @@ class SqliteWriter {
   };
   struct Batch;
   class BatchUnit;
-  struct Counters {
-    Counters(Metrics& metrics);
-    Histogram& commit_duration;
-    Counter& batches;
-    Counter& units;
-    Counter& written;
-    Counter& refused;
-    Counter& unavailable;
-    Counter& overloaded;
-  };
 
   void enqueue(Pending pending);
   void run();
@@ -96,7 +87,7 @@ class SqliteWriter {
   const SqliteRecordOptions options_;
   Clock& clock_;
   Log& log_;
-  Counters counters_;
+  WriteMetrics metrics_;
   Availability availability_;
   AuditChain audit_;
   boost::asio::io_context io_{1};  // Carries out the units' coroutines, on the writer thread only.

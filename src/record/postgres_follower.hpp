@@ -1,0 +1,91 @@
+// Follows the journal of all instances, keeps this one's heartbeat, knows who else runs, and
+// notices when the database behind the address is another one than before (a failover, a restored
+// backup).
+//
+// Threads: start(), fresh_until(), facts(): any. The rest: the record's.
+#pragma once
+
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "record/journal_tail.hpp"
+#include "record/membership.hpp"
+#include "record/postgres_link.hpp"
+#include "record/postgres_record.hpp"
+#include "record/record.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <string>
+
+namespace redoubt::record {
+
+class PostgresFollower {
+ public:
+  // What identifies the database: equal while everything acknowledged to us is in it.
+  struct Incarnation {
+    std::string server;         // System identifier; empty: the server does not tell.
+    std::int64_t timeline = 0;  // 0: the server does not tell.
+    friend bool operator==(const Incarnation&, const Incarnation&) = default;
+  };
+  struct Facts {
+    Incarnation incarnation;
+    std::int64_t instances = 1;
+  };
+
+  PostgresFollower(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
+                   const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
+                   Metrics& metrics, JournalListener tell);
+
+  Task<void> join();  // Registers this instance and reads the journal to its end.
+  boost::asio::awaitable<void> follow();  // Until stop().
+  void stop();
+
+  BootTime fresh_until() const { return {fresh_until_.load(std::memory_order_acquire)}; }
+  Facts facts() const;
+
+  // Whether every other running instance has heard everything up to `seq`, as its row says now.
+  // Threads: any.
+  Task<bool> all_heard(sql::Transaction& tx, std::int64_t seq);
+  static Task<std::int64_t> newest_entry(sql::Transaction& tx);
+
+ private:
+  Task<void> round();
+  Task<void> attach(sql::postgres::Connection& connection);
+  Task<void> note_incarnation(sql::postgres::Connection& connection, Incarnation now);
+  Task<void> restart_tail(sql::postgres::Connection& connection);
+  Task<void> poll(sql::postgres::Connection& connection);
+  void hear(const sql::Rows& rows);
+  Task<void> beat(sql::postgres::Connection& connection);
+  void observe(std::span<const sql::Row> rows);
+  Task<void> clean(sql::postgres::Connection& connection);
+
+  const PostgresRecordOptions& options_;
+  const std::string origin_;
+  Clock& clock_;
+  Log& log_;
+  JournalListener tell_;
+  PostgresLink link_;
+  boost::asio::steady_timer alarm_;
+
+  JournalTail tail_;
+  std::uint64_t attached_ = 0;  // link_.opened() of the connection whose database is known.
+  BootTime polled_at_;          // The start of the last complete poll.
+  std::int64_t rounds_ = 0;
+  std::int64_t heartbeat_ = 0;
+  std::int64_t reported_ = -1;  // journal_seq of our row.
+  bool stopping_ = false;
+  bool failing_ = false;
+  std::atomic<std::int64_t> fresh_until_{0};
+
+  mutable std::mutex mutex_;  // Guards the two below.
+  Facts facts_;
+  Membership members_;
+};
+
+}  // namespace redoubt::record

@@ -1,0 +1,166 @@
+#include "record/postgres_reader.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <utility>
+
+namespace redoubt::record {
+
+namespace asio = boost::asio;
+using sql::postgres::Connection;
+using sql::postgres::ConnectionOptions;
+using sql::postgres::Params;
+
+namespace {
+
+constexpr std::string_view kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+constexpr std::string_view kEnd = "COMMIT";
+constexpr std::string_view kSeeTenant = "SELECT set_config('redoubt.tenant', $1, true)";
+
+// What runs on the record's thread is not to be cancelled from its caller's.
+auto awaiting() {
+  return asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable);
+}
+
+ConnectionOptions reader_options(const PostgresRecordOptions& options) {
+  ConnectionOptions out;
+  out.connect_timeout = options.connect_timeout;
+  out.reply_timeout = options.reply_timeout;
+  out.settings = {{"statement_timeout", "10000"}, {"idle_in_transaction_session_timeout", "10000"}};
+  return out;
+}
+
+Error no_connection_free() {
+  Error error = unavailable("record_overloaded", "Too many reads are waiting; try again shortly.");
+  error.retry_after = std::chrono::seconds(1);
+  return error;
+}
+
+Task<sql::Rows> run_on(Connection* connection, std::string_view text, Params params) {
+  co_return co_await connection->run(text, std::move(params));
+}
+
+std::size_t links_max(const PostgresRecordOptions& options) {
+  const std::size_t lanes = std::max<std::size_t>(2, options.connections_max / 3);
+  const std::size_t others = lanes + 1;  // And the follower.
+  return options.connections_max > others ? options.connections_max - others : 1;
+}
+
+}  // namespace
+
+// Returns the connection however the read ends.
+class PostgresReader::Lease {
+ public:
+  Lease(PostgresReader& owner, std::shared_ptr<Held> held)
+      : owner_(owner), held_(std::move(held)) {}
+  ~Lease() { asio::co_spawn(owner_.executor_, owner_.give_back(held_), surely); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+ private:
+  PostgresReader& owner_;
+  std::shared_ptr<Held> held_;
+};
+
+class PostgresReader::ReadTransaction final : public sql::Transaction {
+ public:
+  ReadTransaction(const asio::any_io_executor& executor, Connection* connection)
+      : executor_(executor), connection_(connection) {}
+
+  Task<sql::Rows> run(const sql::Statement& statement,
+                      std::initializer_list<sql::Param> params) override {
+    if (failed_) co_return fail(*failed_);
+    Params owned(std::span(params.begin(), params.size()));
+    auto crossing = run_on(connection_, statement.for_postgres(), std::move(owned));
+    auto rows = co_await asio::co_spawn(executor_, std::move(crossing), awaiting());
+    if (!rows) failed_ = rows.error();
+    co_return rows;
+  }
+
+ private:
+  const asio::any_io_executor& executor_;
+  Connection* connection_;
+  std::optional<Error> failed_;
+};
+
+PostgresReader::PostgresReader(asio::any_io_executor executor, const sql::postgres::Target& target,
+                               const PostgresRecordOptions& options)
+    : executor_(std::move(executor)),
+      target_(target),
+      options_(options),
+      links_max_(links_max(options)) {}
+
+Task<void> PostgresReader::run(std::string tenant,
+                               std::function<Task<void>(sql::Transaction&)> work) {
+  auto taking = take(tenant.empty() ? "*" : std::move(tenant));
+  RD_CO_TRY(held, co_await asio::co_spawn(executor_, std::move(taking), awaiting()));
+  const Lease lease(*this, held);
+  ReadTransaction tx(executor_, held->connection);
+  try {
+    co_return co_await work(tx);
+  } catch (const std::exception& e) {
+    co_return fail(internal(e.what()));
+  }
+}
+
+Task<std::shared_ptr<PostgresReader::Held>> PostgresReader::take(std::string tenant) {
+  RD_CO_TRY(link, co_await take_link());
+  auto connection = co_await link->get();
+  auto held = std::make_shared<Held>();
+  held->link = std::move(link);
+  if (!connection) {
+    co_await give_back(std::move(held));
+    co_return fail(std::move(connection).error());
+  }
+  held->connection = *connection;
+  const sql::Param param[] = {std::string_view(tenant)};
+  held->connection->queue(kBegin);
+  held->connection->queue(kSeeTenant, Params(param));
+  co_return held;
+}
+
+Task<PostgresReader::LinkPtr> PostgresReader::take_link() {
+  const auto deadline = asio::steady_timer(executor_, options_.pool_wait).expiry();
+  for (;;) {
+    if (closed_) co_return fail(unavailable("record_unavailable", "The record is closed."));
+    if (!idle_.empty()) {
+      LinkPtr link = std::move(idle_.back());
+      idle_.pop_back();
+      co_return link;
+    }
+    if (links_ < links_max_) {
+      ++links_;
+      co_return std::make_unique<PostgresLink>(executor_, target_, reader_options(options_));
+    }
+    asio::steady_timer patience(executor_, deadline);
+    waiting_.push_back(&patience);
+    const auto [interrupted] = co_await patience.async_wait(asio::as_tuple(asio::use_awaitable));
+    std::erase(waiting_, &patience);
+    if (!interrupted) co_return fail(no_connection_free());
+  }
+}
+
+asio::awaitable<void> PostgresReader::give_back(std::shared_ptr<Held> held) {
+  if (held->connection != nullptr) {
+    const auto ended = co_await held->connection->run(kEnd);
+    if (!ended || held->connection->in_transaction()) held->link->drop();
+  }
+  if (closed_) co_return;
+  idle_.push_back(std::move(held->link));
+  if (!waiting_.empty()) waiting_.front()->cancel();
+}
+
+void PostgresReader::close() {
+  closed_ = true;
+  idle_.clear();
+  for (asio::steady_timer* waiting : waiting_) waiting->cancel();
+}
+
+}  // namespace redoubt::record

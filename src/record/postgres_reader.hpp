@@ -1,0 +1,57 @@
+// Reads on PostgreSQL: a pool of connections on the record's thread, one per running read. The work
+// itself runs on its caller's thread and crosses over for each statement.
+//
+// Threads: run(): any. The rest: the record's.
+#pragma once
+
+#include "record/postgres_link.hpp"
+#include "record/postgres_record.hpp"
+#include "record/record.hpp"
+#include "record/signal.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace redoubt::record {
+
+class PostgresReader {
+ public:
+  PostgresReader(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
+                 const PostgresRecordOptions& options);
+
+  // `tenant`: whose rows are seen; empty: everybody's.
+  // Errors: those of the work and the record; unavailable "record_overloaded" when no connection
+  // became free in time.
+  Task<void> run(std::string tenant, std::function<Task<void>(sql::Transaction&)> work);
+
+  void close();  // No read may follow.
+
+ private:
+  class Lease;
+  class ReadTransaction;
+  using LinkPtr = std::unique_ptr<PostgresLink>;
+  struct Held {
+    LinkPtr link;
+    sql::postgres::Connection* connection = nullptr;
+  };
+
+  Task<std::shared_ptr<Held>> take(std::string tenant);
+  Task<LinkPtr> take_link();
+  boost::asio::awaitable<void> give_back(std::shared_ptr<Held> held);
+
+  boost::asio::any_io_executor executor_;
+  const sql::postgres::Target& target_;
+  const PostgresRecordOptions& options_;
+  const std::size_t links_max_;
+  std::size_t links_ = 0;                            // In use and idle.
+  std::vector<LinkPtr> idle_;                        // The last one returned is the next one given.
+  std::vector<boost::asio::steady_timer*> waiting_;  // Reads that wait for a link, oldest first.
+  bool closed_ = false;
+};
+
+}  // namespace redoubt::record

@@ -1,0 +1,208 @@
+#include "record/postgres_record.hpp"
+
+#include "base/bytes.hpp"
+#include "base/random.hpp"
+#include "record/postgres_follower.hpp"
+#include "record/postgres_reader.hpp"
+#include "record/postgres_writer.hpp"
+#include "record/signal.hpp"
+#include "sql/postgres/migrate.hpp"
+
+#include "redoubt_postgres_migrations.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <exception>
+#include <future>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace redoubt::record {
+namespace {
+
+namespace asio = boost::asio;
+using sql::postgres::Connection;
+using sql::postgres::Target;
+
+constexpr Duration kMigrationMax{600'000};
+constexpr Duration kBarrierPause{50};
+constexpr int kBarrierRounds = 42;  // 2.1 s
+
+constexpr std::string_view kBypassesRls =
+    "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
+
+std::string new_instance_id() {
+  std::array<std::uint8_t, 12> bytes{};
+  SystemRandom().fill(bytes);
+  return to_hex(bytes);
+}
+
+class PostgresRecord final : public Record {
+ public:
+  PostgresRecord(Target target, const PostgresRecordOptions& options, Clock& clock, Log& log,
+                 Metrics& metrics)
+      : options_(options),
+        target_(std::move(target)),
+        clock_(clock),
+        log_(log),
+        origin_(new_instance_id()),
+        guard_(asio::make_work_guard(io_)),
+        writer_(io_.get_executor(), target_, options_, origin_, clock, log, metrics),
+        reader_(io_.get_executor(), target_, options_),
+        follower_(io_.get_executor(), target_, options_, origin_, clock, log, metrics,
+                  [this](const JournalEntry& entry) { writer_.tell(entry); }),
+        thread_([this] { io_.run(); }) {}
+
+  ~PostgresRecord() override { stop(); }
+
+  Result<void> open();
+
+  Task<void> write_unit(std::function<Task<void>(Unit&)> work) override {
+    return writer_.submit({}, std::move(work));
+  }
+  Task<void> write_within(Reach reach, std::function<Task<void>(Unit&)> work) override {
+    return writer_.submit(std::move(reach), std::move(work));
+  }
+  Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
+    return reader_.run({}, std::move(work));
+  }
+  Task<void> read_tenant(std::string tenant,
+                         std::function<Task<void>(sql::Transaction&)> work) override {
+    return reader_.run(std::move(tenant), std::move(work));
+  }
+  void subscribe(JournalListener listener) override { writer_.subscribe(std::move(listener)); }
+  BootTime fresh_until() const override { return follower_.fresh_until(); }
+  Task<void> wait_for_all() override;
+
+  Status status() const override {
+    Status status = writer_.status();
+    const PostgresFollower::Facts facts = follower_.facts();
+    status.engine = "postgresql";
+    status.schema = schema_;
+    status.server = facts.incarnation.server;
+    status.timeline = facts.incarnation.timeline;
+    status.instances = facts.instances;
+    return status;
+  }
+
+  void stop() override;
+
+ private:
+  Task<void> prepare();
+  Task<void> warn_of_weaknesses(Connection& connection);
+
+  const PostgresRecordOptions options_;
+  const Target target_;
+  Clock& clock_;
+  Log& log_;
+  const std::string origin_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  PostgresWriter writer_;
+  PostgresReader reader_;
+  PostgresFollower follower_;
+  std::int64_t schema_ = 0;
+  std::thread thread_;  // Last: it uses everything above.
+};
+
+Result<void> PostgresRecord::open() {
+  std::promise<Result<void>> promise;
+  auto prepared = promise.get_future();
+  asio::co_spawn(io_, prepare(), [&promise](std::exception_ptr thrown, Result<void> done) {
+    promise.set_value(thrown ? fail(internal("an exception while opening the record"))
+                             : std::move(done));
+  });
+  RD_CHECK(prepared.get());
+  writer_.start();
+  asio::co_spawn(io_, follower_.follow(), surely);
+  log_.info("record.opened", {{"engine", "postgresql"},
+                              {"database", target_.name},
+                              {"schema", schema_},
+                              {"instance", origin_}});
+  return {};
+}
+
+Task<void> PostgresRecord::prepare() {
+  sql::postgres::ConnectionOptions options;
+  options.connect_timeout = options_.connect_timeout;
+  options.reply_timeout = kMigrationMax;  // Others may be at it, for long.
+  options.settings = {{"redoubt.tenant", "*"}};
+  auto connection = co_await Connection::open(io_.get_executor(), target_, options);
+  if (!connection) {
+    Error error = std::move(connection).error();
+    error.message = fmt::format("Cannot use the database {}: {}", target_.name, error.cause);
+    co_return fail(std::move(error));
+  }
+  std::vector<sql::Migration> known;
+  for (const auto& file : postgres_migrations::all) known.push_back({file.name, file.text});
+  RD_CO_TRY(schema, co_await sql::postgres::migrate(**connection, known, clock_.wall()));
+  schema_ = schema;
+  RD_CO_CHECK(co_await warn_of_weaknesses(**connection));
+  co_return co_await follower_.join();
+}
+
+Task<void> PostgresRecord::warn_of_weaknesses(Connection& connection) {
+  if (target_.weak_tls) {
+    log_.warn("record.tls_not_verified",
+              {{"database", target_.name},
+               {"message", "the connection string asks for less than sslmode=verify-full"}});
+  }
+  RD_CO_TRY(rows, co_await connection.run(kBypassesRls));
+  if (!rows.empty() && rows[0].integer(0) != 0) {
+    log_.warn("record.row_security_bypassed",
+              {{"message",
+                "the database role is a superuser or has BYPASSRLS: tenants are kept apart by the "
+                "statements alone"}});
+  }
+  co_return Result<void>{};
+}
+
+Task<void> PostgresRecord::wait_for_all() {
+  std::function<Task<std::int64_t>(sql::Transaction&)> newest = PostgresFollower::newest_entry;
+  RD_CO_TRY(seq, co_await read<std::int64_t>(newest));
+  std::function<Task<bool>(sql::Transaction&)> heard = [this, seq](sql::Transaction& tx) {
+    return follower_.all_heard(tx, seq);
+  };
+  asio::steady_timer timer(co_await asio::this_coro::executor);
+  for (int i = 0; i < kBarrierRounds; ++i) {
+    RD_CO_TRY(all, co_await read<bool>(heard));
+    if (all) break;
+    timer.expires_after(kBarrierPause);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  co_return Result<void>{};
+}
+
+void PostgresRecord::stop() {
+  if (!thread_.joinable()) return;
+  writer_.stop();
+  asio::post(io_, [this] {
+    follower_.stop();
+    reader_.close();
+    guard_.reset();
+  });
+  thread_.join();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Record>> open_postgres_record(const PostgresRecordOptions& options,
+                                                     Clock& clock, Log& log, Metrics& metrics) {
+  RD_TRY(target, sql::postgres::parse_target(options.url));
+  auto record = std::make_unique<PostgresRecord>(std::move(target), options, clock, log, metrics);
+  RD_CHECK(record->open());
+  return record;
+}
+
+}  // namespace redoubt::record

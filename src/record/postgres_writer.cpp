@@ -1,0 +1,259 @@
+#include "record/postgres_writer.hpp"
+
+#include "record/completion.hpp"
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace redoubt::record {
+
+namespace asio = boost::asio;
+using sql::postgres::Commit;
+using sql::postgres::Connection;
+using sql::postgres::ConnectionOptions;
+
+namespace {
+
+// The server gives up before we do: then it says why, and nothing is left undecided.
+ConnectionOptions lane_options(const PostgresRecordOptions& options) {
+  ConnectionOptions out;
+  out.connect_timeout = options.connect_timeout;
+  out.reply_timeout = options.reply_timeout;
+  out.settings = {{"synchronous_commit", "on"},
+                  {"statement_timeout", "10000"},
+                  {"lock_timeout", "5000"},
+                  // A stopped instance must not hold its locks for longer.
+                  {"idle_in_transaction_session_timeout", "2000"}};
+  return out;
+}
+
+std::vector<std::int64_t> locks_of(const std::vector<Reach>& reaches) {
+  std::vector<std::int64_t> locks;
+  for (const Reach& reach : reaches) {
+    std::ranges::transform(reach.keys, std::back_inserter(locks), PostgresBatch::lock_of);
+  }
+  std::ranges::sort(locks);
+  const auto repeated = std::ranges::unique(locks);
+  locks.erase(repeated.begin(), repeated.end());
+  return locks;
+}
+
+Error outcome_unknown(const Error& error) {
+  return unavailable("record_outcome_unknown",
+                     "The connection to the database was lost during the commit: the change may "
+                     "have been made or not. Look, then try again.",
+                     error.cause);
+}
+
+}  // namespace
+
+PostgresWriter::PostgresWriter(asio::any_io_executor executor, const sql::postgres::Target& target,
+                               const PostgresRecordOptions& options, std::string origin,
+                               Clock& clock, Log& log, Metrics& metrics)
+    : executor_(std::move(executor)),
+      options_(options),
+      origin_(std::move(origin)),
+      clock_(clock),
+      metrics_(metrics),
+      availability_(clock, log, metrics),
+      alone_(executor_),
+      within_(executor_) {
+  const std::size_t lanes = std::max<std::size_t>(2, options.connections_max / 3);
+  for (std::size_t i = 0; i < lanes; ++i) {
+    lanes_.push_back(
+        Lane{PostgresLink(executor_, target, lane_options(options)), i == 0 ? alone_ : within_});
+  }
+}
+
+void PostgresWriter::start() {
+  for (Lane& lane : lanes_) asio::co_spawn(executor_, run(lane), surely);
+}
+
+void PostgresWriter::stop() {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping_ = true;
+  }
+  asio::post(executor_, [this] {
+    alone_.changed.notify_all();
+    within_.changed.notify_all();
+  });
+}
+
+Task<void> PostgresWriter::submit(Reach reach, Work work) {
+  auto initiate = [this](auto handler, Reach unit_reach, Work unit_work) {
+    Pending pending;
+    pending.reach = std::move(unit_reach);
+    pending.work = std::move(unit_work);
+    pending.complete = completion_of(std::move(handler));
+    enqueue(std::move(pending));
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
+      std::move(initiate), asio::use_awaitable, std::move(reach), std::move(work));
+}
+
+void PostgresWriter::enqueue(Pending pending) {
+  Queue& queue = pending.reach.keys.empty() || pending.again ? alone_ : within_;
+  bool accepted = false;
+  bool stopped = false;
+  bool first = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopped = stopping_;
+    accepted = !stopped && queue.units.size() < options_.queue_units_max;
+    first = accepted && queue.units.empty();
+    if (accepted) queue.units.push_back(std::move(pending));
+  }
+  if (first) asio::post(executor_, [&queue] { queue.changed.notify_one(); });
+  if (accepted) return;
+  if (stopped) {
+    pending.complete(fail(unavailable("record_unavailable", "The record is closed.")));
+    return;
+  }
+  metrics_.overloaded.add();
+  pending.complete(fail(too_many_writes()));
+}
+
+asio::awaitable<void> PostgresWriter::run(Lane& lane) {
+  Batch batch;
+  while (take(lane.queue, batch)) {
+    if (batch.empty()) {
+      co_await lane.queue.changed.wait();
+      continue;
+    }
+    co_await commit(lane, batch);
+    batch.clear();
+  }
+}
+
+bool PostgresWriter::take(Queue& queue, Batch& batch) {
+  const std::lock_guard lock(queue_mutex_);
+  const std::size_t count = std::min(queue.units.size(), options_.batch_units_max);
+  const auto end = queue.units.begin() + static_cast<std::ptrdiff_t>(count);
+  batch.assign(std::make_move_iterator(queue.units.begin()), std::make_move_iterator(end));
+  queue.units.erase(queue.units.begin(), end);
+  return count > 0 || !stopping_;
+}
+
+asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
+  const BootTime started = clock_.boot();
+  auto connection = co_await lane.link.get();
+  if (!connection) {
+    availability_.failed(lane.link.reason(), connection.error().cause);
+    refuse(batch, connection.error());
+    answer(batch);
+    co_return;
+  }
+  PostgresBatch transaction(**connection, clock_, origin_, batch.size());
+  const Commit outcome = co_await execute(transaction, batch);
+  if (outcome == Commit::committed) {
+    metrics_.commit_duration.observe_ns((clock_.boot() - started).count());
+    metrics_.batches.add();
+    metrics_.units.add(batch.size());
+  }
+  note_outcome(transaction, outcome, batch);
+  // Of an unknown outcome the copies may be older; dropping one too many does no harm.
+  if (outcome != Commit::failed) {
+    for (const JournalEntry& entry : transaction.journal()) tell(entry);
+  }
+  if (!transaction.failure().empty()) lane.link.drop();
+  answer(batch);
+}
+
+// Runs the units and commits. Afterwards each unit has its result.
+asio::awaitable<Commit> PostgresWriter::execute(PostgresBatch& transaction, Batch& batch) {
+  std::vector<Reach> reaches;
+  for (Pending& pending : batch) {
+    if (!pending.again) reaches.push_back(pending.reach);
+  }
+  const bool alone = reaches.empty() || reaches.front().keys.empty();
+  const auto locks = alone ? std::vector<std::int64_t>() : locks_of(reaches);
+  const auto begun = co_await transaction.begin(locks);
+  bool any = false;
+  for (Pending& pending : batch) {
+    if (!begun || transaction.lost()) break;
+    pending.result = co_await transaction.run_unit(pending.reach, pending.work);
+    any = any || pending.result.has_value();
+    pending.again = transaction.conflicted() && !alone;
+  }
+  if (batch.size() == 1 && begun && !any) {  // Its error is its own.
+    co_await transaction.roll_back();
+    co_return Commit::failed;
+  }
+  if (transaction.lost()) {
+    co_await transaction.roll_back();
+    refuse(batch, *transaction.lost());
+    co_return Commit::failed;
+  }
+  const Commit outcome = co_await transaction.commit();
+  if (outcome == Commit::failed) refuse(batch, *transaction.lost());
+  if (outcome == Commit::unknown) refuse(batch, outcome_unknown(*transaction.lost()));
+  co_return outcome;
+}
+
+// Gives every unit the reason, also those that had been refused for reasons of their own: they may
+// have seen what is now undone.
+void PostgresWriter::refuse(Batch& batch, const Error& error) {
+  for (Pending& pending : batch) {
+    pending.result = fail(error);
+    pending.again = false;
+  }
+}
+
+void PostgresWriter::note_outcome(const PostgresBatch& transaction, Commit outcome,
+                                  const Batch& batch) {
+  if (!transaction.failure().empty()) {
+    availability_.failed(transaction.failure(), transaction.failure_cause());
+  } else if (outcome == Commit::committed && transaction.wrote()) {
+    availability_.succeeded();
+  }
+  for (const Pending& pending : batch) {
+    if (!pending.again) metrics_.count(pending.result);
+  }
+  if (outcome != Commit::committed) return;
+  commits_.fetch_add(1, std::memory_order_relaxed);
+  writes_.fetch_add(
+      std::ranges::count_if(batch, [](const Pending& p) { return p.result.has_value(); }),
+      std::memory_order_relaxed);
+}
+
+void PostgresWriter::answer(Batch& batch) {
+  bool stopping = false;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopping = stopping_;  // The lane of second attempts may have ended.
+  }
+  for (Pending& pending : batch) {
+    if (pending.again && !stopping) {
+      enqueue(std::move(pending));
+      continue;
+    }
+    pending.work = nullptr;  // Its captures may not outlive the caller's wait.
+    pending.complete(std::move(pending.result));
+  }
+}
+
+void PostgresWriter::subscribe(JournalListener listener) {
+  const std::lock_guard lock(listeners_mutex_);
+  listeners_.push_back(std::move(listener));
+}
+
+void PostgresWriter::tell(const JournalEntry& entry) {
+  const std::lock_guard lock(listeners_mutex_);
+  for (const JournalListener& listener : listeners_) listener(entry);
+}
+
+Status PostgresWriter::status() const {
+  Status status = availability_.status();
+  status.commits = commits_.load(std::memory_order_relaxed);
+  status.writes = writes_.load(std::memory_order_relaxed);
+  return status;
+}
+
+}  // namespace redoubt::record

@@ -1,0 +1,99 @@
+// Group commit on PostgreSQL. Units wait in two queues, and lanes (a connection each) commit what
+// has gathered, a batch at a time:
+//
+//   alone    units that may touch anything: one lane, one batch at a time in the whole cluster
+//   within   units that say what they reach: several lanes side by side
+//
+// The server's own group commit then shares one sync among lanes and instances.
+//
+// Threads: submit(), subscribe(), status(), stop(): any. The rest: the record's.
+#pragma once
+
+#include "record/availability.hpp"
+#include "record/postgres_batch.hpp"
+#include "record/postgres_link.hpp"
+#include "record/postgres_record.hpp"
+#include "record/record.hpp"
+#include "record/signal.hpp"
+#include "record/write_metrics.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace redoubt::record {
+
+class PostgresWriter {
+ public:
+  using Work = PostgresBatch::Work;
+
+  PostgresWriter(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
+                 const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
+                 Metrics& metrics);
+  PostgresWriter(const PostgresWriter&) = delete;
+  PostgresWriter& operator=(const PostgresWriter&) = delete;
+
+  void start();  // The lanes; they end after stop(), when nothing waits.
+  void stop();
+
+  Task<void> submit(Reach reach, Work work);
+  void subscribe(JournalListener listener);
+  void tell(const JournalEntry& entry);
+  Status status() const;
+
+ private:
+  struct Pending {
+    Reach reach;
+    Work work;
+    Result<void> result = fail(internal("a unit of work was not reached"));
+    std::move_only_function<void(Result<void>)> complete;  // On the caller's executor.
+    bool again = false;
+  };
+  struct Queue {
+    explicit Queue(const boost::asio::any_io_executor& executor) : changed(executor) {}
+    std::deque<Pending> units;  // Guarded by queue_mutex_.
+    Signal changed;
+  };
+  struct Lane {
+    PostgresLink link;
+    Queue& queue;
+  };
+  using Batch = std::vector<Pending>;
+
+  void enqueue(Pending pending);
+  boost::asio::awaitable<void> run(Lane& lane);
+  bool take(Queue& queue, Batch& batch);  // False: stopped, and nothing is left.
+  boost::asio::awaitable<void> commit(Lane& lane, Batch& batch);
+  boost::asio::awaitable<sql::postgres::Commit> execute(PostgresBatch& transaction, Batch& batch);
+  void refuse(Batch& batch, const Error& error);
+  void note_outcome(const PostgresBatch& transaction, sql::postgres::Commit outcome,
+                    const Batch& batch);
+  void answer(Batch& batch);
+
+  boost::asio::any_io_executor executor_;
+  const PostgresRecordOptions& options_;
+  const std::string origin_;
+  Clock& clock_;
+  WriteMetrics metrics_;
+  Availability availability_;
+  Queue alone_;
+  Queue within_;
+  std::list<Lane> lanes_;
+  std::atomic<std::int64_t> commits_{0};
+  std::atomic<std::int64_t> writes_{0};
+
+  std::mutex listeners_mutex_;
+  std::vector<JournalListener> listeners_;
+
+  std::mutex queue_mutex_;  // Guards the queues' units and this:
+  bool stopping_ = false;
+};
+
+}  // namespace redoubt::record

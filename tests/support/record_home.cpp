@@ -1,0 +1,58 @@
+#include "tests/support/record_home.hpp"
+
+#include "record/postgres_record.hpp"
+#include "record/sqlite_record.hpp"
+#include "sql/sqlite/connection.hpp"
+#include "tests/support/postgres_server.hpp"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace redoubt::test {
+namespace {
+
+std::unique_ptr<record::Record> checked(Result<std::unique_ptr<record::Record>> opened) {
+  if (opened) return std::move(*opened);
+  throw std::runtime_error(opened.error().message + " " + opened.error().cause);
+}
+
+}  // namespace
+
+bool RecordHome::is_postgres() {
+  const char* engine = std::getenv("REDOUBT_TEST_RECORD");
+  return engine != nullptr && std::string_view(engine) == "postgresql";
+}
+
+std::unique_ptr<record::Record> RecordHome::open(Clock& clock, Metrics& metrics, Options options) {
+  if (!is_postgres()) {
+    record::SqliteRecordOptions sqlite;
+    sqlite.path = path();
+    sqlite.queue_units_max = options.queue_units_max;
+    return checked(record::open_sqlite_record(sqlite, clock, null_log(), metrics));
+  }
+  if (url_.empty()) url_ = PostgresServer::shared().new_database();
+  record::PostgresRecordOptions postgres;
+  postgres.url = Secret(url_);
+  postgres.queue_units_max = options.queue_units_max;
+  return checked(record::open_postgres_record(postgres, clock, null_log(), metrics));
+}
+
+void RecordHome::tamper(const std::string& script) {
+  if (is_postgres()) {
+    PostgresServer::shared().execute(url_, "ALTER TABLE rd_audit DISABLE TRIGGER USER;" + script);
+    return;
+  }
+  sql::sqlite::ConnectionOptions options;
+  options.path = path();
+  auto db = sql::sqlite::Connection::open(options);
+  if (!db) throw std::runtime_error(db.error().cause);
+  const auto done = (*db)->execute(
+      "DROP TRIGGER IF EXISTS rd_audit_no_update; DROP TRIGGER IF EXISTS rd_audit_no_delete;"
+      "DROP TRIGGER IF EXISTS rd_audit_no_replace;" +
+      script);
+  if (!done) throw std::runtime_error(done.error().cause);
+}
+
+}  // namespace redoubt::test
