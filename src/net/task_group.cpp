@@ -17,20 +17,51 @@ namespace {
 
 namespace asio = boost::asio;
 
+// Says what fails, and again when it fails otherwise or still does after a while: a task that runs
+// five times a second must not fill the log.
+class Complaints {
+ public:
+  Complaints(Log& log, std::string task, Duration interval)
+      : log_(log), task_(std::move(task)), interval_(interval) {}
+
+  void succeeded() { last_.clear(); }
+
+  void failed(const Error& error) {
+    const std::string_view slug = slug_of(error);
+    std::string what = std::string(slug) + '\n' + error.message + '\n' + error.cause;
+    silent_ += interval_;
+    if (what == last_ && silent_ < kComplainAgain) return;
+    log_.warn(
+        "background.failed",
+        {{"task", task_}, {"code", slug}, {"message", error.message}, {"cause", error.cause}});
+    last_ = std::move(what);
+    silent_ = Duration::zero();
+  }
+
+ private:
+  static constexpr Duration kComplainAgain = std::chrono::minutes(1);
+
+  Log& log_;
+  std::string task_;
+  Duration interval_;
+  Duration silent_{0};
+  std::string last_;
+};
+
 asio::awaitable<void> repeat_work(Log& log, std::string name, Duration interval,
                                   std::function<Task<void>()> work) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
   constexpr auto quietly = asio::as_tuple(asio::use_awaitable);
+  Complaints complaints(log, std::move(name), interval);
   for (;;) {
     timer.expires_after(interval);
     const auto [cancelled] = co_await timer.async_wait(quietly);
     if (cancelled) co_return;
     const Result<void> done = co_await work();
-    if (!done) {
-      log.warn("background.failed", {{"task", name},
-                                     {"code", slug_of(done.error())},
-                                     {"message", done.error().message},
-                                     {"cause", done.error().cause}});
+    if (done) {
+      complaints.succeeded();
+    } else {
+      complaints.failed(done.error());
     }
   }
 }

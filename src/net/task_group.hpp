@@ -26,8 +26,8 @@ class TaskGroup {
 
   void spawn(std::string name, boost::asio::awaitable<void> task);
 
-  // Runs `work` every `interval`, the first time after one. An error is logged and the next round
-  // tries again; the work itself decides what one round is.
+  // Runs `work` every `interval`, the first time after one. An error is logged, the same one
+  // at most once a minute, and the next round tries again; the work decides what one round is.
   void repeat(std::string name, Duration interval, std::function<Task<void>()> work);
 
   // Asks every task to end; they do at their next wait.
