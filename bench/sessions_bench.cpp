@@ -94,7 +94,8 @@ struct World {
                                     .clock = wall_clock,
                                     .random = random,
                                     .log = null_log(),
-                                    .metrics = metrics},
+                                    .metrics = metrics,
+                                    .ends = ends},
                                    options);
   }
 
@@ -124,6 +125,7 @@ struct World {
   Metrics metrics;
   SystemRandom random;
   local::Invalidations invalidations;
+  sessions::UnsavedEnds ends{metrics};
   std::optional<Vault> vault;
   std::unique_ptr<record::Record> record;
   std::unique_ptr<Sessions> sessions;

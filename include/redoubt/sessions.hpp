@@ -108,7 +108,9 @@ class Sessions {
   // A new session with the same content and lifetime, and the end of the old one, in one commit.
   virtual Task<IssuedSession> rotate(const Context& context, std::string id) = 0;
 
-  // Ends one session. not_found when there is none. One commit.
+  // Ends one session. not_found when there is none. One commit. When that cannot be written the
+  // answer is unavailable, and the session has ended nevertheless: in this process at once, and in
+  // the record when it can be written again and the process is still there. So for revoke_all().
   virtual Task<void> revoke(const Context& context, std::string id) = 0;
 
   // The live sessions of `user`, newest first, `limit` of 1..1000 a page. One read.
@@ -123,7 +125,7 @@ class Sessions {
   // Deletes expired and revoked rows, at most `batch`; returns how many. For the cleanup job.
   virtual Task<std::int64_t> sweep(std::size_t batch) = 0;
 
-  // Writes the uses seen since the last call to the record. For a job every few seconds, and stop.
+  // Writes the uses seen since the last call to the record, and ends that it could not take. For a job every few seconds, and stop.
   virtual Task<void> flush_uses() = 0;
 };
 

@@ -137,7 +137,8 @@ sessions::SessionParts Instance::session_parts() {
           .clock = clock,
           .random = random,
           .log = *log,
-          .metrics = metrics};
+          .metrics = metrics,
+          .ends = unsaved_ends};
 }
 
 tenants::TenantParts Instance::tenant_parts() {

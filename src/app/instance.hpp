@@ -58,6 +58,7 @@ class Instance {
   std::unique_ptr<Log> log;
   std::unique_ptr<record::Record> record;
   local::Invalidations invalidations;
+  sessions::UnsavedEnds unsaved_ends{metrics};
   std::unique_ptr<keys::RingSource> ring_source;
   std::unique_ptr<Vault> vault;
   std::unique_ptr<record::Resealable> session_rows;

@@ -54,7 +54,7 @@ constexpr sql::Statement kEnd{
 // idle may still be on its way here.
 constexpr sql::Statement kEndAll{
     "UPDATE rd_session SET revoked_at = $3, sweep_at = $3"
-    " WHERE tenant = $1 AND user_id = $2 AND id <> $4 AND revoked_at IS NULL"
+    " WHERE tenant = $1 AND user_id = $2 AND id <> $4 AND created <= $5 AND revoked_at IS NULL"
     " RETURNING absolute_expiry > $3 AND idle_end > $3"
     " AND tenant_epoch = (SELECT epoch FROM rd_tenant WHERE id = $1)"};
 
@@ -204,10 +204,10 @@ Task<void> end_session(sql::Transaction& tx, const Id128& id, WallTime now) {
 }
 
 Task<std::int64_t> end_sessions(sql::Transaction& tx, const SessionsOfUser& whose,
-                                std::optional<Id128> except) {
+                                std::optional<Id128> except, WallTime made_until) {
   const Id128 kept = except.value_or(kNoId);
   const Params params{std::string_view(whose.tenant), std::string_view(whose.user), whose.now.ms,
-                      ByteView(kept)};
+                      ByteView(kept), made_until.ms};
   RD_CO_TRY(ended, co_await tx.run(kEndAll, params));
   co_return std::ranges::count_if(ended.rows,
                                   [](const sql::Row& row) { return row.integer(0) != 0; });

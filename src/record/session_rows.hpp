@@ -78,9 +78,10 @@ Task<void> store_session_lifetime(sql::Transaction& tx, const SessionRow& row); 
 Task<void> store_session_use(sql::Transaction& tx, const Id128& id, WallTime at);
 
 Task<void> end_session(sql::Transaction& tx, const Id128& id, WallTime now);
-// All of the user but `except`, also those that look expired; how many of them were live.
+// All of the user made until `made_until` but `except`, also those that look expired; how many of
+// them were live.
 Task<std::int64_t> end_sessions(sql::Transaction& tx, const SessionsOfUser& whose,
-                                std::optional<Id128> except);
+                                std::optional<Id128> except, WallTime made_until);
 
 struct SweptId {
   std::string tenant;

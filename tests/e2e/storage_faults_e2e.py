@@ -41,6 +41,8 @@ class StorageFault(unittest.TestCase):
         self.gone = self.redoubt.new_session("eve")
         self.redoubt.delete(f"/api/v1/sessions/{self.gone['id']}")
         self.acknowledged = [self.session]
+        self.to_end = [self.redoubt.new_session("mallory") for _ in range(4)]
+        self.ended = []
 
     def create(self):
         reply = self.redoubt.post("/api/v1/sessions", {"user": "bob", "data": {"x": "y" * 8000}})
@@ -57,10 +59,12 @@ class StorageFault(unittest.TestCase):
     def assert_degraded(self, reason):
         """Every write says why; whatever needs none goes on."""
         session = f"/api/v1/sessions/{self.session['id']}"
+        doomed = self.to_end.pop()
+        self.assertEqual(self.verified(doomed), 200)
         for method, path, body in (
                 ("POST", "/api/v1/sessions", {"user": "bob"}),
                 ("PATCH", session, {"data": {"a": 1}}),
-                ("DELETE", session, None),
+                ("DELETE", f"/api/v1/sessions/{doomed['id']}", None),
                 ("POST", "/api/v1/keys", {"name": "x"}),
                 ("POST", "/api/v1/cache/invalidate", {"tags": ["t"]}),
                 ("POST", "/api/v1/limits/check",
@@ -72,6 +76,9 @@ class StorageFault(unittest.TestCase):
                 self.assertIn(reason, reply.json["detail"])
                 self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
 
+        self.ended.append(doomed)  # Refused at once, although it could not be recorded.
+        self.assertEqual({self.verified(session) for session in self.ended}, {401})
+        self.assertEqual(self.redoubt.get(f"/api/v1/sessions/{doomed['id']}").status, 404)
         self.assertEqual(self.verified(self.session), 200)
         self.assertEqual(self.verified(self.gone), 401)
         self.assertEqual(self.redoubt.get(session).status, 200)
@@ -99,11 +106,13 @@ class StorageFault(unittest.TestCase):
         self.assertEqual((status["health"], status["record"]["state"]), ("ok", "normal"))
         self.assertNotIn("reason", status["record"])
         self.assertEqual(self.redoubt.metric("redoubt_record_up"), 1)
+        wait_for(lambda: self.redoubt.metric("redoubt_session_ends_unsaved") == 0,
+                 "revocations to be recorded")
         self.assert_nothing_lost()
 
     def assert_nothing_lost(self):
         self.assertEqual({self.verified(session) for session in self.acknowledged}, {200})
-        self.assertEqual(self.verified(self.gone), 401)
+        self.assertEqual({self.verified(session) for session in [self.gone, *self.ended]}, {401})
         self.assertTrue(self.redoubt.get("/api/v1/audit/verify").json["intact"])
 
 
@@ -186,6 +195,7 @@ class Unwritable(StorageFault):
 
         # It stays broken until it is checked, which needs it unmounted.
         self.redoubt.kill()
+        self.ended.clear()  # They were answered 503, and the process is gone.
         run("umount", self.volume.dir)
         run("fsck.ext4", "-fy", self.image)
         self.assertEqual(run("mount", "-o", "loop", self.image, self.volume.dir).returncode, 0)
@@ -213,6 +223,7 @@ class Unwritable(StorageFault):
         self.assertEqual(self.verified(self.session), 200)
         self.assertEqual(self.record()["record"]["reason"], "file was replaced; restart")
         self.redoubt.kill()
+        self.ended.clear()  # They were answered 503, and the process is gone.
         self.redoubt.start()
         self.assert_recovered()
         self.redoubt.kill()

@@ -6,12 +6,11 @@
 #include "local/invalidation_names.hpp"
 #include "record/key_rows.hpp"
 #include "record/session_rows.hpp"
-#include "record/sqlite_record.hpp"
 #include "record/tenant_rows.hpp"
 #include "services/sessions/service.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
-#include "tests/support/temporary_directory.hpp"
 
 #include <gtest/gtest.h>
 
@@ -44,10 +43,7 @@ class SessionsFixture : public ::testing::Test {
   void TearDown() override { close(); }
 
   void open() {
-    auto record = record::open_sqlite_record({.path = directory_.file("redoubt.db")}, clock_,
-                                             null_log(), metrics_);
-    ASSERT_TRUE(record) << record.error().message << record.error().cause;
-    record_ = std::move(*record);
+    record_ = home_.open(clock_, metrics_);
     record_->subscribe([this](const record::JournalEntry& entry) { heard(entry); });
     sessions_ = worker();
   }
@@ -66,7 +62,8 @@ class SessionsFixture : public ::testing::Test {
                                     .clock = clock_,
                                     .random = random_,
                                     .log = null_log(),
-                                    .metrics = metrics_},
+                                    .metrics = metrics_,
+                                    .ends = ends_},
                                    options_);
   }
   void reopen_with(SessionOptions options) {
@@ -158,12 +155,13 @@ class SessionsFixture : public ::testing::Test {
 
   std::uint64_t record_lookups() { return sessions::SessionMetrics(metrics_).from_record.value(); }
 
-  TemporaryDirectory directory_{TemporaryDirectory::Where::in_memory};
+  RecordHome home_;
   ManualClock clock_;
   SystemRandom random_;  // The vault draws from it on the record's thread too.
   Metrics metrics_;
   Vault vault_{{ring_key(7)}, random_};
   local::Invalidations invalidations_;
+  sessions::UnsavedEnds ends_{metrics_};
   SessionOptions options_;
   Caller acme_admin_ = admin_of("acme");
   Caller globex_admin_ = admin_of("globex");

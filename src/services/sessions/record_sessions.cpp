@@ -88,7 +88,16 @@ class RecordSessions final : public Sessions {
   Task<VerifiedSession> answer(std::string token, std::string tenant);
   Task<VerifiedSession> answer_from_record(std::string token, TokenParts parts, std::string tenant);
 
+  // Of the tenant, and not ended by a revocation that is not recorded yet.
+  bool answers_for(const SessionMemory::Entry& entry, std::string_view tenant) const {
+    const Session& session = *entry.session;
+    return (tenant.empty() || session.tenant == tenant) &&
+           !parts_.ends.cover({session.tenant, session.user, entry.id, session.created_at});
+  }
+
+  Task<void> end_unrecorded(const Target& target, record::AuditEvent audit, Error error);
   Task<OptionalRow> read_row(const Id128& id);
+  Task<void> flush_noted_uses();
   Task<void> write_use(const Use& use);
   Result<Target> target_of(const Context& context, std::string_view id) const;
   record::SessionRow new_row(const Context& context, const NewSession& request, WallTime now) const;
@@ -110,7 +119,7 @@ std::optional<Result<VerifiedSession>> RecordSessions::answer_now(std::string_vi
     const Hash128 key = memory_.key_of(token);
     if (SessionMemory::Entry* const entry = memory_.find(key, now)) {
       if (needs_write_through(*entry) && SessionMemory::worth_noting(*entry, now)) return {};
-      if (tenant.empty() || entry->session->tenant == tenant) {
+      if (answers_for(*entry, tenant)) {
         metrics_.from_memory.add();
         return memory_.use(key, *entry, now);
       }
@@ -133,7 +142,7 @@ Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tena
     if (!parts) co_return fail(session_invalid());
     co_return co_await answer_from_record(std::move(token), *parts, std::move(tenant));
   }
-  if (!tenant.empty() && entry->session->tenant != tenant) {
+  if (!answers_for(*entry, tenant)) {
     metrics_.invalid.add();
     co_return fail(session_invalid());
   }
@@ -156,7 +165,7 @@ Task<VerifiedSession> RecordSessions::answer_from_record(std::string token, Toke
     RD_CO_TRY(row, co_await read_row(parts.id));
     const WallTime now = parts_.clock.wall();
     const bool good = row && constant_time_equal(row->verifier, verifier) && row->live(now) &&
-                      (tenant.empty() || row->tenant == tenant);
+                      (tenant.empty() || row->tenant == tenant) && !parts_.ends.cover(who_of(*row));
     if (!good) {
       metrics_.invalid.add();
       co_return fail(session_invalid());
@@ -213,6 +222,12 @@ SessionMemory::Entry RecordSessions::entry_of(SessionPtr session, const Id128& i
 }
 
 Task<void> RecordSessions::flush_uses() {
+  const auto saved = co_await save_ends(parts_, metrics_);
+  RD_CO_CHECK(co_await flush_noted_uses());
+  co_return saved;
+}
+
+Task<void> RecordSessions::flush_noted_uses() {
   std::vector<Use> uses = memory_.take_uses();
   std::span<const Use> left = uses;
   while (!left.empty()) {
@@ -279,6 +294,7 @@ Result<Target> RecordSessions::target_of(const Context& context, std::string_vie
   Target target;
   target.tenant = context.caller.tenant;
   target.now = parts_.clock.wall();
+  target.ends = &parts_.ends;
   if (!parse_id(kIdPrefix, id, target.id)) return fail(not_found("session"));
   return target;
 }
@@ -351,10 +367,25 @@ Task<void> RecordSessions::revoke(const Context& context, std::string id) {
   std::function<Task<bool>(record::Unit&)> work = [&](record::Unit& unit) {
     return revoke_unit(unit, target, audit);
   };
-  RD_CO_TRY(ended, co_await parts_.record.write<bool>(work));
-  if (!ended) co_return fail(not_found("session"));
+  auto ended = co_await parts_.record.write<bool>(work);
+  if (!ended && ended.error().code == Errc::unavailable) {
+    co_return co_await end_unrecorded(target, audit, std::move(ended).error());
+  }
+  RD_CO_CHECK(ended);
+  if (!*ended) co_return fail(not_found("session"));
   metrics_.revoked.add();
   co_return Result<void>{};
+}
+
+// Not for ids that name nothing, so that nobody fills the room for ends with them; unless nothing
+// can be read either.
+Task<void> RecordSessions::end_unrecorded(const Target& target, record::AuditEvent audit,
+                                          Error error) {
+  const auto row = co_await read_row(target.id);
+  const bool none = row && (!*row || (*row)->tenant != target.tenant || (*row)->revoked);
+  if (none) co_return fail(std::move(error));
+  UnsavedEnd end{target.tenant, {}, target.id, target.now, std::move(audit)};
+  co_return fail(end_here(parts_, std::move(end), std::move(error)));
 }
 
 // ---- All of a user ----
@@ -384,6 +415,7 @@ Task<SessionPage> RecordSessions::list(const Context& context, std::string user,
   }
   page.sessions.reserve(rows.size());
   for (const record::SessionRow& row : rows) {
+    if (parts_.ends.cover(who_of(row))) continue;
     RD_CO_TRY(data, open_data(parts_.vault, row));
     page.sessions.push_back(make_session(row, std::move(data)));
   }

@@ -105,12 +105,16 @@ class SealedSessions final : public Sessions {
   Task<std::int64_t> sweep(std::size_t batch) override {
     return sweep_all(parts_, metrics_, batch);
   }
-  Task<void> flush_uses() override { co_return Result<void>{}; }
+  Task<void> flush_uses() override { return save_ends(parts_, metrics_); }
 
  private:
   std::optional<Result<VerifiedSession>> answer_now(std::string_view token,
                                                     std::string_view tenant);
   Task<VerifiedSession> answer(std::string token, std::string tenant);
+  bool ended_here(const SessionMemory::Entry& entry) const {
+    const Session& session = *entry.session;
+    return parts_.ends.cover({session.tenant, session.user, entry.id, session.created_at});
+  }
   Task<Epochs> epochs_of(const Session& session);
   Task<void> claim(const KeyId& key, WallTime until);
 
@@ -189,7 +193,7 @@ std::optional<Result<VerifiedSession>> SealedSessions::answer_now(std::string_vi
     const WallTime now = parts_.clock.wall();
     const Hash128 key = memory_.key_of(token);
     if (SessionMemory::Entry* const entry = memory_.find(key, now)) {
-      if (tenant.empty() || entry->session->tenant == tenant) {
+      if ((tenant.empty() || entry->session->tenant == tenant) && !ended_here(*entry)) {
         metrics_.from_memory.add();
         return memory_.use(key, *entry, now);
       }
@@ -221,7 +225,7 @@ Task<VerifiedSession> SealedSessions::answer(std::string token, std::string tena
   metrics_.lookup.observe_ns((parts_.clock.boot() - began).count());
   const bool good = now < session.absolute_expires_at && epochs.user == sealed->user_epoch &&
                     epochs.tenant.enabled && epochs.tenant.epoch == sealed->tenant_epoch &&
-                    (tenant.empty() || session.tenant == tenant);
+                    (tenant.empty() || session.tenant == tenant) && !ended_here(entry);
   if (!good) {
     metrics_.invalid.add();
     co_return fail(session_invalid());

@@ -7,6 +7,9 @@
 namespace redoubt::sessions {
 namespace {
 
+// So that other writers never wait long for a list of revocations.
+constexpr std::size_t kEndsPerUnit = 64;
+
 constexpr std::string_view kLookups = "redoubt_session_lookups_total";
 constexpr std::string_view kLookupsHelp =
     "Tokens looked at, by what answered: this process's memory, the record, or neither because the "
@@ -87,11 +90,63 @@ Task<std::int64_t> end_all(const SessionParts& parts, SessionMetrics& metrics,
   std::function<Task<std::int64_t>(record::Unit&)> work = [&revocation](record::Unit& unit) {
     return revoke_all_unit(unit, revocation);
   };
-  RD_CO_TRY(ended, co_await parts.record.write<std::int64_t>(work));
-  metrics.revoked.add(static_cast<std::uint64_t>(ended));
+  auto ended = co_await parts.record.write<std::int64_t>(work);
+  if (!ended && ended.error().code == Errc::unavailable) {
+    UnsavedEnd end{context.caller.tenant, user, except, revocation.whose.now, revocation.audit};
+    co_return fail(end_here(parts, std::move(end), std::move(ended).error()));
+  }
+  if (!ended) co_return ended;
+  metrics.revoked.add(static_cast<std::uint64_t>(*ended));
   parts.log.info("session.revoked_all",
-                 {{"tenant", context.caller.tenant}, {"user", user}, {"count", ended}});
+                 {{"tenant", context.caller.tenant}, {"user", user}, {"count", *ended}});
   co_return ended;
+}
+
+Error end_here(const SessionParts& parts, UnsavedEnd end, Error error) {
+  if (parts.ends.add(std::move(end))) {
+    error.message +=
+        " This server refuses what was to end from now on, and records it when it can.";
+  }
+  return error;
+}
+
+namespace {
+
+// How many had a row that was live.
+Task<std::int64_t> save_unit(record::Unit& unit, const std::vector<UnsavedEnd>& ends) {
+  std::int64_t revoked = 0;
+  for (const UnsavedEnd& end : ends) {
+    if (end.user.empty()) {
+      const Target target{end.tenant, *end.id, end.at, nullptr};
+      RD_CO_TRY(done, co_await revoke_unit(unit, target, end.audit));
+      revoked += done ? 1 : 0;
+      continue;
+    }
+    const UserRevocation all{{end.tenant, end.user, end.at}, end.id, end.audit, end.at};
+    RD_CO_TRY(count, co_await revoke_all_unit(unit, all));
+    revoked += count;
+  }
+  co_return revoked;
+}
+
+}  // namespace
+
+Task<void> save_ends(const SessionParts& parts, SessionMetrics& metrics) {
+  for (;;) {
+    const std::vector<UnsavedEnd> ends = parts.ends.take(kEndsPerUnit);
+    if (ends.empty()) co_return Result<void>{};
+    std::function<Task<std::int64_t>(record::Unit&)> work = [&ends](record::Unit& unit) {
+      return save_unit(unit, ends);
+    };
+    auto revoked = co_await parts.record.write<std::int64_t>(work);
+    if (!revoked) {
+      parts.ends.put_back(ends);
+      co_return fail(std::move(revoked).error());
+    }
+    parts.ends.saved(ends);
+    metrics.revoked.add(static_cast<std::uint64_t>(*revoked));
+    parts.log.info("session.ends_saved", {{"count", ends.size()}});
+  }
 }
 
 }  // namespace redoubt::sessions

@@ -8,6 +8,7 @@
 #include "local/invalidations.hpp"
 #include "record/record.hpp"
 #include "record/resealable.hpp"
+#include "services/sessions/unsaved_ends.hpp"
 
 #include <redoubt/clock.hpp>
 #include <redoubt/random.hpp>
@@ -28,6 +29,7 @@ struct SessionParts {
   Random& random;
   Log& log;
   Metrics& metrics;
+  UnsavedEnds& ends;  // One for all workers.
 };
 
 // How often flush_uses() is called at least. Sessions so short-lived that the idle slack does not
@@ -63,6 +65,12 @@ Error session_invalid();
 record::AuditEvent audit_event(const Context& context, std::string action, std::string target);
 
 Task<std::int64_t> sweep_all(const SessionParts& parts, SessionMetrics& metrics, std::size_t batch);
+
+// Holds `end` in this process because the record failed with `error`; what its author is told.
+Error end_here(const SessionParts& parts, UnsavedEnd end, Error error);
+
+// Writes what is held so. Errors: those of the record.
+Task<void> save_ends(const SessionParts& parts, SessionMetrics& metrics);
 
 // Ends the sessions of `user`, those without a row too; how many had one.
 Task<std::int64_t> end_all(const SessionParts& parts, SessionMetrics& metrics,

@@ -37,7 +37,7 @@ Task<std::int64_t> make_room(record::Unit& unit, const Creation& creation) {
   RD_CO_TRY(oldest, co_await record::sessions_beyond(unit, whose, keep));
   record::AuditEvent audit = creation.audit;
   for (const Id128& id : oldest) {
-    const Target target{row.tenant, id, row.created_at};
+    const Target target{row.tenant, id, row.created_at, nullptr};
     audit.target = format_id(kIdPrefix, id);
     RD_CO_CHECK(co_await end_one(unit, target, audit));
   }
@@ -47,6 +47,9 @@ Task<std::int64_t> make_room(record::Unit& unit, const Creation& creation) {
 Task<record::SessionRow> find_live_row(sql::Transaction& tx, const Target& target) {
   RD_CO_TRY(found, co_await record::find_session(tx, target.id));
   if (!found || found->tenant != target.tenant || !found->live(target.now)) {
+    co_return fail(not_found("session"));
+  }
+  if (target.ends != nullptr && target.ends->cover(who_of(*found))) {
     co_return fail(not_found("session"));
   }
   co_return std::move(*found);
@@ -155,7 +158,8 @@ Task<bool> revoke_unit(record::Unit& unit, const Target& target, const record::A
 
 Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& revocation) {
   const record::SessionsOfUser& whose = revocation.whose;
-  RD_CO_TRY(ended, co_await record::end_sessions(unit, whose, revocation.except));
+  RD_CO_TRY(ended,
+            co_await record::end_sessions(unit, whose, revocation.except, revocation.made_until));
   RD_CO_CHECK(co_await record::advance_user_epoch(unit, whose.tenant, whose.user));
   unit.announce({.kind = Kind::user, .tenant = whose.tenant, .key = whose.user, .value = 0});
   RD_CO_CHECK(co_await unit.audit(revocation.audit));

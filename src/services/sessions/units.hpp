@@ -1,16 +1,18 @@
 // What each change of a session does inside its transaction: read, decide, write, announce, audit.
 //
-// These run on the record's thread: they touch only the unit, the vault and their arguments, which
-// outlive them.
+// These run on the record's thread: they touch only the unit, the vault, what was ended without
+// being recorded, and their arguments, which outlive them.
 #pragma once
 
 #include "base/vault.hpp"
 #include "record/record.hpp"
 #include "record/session_rows.hpp"
+#include "services/sessions/unsaved_ends.hpp"
 
 #include <redoubt/sessions.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,10 +29,14 @@ struct Target {
   std::string tenant;
   Id128 id{};
   WallTime now;
+  const UnsavedEnds* ends = nullptr;
 };
 
 Bytes seal_data(const Vault& vault, const record::SessionRow& row, std::string_view data);
 Result<std::string> open_data(const Vault& vault, const record::SessionRow& row);
+inline UnsavedEnds::Who who_of(const record::SessionRow& row) {
+  return {row.tenant, row.user, row.id, row.created_at};
+}
 SessionPtr make_session(const record::SessionRow& row, std::string data);
 
 // The live session of the target's tenant, or not_found.
@@ -70,6 +76,7 @@ struct UserRevocation {
   record::SessionsOfUser whose;
   std::optional<Id128> except;
   record::AuditEvent audit;
+  WallTime made_until{std::numeric_limits<std::int64_t>::max()};
 };
 Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& revocation);
 
