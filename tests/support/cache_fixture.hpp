@@ -5,10 +5,10 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "base/random.hpp"
-#include "record/sqlite_record.hpp"
 #include "services/cache/service.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/fake_timers.hpp"
+#include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
 #include <gtest/gtest.h>
@@ -33,11 +33,7 @@ class CacheFixture : public ::testing::Test {
   }
 
   void start(const CacheOptions& options) {
-    record::SqliteRecordOptions record_options;
-    record_options.path = record::kTemporary;
-    auto opened = record::open_sqlite_record(record_options, clock_, null_log(), metrics_);
-    ASSERT_TRUE(opened) << opened.error().message << opened.error().cause;
-    record_ = *std::move(opened);
+    record_ = home_.open(clock_, metrics_);
     engine_ = cache::make_cache_engine(options, clock_, random_, metrics_);
     record_->subscribe(cache::cache_listener(engine_));
     cache_ = cache::make_cache(engine_, *record_, timers_, null_log());
@@ -89,6 +85,7 @@ class CacheFixture : public ::testing::Test {
   }
 
   ManualClock clock_;
+  RecordHome home_;
   SeededRandom random_{7};
   Metrics metrics_;
   boost::asio::io_context io_;

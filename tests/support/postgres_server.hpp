@@ -37,6 +37,7 @@ class PostgresServer {
   // The same database over TCP.
   std::string over_tcp(const std::string& url) const;
   std::uint16_t port() const { return port_; }
+  std::string data_directory() const { return directory_ + "/data"; }
 
   // As superuser in the database of `url`. Throws when the server refuses. The first column of the
   // first row, or "".

@@ -6,6 +6,7 @@
 #include "tests/support/postgres_server.hpp"
 
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,19 @@ std::unique_ptr<record::Record> RecordHome::open(Clock& clock, Metrics& metrics,
   postgres.url = Secret(url_);
   postgres.queue_units_max = options.queue_units_max;
   return checked(record::open_postgres_record(postgres, clock, null_log(), metrics));
+}
+
+std::vector<std::string> RecordHome::files() const {
+  std::filesystem::path directory = directory_.path();
+  if (is_postgres()) {
+    PostgresServer::shared().execute(url_, "CHECKPOINT");
+    directory = PostgresServer::shared().data_directory();
+  }
+  std::vector<std::string> out;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) out.push_back(entry.path());
+  }
+  return out;
 }
 
 void RecordHome::tamper(const std::string& script) {

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace redoubt::test {
 
@@ -38,6 +39,9 @@ class RecordHome {
   // What somebody with the database can do: the triggers that guard it switched off, then anything.
   // REQUIRES: no record has it open.
   void tamper(const std::string& script);
+
+  // What holds the data on the disk, all of it written out. REQUIRES: no record has it open.
+  std::vector<std::string> files() const;
 
   std::string path() const { return directory_.file("redoubt.db"); }  // Of the SQLite file.
   const std::string& url() const { return url_; }                     // Of the PostgreSQL database.

@@ -6,9 +6,9 @@
 #include "base/random.hpp"
 #include "local/invalidation_names.hpp"
 #include "local/invalidations.hpp"
-#include "record/sqlite_record.hpp"
 #include "services/tenants/service.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
 #include <gtest/gtest.h>
@@ -21,9 +21,7 @@ namespace redoubt::tenants {
 class TenantsTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto opened = record::open_sqlite_record({.path = ":memory:"}, clock, null_log(), metrics);
-    ASSERT_TRUE(opened) << opened.error().message;
-    record = std::move(*opened);
+    record = home.open(clock, metrics);
     record->subscribe([this](const record::JournalEntry& entry) {
       if (entry.kind == record::JournalEntry::Kind::tenant) {
         invalidations.bump(local::invalidation::tenant(entry.tenant));
@@ -68,6 +66,7 @@ class TenantsTest : public testing::Test {
     return test::run(keys->authenticate(token));
   }
 
+  test::RecordHome home;
   ManualClock clock;
   SeededRandom random{11};
   Metrics metrics;

@@ -4,8 +4,8 @@
 #include "base/random.hpp"
 #include "record/audit.hpp"
 #include "record/key_rows.hpp"
-#include "record/sqlite_record.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
 #include <gtest/gtest.h>
@@ -97,11 +97,7 @@ class EventLog final : public Log {
 
 class KeyRingTest : public testing::Test {
  protected:
-  void SetUp() override {
-    auto opened = record::open_sqlite_record({.path = ":memory:"}, clock, null_log(), metrics);
-    ASSERT_TRUE(opened) << opened.error().message;
-    record_ = std::move(*opened);
-  }
+  void SetUp() override { record_ = home.open(clock, metrics); }
   void TearDown() override {
     ring.reset();
     if (record_) record_->stop();
@@ -155,6 +151,7 @@ class KeyRingTest : public testing::Test {
     return runs;
   }
 
+  test::RecordHome home;
   ManualClock clock;
   SeededRandom random{7};
   Metrics metrics;

@@ -3,20 +3,18 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
-#include "record/sqlite_record.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <thread>
 
 namespace redoubt::limits {
 namespace {
 
 using namespace std::chrono_literals;
-namespace fs = std::filesystem;
 
 LimitPolicy policy_of(std::string name, LimitAlgorithm algorithm, LimitClass limit_class,
                       std::int64_t limit, Duration period, std::int64_t burst = 1) {
@@ -76,16 +74,10 @@ class Unreliable final : public record::Record {
 class LimitsTest : public testing::Test {
  protected:
   LimitsTest() { open(); }
-  ~LimitsTest() override {
-    close();
-    fs::remove_all(folder_);
-  }
+  ~LimitsTest() override { close(); }
 
   void open() {
-    auto opened =
-        record::open_sqlite_record({.path = folder_ / "r.db"}, clock_, null_log(), metrics_);
-    ASSERT_TRUE(opened) << opened.error().message;
-    real_record_ = std::move(*opened);
+    real_record_ = home_.open(clock_, metrics_);
     record_ = std::make_unique<Unreliable>(*real_record_);
     engine_ = std::make_unique<local::LimitEngine>(clock_, random_, local::LimitEngineOptions{},
                                                    metrics_);
@@ -135,12 +127,7 @@ class LimitsTest : public testing::Test {
         .value();
   }
 
-  static fs::path new_folder() {
-    std::string name = (fs::temp_directory_path() / "limits-XXXXXX").string();
-    return mkdtemp(name.data());
-  }
-
-  const fs::path folder_ = new_folder();
+  test::RecordHome home_;
   const Caller acme_ = test::admin_of("acme");
   const Caller other_ = test::admin_of("other");
   ManualClock clock_;
