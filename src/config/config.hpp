@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/log.hpp"
+#include "redis/options.hpp"
 
 #include <redoubt/clock.hpp>
 #include <redoubt/limits.hpp>
@@ -16,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -97,11 +99,36 @@ struct CryptoSettings {
   std::string key_file;  // Where it came from, to read again on SIGHUP; "" when not from a file.
 };
 
-// This version has no shared tier: an address of Redis is refused unless it is switched off.
 enum class RedisUse : std::uint8_t { automatic, off, on };
+enum class RedisProtocol : std::uint8_t { automatic, native, rest };
+enum class Switch : std::uint8_t { automatic, off, on };
 
+// What was said of Redis, in all the ways that setups say it; and what follows from it.
 struct RedisSettings {
   RedisUse use = RedisUse::automatic;
+  RedisProtocol protocol = RedisProtocol::automatic;
+  Secret url;          // REDIS_URL
+  Secret upstash_url;  // UPSTASH_REDIS_URL
+  std::string rest_url;
+  Secret rest_token;
+  std::string host;
+  std::uint16_t port = 6379;
+  std::string username;
+  Secret password;
+  int database = 0;
+  Switch tls = Switch::automatic;
+  bool tls_verify = true;
+  std::string tls_ca;
+  Switch cluster = Switch::automatic;
+  std::vector<std::string> cluster_nodes;   // "host:port"
+  std::vector<std::string> sentinel_hosts;  // "host:port"
+  std::string sentinel_master;
+  std::string sentinel_username;
+  Secret sentinel_password;
+  Duration connect_timeout{250};
+  Duration operation_timeout{50};
+
+  std::optional<redis::Options> options;  // Empty: no Redis is used.
 };
 
 struct LogSettings {

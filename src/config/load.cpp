@@ -2,6 +2,7 @@
 
 #include "config/gather.hpp"
 #include "config/limit_policy.hpp"
+#include "config/resolve_redis.hpp"
 #include "config/setting.hpp"
 
 #include <fmt/format.h>
@@ -109,25 +110,15 @@ class Builder {
                         source_of("sessions.absolute_ttl"), format_duration(options.absolute_ttl)));
   }
 
-  // There is no shared tier here. Whoever names a Redis expects one, so silence would be a lie.
   void check_redis() {
     for (const auto& [name, source] : gathered_.reserved) {
       loaded_.unused.push_back(source);
     }
-    const auto use = loaded_.config.redis.use;
-    if (use == RedisUse::off) return;
-    for (const auto& row : reserved_names()) {
-      const auto found = gathered_.reserved.find(std::string(row.name));
-      if (!row.redis_address || found == gathered_.reserved.end()) continue;
-      problem(found->second,
-              fmt::format("this version keeps everything in the record and memory; unset {} or set "
-                          "REDIS_ENABLE=false",
-                          row.name));
-    }
-    if (use == RedisUse::on) {
-      problem(source_of("redis.enable"),
-              "this version keeps everything in the record and memory; set REDIS_ENABLE=false");
-    }
+    const RedisGiven said{[this](std::string_view key) { return given(key) != nullptr; },
+                          [this](std::string_view key) { return source_of(key); }};
+    resolve_redis(loaded_.config.redis, said, [this](std::string source, std::string text) {
+      problem(std::move(source), std::move(text));
+    });
   }
 
   void build_policies() {

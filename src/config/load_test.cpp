@@ -253,43 +253,15 @@ TEST(LoadConfig, DemandsAGoodKeyInProduction) {
   }
 }
 
-TEST(LoadConfig, RefusesARedisItWouldNotUse) {
-  for (const std::string name :
-       {"REDIS_URL", "REDIS_HOST", "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_URL",
-        "REDIS_CLUSTER_NODES", "REDIS_SENTINEL_HOSTS"}) {
-    Sources sources;
-    sources.environment = {{name, "redis://:hunter2@redis:6379"}};
-    EXPECT_EQ(sources.problems(),
-              name + ": this version keeps everything in the record and memory; unset " + name +
-                  " or set REDIS_ENABLE=false\n1 problem");
-
-    for (const auto* off : {"REDIS_ENABLE", "REDIS_ENABLED"}) {
-      Sources switched = sources;
-      switched.environment[off] = "false";
-      const auto loaded = switched.load();
-      ASSERT_TRUE(loaded) << loaded.error().message;
-      EXPECT_EQ(loaded->unused, std::vector<std::string>{name});
-      EXPECT_THAT(render_config(*loaded), Not(HasSubstr("hunter2")));
-    }
-  }
-}
-
-TEST(LoadConfig, RefusesToPretendThatRedisIsOn) {
-  EXPECT_EQ((Sources{.environment = {{"REDIS_ENABLED", "true"}}}.problems()),
-            "REDIS_ENABLED: this version keeps everything in the record and memory; set "
-            "REDIS_ENABLE=false\n1 problem");
-  EXPECT_EQ((Sources{.environment = {{"REDIS_ENABLE", "auto"}}}.problems()), "none");
-}
-
 TEST(LoadConfig, ListsWhatItKnowsAndDoesNotUse) {
   const auto loaded =
       Sources{.environment = {{"CIRCUIT_BREAKER_TIMEOUT", "30s"}, {"REDIS_MAX_POOL_SIZE", "10"}},
-              .dotenv = "REDIS_PORT=6379"}
+              .dotenv = "REDIS_LOCK_TIMEOUT=30"}
           .load();
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_THAT(render_config(*loaded),
-              HasSubstr("not used by this version: CIRCUIT_BREAKER_TIMEOUT, REDIS_MAX_POOL_SIZE, "
-                        ".env:1 REDIS_PORT\n"));
+              HasSubstr("not used by this version: CIRCUIT_BREAKER_TIMEOUT, .env:1 "
+                        "REDIS_LOCK_TIMEOUT, REDIS_MAX_POOL_SIZE\n"));
 }
 
 TEST(LoadConfig, MakesTheDefaultPolicyOfTheOldNames) {
@@ -437,8 +409,20 @@ TEST(Settings, HaveUniqueNamesAndDefaultsThatParse) {
 }
 
 TEST(Settings, RefuseTextThatIsNotTheirs) {
-  const std::set<std::string_view> free_text{"http.tls_certificate", "http.tls_key",
-                                             "record.data_dir", "record.path"};
+  const std::set<std::string_view> free_text{"http.tls_certificate",
+                                             "http.tls_key",
+                                             "record.data_dir",
+                                             "record.path",
+                                             "redis.tls_ca",
+                                             "redis.host",
+                                             "redis.username",
+                                             "redis.password",
+                                             "redis.rest_token",
+                                             "redis.sentinel_username",
+                                             "redis.sentinel_password",
+                                             "redis.sentinel_master",
+                                             "redis.cluster_nodes",
+                                             "redis.sentinel_hosts"};
   for (const auto& row : all_settings()) {
     if (free_text.contains(row.name.key)) continue;
     Config config;

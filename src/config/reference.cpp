@@ -107,9 +107,8 @@ policy `default` comes from the four settings above, or whole from `limits.defau
 constexpr std::string_view kUnusedIntroduction = R"(
 ## Known and not used
 
-Setups made for other systems, or for a server with Redis or breakers, carry these names. They are not
-mistaken for typos; `redoubt config` lists those that are given. One that says where Redis is stops the
-start unless `REDIS_ENABLE=false`, because this version would not use it.
+Setups made for other systems, or for a server with breakers, carry these names. They are not mistaken
+for typos; `redoubt config` lists those that are given.
 
 | environment | meaning elsewhere |
 |---|---|

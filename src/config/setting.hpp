@@ -43,7 +43,6 @@ struct Setting {
 struct ReservedName {
   std::string_view name;
   std::string_view help;
-  bool redis_address = false;  // Setting it says that there is a Redis.
 };
 
 // The rows of each noun.
