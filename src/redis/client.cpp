@@ -11,6 +11,9 @@ Result<std::unique_ptr<Client>> make_client(boost::asio::any_io_executor executo
   RD_TRY(tls, make_tls_context(options.tls));
   auto shared = std::make_shared<Shared>(Shared{
       std::move(executor), options, parts, std::move(tls), ClientMetrics(parts.metrics), {}});
+  if (std::holds_alternative<Cluster>(options.topology)) {
+    return make_cluster_client(std::move(shared));
+  }
   return make_single_client(std::move(shared));
 }
 

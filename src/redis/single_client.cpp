@@ -1,5 +1,6 @@
 // The client of one master: a fixed address, or the one that Sentinels name.
 #include "redis/calls.hpp"
+#include "redis/sentinel.hpp"
 #include "redis/subscription.hpp"
 #include "redis/topology.hpp"
 
@@ -9,10 +10,17 @@ namespace {
 class SingleClient final : public Client {
  public:
   explicit SingleClient(std::shared_ptr<Shared> shared)
-      : shared_(std::move(shared)),
-        plan_(plan_of(*shared_)),
-        link_(std::make_shared<Link>(shared_, plan_, target(), nullptr)) {
+      : shared_(std::move(shared)), plan_(plan_of(*shared_)) {}
+
+  Result<void> start() {
+    if (std::holds_alternative<Sentinel>(shared_->options.topology)) {
+      auto switched = [this](const Endpoint& master) { follow(master); };
+      RD_TRY(watch, make_sentinel_watch(shared_, std::move(switched)));
+      watch_ = std::move(watch);
+    }
+    link_ = std::make_shared<Link>(shared_, plan_, target(), nullptr);
     link_->start();
+    return {};
   }
   ~SingleClient() override { stop(); }
 
@@ -62,20 +70,34 @@ class SingleClient final : public Client {
 
   void stop() override {
     if (std::exchange(stopped_, true)) return;
-    link_->stop();
+    if (link_) link_->stop();
     if (probe_) probe_->stop();
     for (const auto& weak : subscriptions_) {
       if (const auto link = weak.lock()) link->stop();
     }
+    if (watch_) watch_->stop();
   }
 
  private:
   std::shared_ptr<Target> target() const {
+    if (watch_) return sentinel_target(watch_);
     return fixed_target(std::get<Standalone>(shared_->options.topology).endpoint);
+  }
+
+  // Sentinels have made another server the master: whatever is connected elsewhere goes there.
+  void follow(const Endpoint& master) {
+    shared_->parts.log.info("redis.master_switched", {{"server", master.text()}});
+    std::vector<std::shared_ptr<Link>> links{link_, probe_};
+    for (const auto& weak : subscriptions_) links.push_back(weak.lock());
+    for (const auto& link : links) {
+      if (!link || (link->is_ready() && link->facts().endpoint == master)) continue;
+      link->renew("Sentinel names another master");
+    }
   }
 
   std::shared_ptr<Shared> shared_;
   ConnectionPlan plan_;
+  std::shared_ptr<SentinelWatch> watch_;
   std::shared_ptr<Link> link_;
   std::shared_ptr<Link> probe_;
   std::vector<std::weak_ptr<Link>> subscriptions_;
@@ -96,8 +118,10 @@ ConnectionPlan plan_of(const Shared& shared) {
           .tls_context = shared.tls};
 }
 
-std::unique_ptr<Client> make_single_client(std::shared_ptr<Shared> shared) {
-  return std::make_unique<SingleClient>(std::move(shared));
+Result<std::unique_ptr<Client>> make_single_client(std::shared_ptr<Shared> shared) {
+  auto client = std::make_unique<SingleClient>(std::move(shared));
+  RD_CHECK(client->start());
+  return client;
 }
 
 }  // namespace redoubt::redis

@@ -11,6 +11,9 @@ namespace redoubt::redis {
 ConnectionPlan plan_of(const Shared& shared);
 
 // Standalone and Sentinel: one master at a time.
-std::unique_ptr<Client> make_single_client(std::shared_ptr<Shared> shared);
+// Errors: invalid_argument "redis_options" for TLS files of the Sentinels that cannot be used.
+Result<std::unique_ptr<Client>> make_single_client(std::shared_ptr<Shared> shared);
+
+std::unique_ptr<Client> make_cluster_client(std::shared_ptr<Shared> shared);
 
 }  // namespace redoubt::redis
