@@ -1,0 +1,51 @@
+// The twin of Redis for copies: the same answers from a map, under a clock that a test moves. What
+// Redis does to copies, a test can do to these: lose them, keep them too long, bring old ones back.
+//
+// Threads: one.
+#pragma once
+
+#include "shared/copies.hpp"
+
+#include <redoubt/clock.hpp>
+
+#include <map>
+#include <string>
+
+namespace redoubt::shared {
+
+class MemoryCopies final : public Copies {
+ public:
+  MemoryCopies(const Clock& clock, Metrics& metrics) : clock_(clock), metrics_(metrics) {}
+
+  boost::asio::awaitable<std::optional<Copy>> get(CopyName name) override;
+  boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
+      std::vector<CopyName> names) override;
+  boost::asio::awaitable<Stored> put(CopyName name, Copy copy, Duration life) override;
+  boost::asio::awaitable<Stored> put_if_newer(CopyName name, Copy copy, Duration life) override;
+  boost::asio::awaitable<Stored> bury(CopyName name, Duration life) override;
+
+  // Answers nothing and takes nothing.
+  void fail(bool failing) { failing_ = failing; }
+
+  struct Value {
+    std::string text;
+    BootTime ends;
+  };
+  using Values = std::map<std::string, Value>;  // By key.
+  // What a snapshot of Redis is made of, and put back with.
+  Values values() const { return values_; }
+  void restore(Values values) { values_ = std::move(values); }
+  std::size_t reads() const { return reads_; }
+
+ private:
+  std::optional<Copy> find(const CopyName& name);
+  Stored set(const CopyName& name, std::string text, Duration life, bool if_newer);
+
+  const Clock& clock_;
+  CopyMetrics metrics_;
+  Values values_;
+  std::size_t reads_ = 0;
+  bool failing_ = false;
+};
+
+}  // namespace redoubt::shared

@@ -1,0 +1,237 @@
+#include "shared/monitor.hpp"
+
+#include "base/bytes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace redoubt::shared {
+namespace {
+
+using redis::Command;
+using redis::Value;
+
+constexpr Duration kLearnEvery{500};
+constexpr Duration kProbeAwayEvery{1'000};
+constexpr Duration kCanaryLife{5'000};
+constexpr int kEraAttempts = 5;
+constexpr int kReconcileRounds = 3;
+
+// A process and its data: a demoted master that is promoted again has a new replication id.
+std::string server_of(const redis::ServerFacts& facts) {
+  if (facts.run_id.empty()) return {};
+  return facts.run_id + "/" + facts.replication_id;
+}
+
+std::vector<std::string> servers_of(const redis::ClientStatus& status) {
+  std::vector<std::string> servers;
+  for (const redis::NodeStatus& node : status.nodes) {
+    if (node.replica || !node.connected) continue;
+    servers.push_back(server_of(node.facts));
+  }
+  std::ranges::sort(servers);
+  return servers;
+}
+
+Error not_admitted() {
+  return unavailable("redis_not_admitted", "This server is not the Redis that the record knows.");
+}
+
+}  // namespace
+
+Monitor::Monitor(const MonitorParts& parts, MonitorOptions options)
+    : parts_(parts),
+      options_(std::move(options)),
+      moves_(parts.metrics.counter("redoubt_shared_generation_changes_total",
+                                   "How often all keys of the shared tier were left behind.")) {}
+
+Task<void> Monitor::start(Duration limit) {
+  RD_CO_TRY(identity, co_await parts_.ledger.identity());
+  identity_ = std::move(identity);
+  RD_CO_CHECK(co_await begin_era());
+  began_ = true;
+  static_cast<void>(co_await parts_.client.connected(limit));
+  RD_CO_CHECK(co_await run_once());
+  if (another_record_) {
+    RD_CO_TRY(sight, co_await look());
+    co_return fail(another_record(identity_, sight.mark));
+  }
+  co_return Result<void>{};
+}
+
+// Copies that were made before this process listened to the journal are of an era before this one.
+Task<void> Monitor::begin_era() {
+  RD_CO_CHECK(co_await learn());
+  const std::int64_t found = page_.incarnation.era;
+  for (int attempt = 0; attempt < kEraAttempts && page_.incarnation.era == found; ++attempt) {
+    Incarnation next = page_.incarnation;
+    ++next.era;
+    RD_CO_TRY(replaced, co_await parts_.ledger.replace(page_.revision, std::move(next)));
+    static_cast<void>(replaced);  // Another instance may have been faster: that does as well.
+    RD_CO_CHECK(co_await learn());
+  }
+  co_return Result<void>{};
+}
+
+Task<void> Monitor::learn() {
+  const BootTime began = parts_.clock.boot();
+  learn_at_ = began + kLearnEvery;
+  Eras& eras = parts_.state.eras();
+  const Eras::Ticket poll = eras.poll_begins();
+  RD_CO_TRY(page, co_await parts_.ledger.read());
+  if (page.incarnation.era != page_.incarnation.era || era_since_ == BootTime{0}) {
+    era_since_ = began;
+  }
+  page_ = std::move(page);
+  eras.poll_ended(poll, page_.incarnation.era);
+  parts_.state.learned(page_.incarnation.generation, began);
+  co_return Result<void>{};
+}
+
+Task<void> Monitor::advance_era(BootTime now) {
+  if (now - era_since_ < options_.era) co_return Result<void>{};
+  Incarnation next = page_.incarnation;
+  ++next.era;
+  RD_CO_TRY(replaced, co_await parts_.ledger.replace(page_.revision, std::move(next)));
+  static_cast<void>(replaced);  // One of several instances is enough.
+  co_return co_await learn();
+}
+
+Task<void> Monitor::run_once() {
+  BootTime now = parts_.clock.boot();
+  if (!began_ || now >= learn_at_) {
+    Result<void> learned = co_await learn();
+    if (learned) learned = co_await advance_era(now);
+    if (!learned) co_return Result<void>{};  // The view grows old, and Redis unused with it.
+  }
+  if (now < probe_at_) co_return Result<void>{};
+  const bool away = parts_.state.status().state == Availability::away;
+  probe_at_ = away ? now + kProbeAwayEvery : now;
+
+  const Result<void> alive = co_await canary();
+  if (!alive) {
+    parts_.state.canary_failed(alive.error());
+    report();
+    co_return Result<void>{};
+  }
+  const Result<std::string> closed = co_await reconcile();
+  if (!closed) {
+    parts_.state.canary_failed(closed.error());
+  } else {
+    parts_.state.canary_answered(closed->empty(), *closed);
+  }
+  if (parts_.state.status().state != Availability::away) probe_at_ = now;
+  report();
+  co_return Result<void>{};
+}
+
+Task<void> Monitor::canary() {
+  const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
+  const std::string value = std::to_string(++canary_);
+  Command write =
+      Command("SET").key(key).arg(value).arg("PX").arg(kCanaryLife.count()).repeatable();
+  RD_CO_TRY(written, co_await parts_.client.probe(std::move(write)));
+  if (!written.is_ok()) co_return fail(unavailable("redis_canary", "Redis did not take a write."));
+  Command read = Command("GET").key(key).read_only();
+  RD_CO_TRY(found, co_await parts_.client.probe(std::move(read)));
+  if (found.text() != value) {
+    co_return fail(unavailable("redis_canary", "Redis did not give back what was written to it."));
+  }
+  co_return Result<void>{};
+}
+
+Task<Sight> Monitor::look() {
+  Sight sight;
+  Command read = Command("GET").key(kIncarnationKey).read_only();
+  RD_CO_TRY(mark, co_await parts_.client.run(std::move(read)));
+  if (mark.is_text()) sight.mark = mark.take_text();
+  const redis::ClientStatus status = parts_.client.status();
+  if (!status.connected) {
+    co_return fail(unavailable("redis_unavailable", "The connection to Redis was lost."));
+  }
+  for (const std::string& server : servers_of(status)) {
+    if (!sight.server.empty() && !server.empty()) sight.server += ' ';
+    sight.server += server;
+  }
+  co_return sight;
+}
+
+Task<std::string> Monitor::reconcile() {
+  for (int round = 0; round < kReconcileRounds; ++round) {
+    RD_CO_TRY(sight, co_await look());
+    const Verdict verdict = judge(page_.incarnation, identity_, sight);
+    another_record_ = verdict == Verdict::another_record;
+    const bool unmarked_before = std::exchange(unmarked_before_, verdict == Verdict::unmarked);
+    switch (verdict) {
+      case Verdict::same:
+        admit_only(servers_of(parts_.client.status()), *sight.mark);
+        co_return std::string();
+      case Verdict::another_record:
+        admit_only({}, {});
+        co_return another_record(identity_, sight.mark).message;
+      case Verdict::retired:
+        admit_only({}, {});
+        co_return std::string("It is a Redis that was left behind for another one.");
+      case Verdict::unmarked:
+        // Another instance may be about to write the mark: look again in the next round.
+        if (!unmarked_before) co_return std::string("Its mark is missing.");
+        break;
+      case Verdict::another:
+        break;
+    }
+    admit_only({}, {});
+    RD_CO_CHECK(co_await move_on(sight));
+  }
+  co_return std::string("Which Redis it is could not be settled yet.");
+}
+
+Task<void> Monitor::move_on(const Sight& sight) {
+  std::array<std::uint8_t, 8> nonce{};
+  parts_.random.fill(nonce);
+  Incarnation next = next_incarnation(page_.incarnation, sight, to_hex(nonce));
+  const Mark mark{identity_, next.generation, next.nonce};
+  next.era = page_.incarnation.era;
+  RD_CO_TRY(won, co_await parts_.ledger.replace(page_.revision, std::move(next)));
+  RD_CO_CHECK(co_await learn());
+  if (!won) co_return Result<void>{};
+  moves_.add();
+  parts_.log.warn("shared.generation_changed",
+                  {{"generation", mark.generation}, {"server", sight.server}});
+  // Where no mark is, another record's instance may be writing its own.
+  Command write = Command("SET").key(kIncarnationKey).arg(encode_mark(mark));
+  if (!sight.mark) write.arg("NX");
+  RD_CO_TRY(written, co_await parts_.client.run(std::move(write)));
+  static_cast<void>(written);  // The next look tells.
+  co_return Result<void>{};
+}
+
+void Monitor::admit_only(std::vector<std::string> servers, std::string mark) {
+  const std::lock_guard lock(mutex_);
+  servers_ = std::move(servers);
+  mark_ = std::move(mark);
+}
+
+Result<void> Monitor::admit(const redis::ServerFacts& facts) const {
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::find(servers_, server_of(facts)) == servers_.end()) {
+    return fail(not_admitted());
+  }
+  if (!facts.identity.empty() && facts.identity != mark_) return fail(not_admitted());
+  return {};
+}
+
+void Monitor::report() {
+  const SharedStatus status = parts_.state.status();
+  if (status.state == reported_) return;
+  const LogLevel level = status.state == Availability::normal ? LogLevel::info : LogLevel::warn;
+  parts_.log.write(another_record_ ? LogLevel::error : level, "shared.state_changed",
+                   {{"from", availability_name(reported_)},
+                    {"to", availability_name(status.state)},
+                    {"reason", status.reason}});
+  reported_ = status.state;
+}
+
+}  // namespace redoubt::shared

@@ -1,0 +1,101 @@
+// Watches the shared tier: asks the record which Redis is ours and which era it is, proves with a
+// write that Redis works, and reconciles the two. Everything it finds is in SharedState.
+//
+// One round (run_once, every kMonitorPeriod):
+//   1. twice a second: read generation and era from the record; move the era on when it is due
+//   2. SET rd:hb:<instance> <n> PX 5000, and read it back, on a connection of its own
+//   3. the server's process and rd:inc against what the record says (incarnation.hpp); when they do
+//      not agree, the generation moves on: compare-and-set in the record, then the new mark
+//
+// While Redis is away, 2 and 3 are tried once a second.
+//
+// Threads: the executor of the client, but for admit() and status(), which any thread may call.
+#pragma once
+
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "redis/client.hpp"
+#include "shared/incarnation.hpp"
+#include "shared/state.hpp"
+
+#include <redoubt/clock.hpp>
+#include <redoubt/random.hpp>
+#include <redoubt/result.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace redoubt::shared {
+
+inline constexpr Duration kMonitorPeriod{250};
+
+struct MonitorParts {
+  redis::Client& client;  // Its own, without an admission; it may connect to any server.
+  Ledger& ledger;
+  SharedState& state;
+  const Clock& clock;
+  Random& random;
+  Log& log;
+  Metrics& metrics;
+};
+
+struct MonitorOptions {
+  std::string instance;   // Names the canary; of this process alone.
+  Duration era{300'000};  // How long an era lasts; copies live for two of them at most.
+};
+
+class Monitor {
+ public:
+  Monitor(const MonitorParts& parts, MonitorOptions options);
+
+  // Before the first request, and after everybody who must hear the journal has subscribed. Opens
+  // the ledger and begins an era; then waits up to `limit` for Redis. A Redis that is away is no
+  // error: it is used once it is there.
+  // Errors: those of the record; precondition_failed "redis_of_another_record".
+  Task<void> start(Duration limit);
+
+  // Never fails but for a bug: what goes wrong is a state.
+  Task<void> run_once();
+
+  // For the clients of the workers (redis::Admission): only the server that the last round found to
+  // be ours. Any thread.
+  Result<void> admit(const redis::ServerFacts& facts) const;
+
+  SharedStatus status() const { return parts_.state.status(); }
+  const std::string& identity() const { return identity_; }
+
+ private:
+  Task<void> learn();
+  Task<void> begin_era();
+  Task<void> advance_era(BootTime now);
+  Task<void> canary();
+  Task<Sight> look();
+  // Empty: it is ours, as the record says. Otherwise why it cannot be used now.
+  Task<std::string> reconcile();
+  Task<void> move_on(const Sight& sight);
+  void admit_only(std::vector<std::string> servers, std::string mark);
+  void report();
+
+  MonitorParts parts_;
+  const MonitorOptions options_;
+  Counter& moves_;
+  std::string identity_;
+  Page page_;
+  bool began_ = false;
+  BootTime learn_at_{0};
+  BootTime probe_at_{0};
+  BootTime era_since_{0};
+  std::int64_t canary_ = 0;
+  bool unmarked_before_ = false;
+  bool another_record_ = false;
+  Availability reported_ = Availability::away;
+
+  mutable std::mutex mutex_;  // Of the two below.
+  std::vector<std::string> servers_;
+  std::string mark_;
+};
+
+}  // namespace redoubt::shared
