@@ -79,6 +79,9 @@ struct ClientParts {
 struct SubscribeRequest {
   std::vector<std::string> channels;
   std::vector<std::string> patterns;  // Redis globs.
+  // Instead: every command the server executes, each line of it as a message without a channel. Of
+  // a cluster, those of one server. Costs the server a good part of its speed.
+  bool monitor = false;
 };
 
 class SubscriptionHandler {

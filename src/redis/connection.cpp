@@ -161,8 +161,12 @@ void Connection::settle(const Pending& pending, Value value) {
   if (pending.sink != nullptr) pending.sink->on_reply(pending.index, std::move(value));
 }
 
-// RESP2 has no push: on a connection that is subscribed, these arrays are messages.
+// RESP2 has no push: on a connection that is subscribed, these arrays are messages; and what
+// MONITOR tells are lines that begin with a time, 1721284005.242090, in RESP3 too.
 bool Connection::is_message(const Value& value) const {
+  if (value.kind() == wire::resp::Kind::simple) {
+    return value.text().starts_with('1') && value.text().find(" [") != std::string_view::npos;
+  }
   if (value.kind() != wire::resp::Kind::array || value.items().size() < 3) return false;
   const std::string_view kind = value.items()[0].text();
   return kind.ends_with("message") || kind.ends_with("subscribe");

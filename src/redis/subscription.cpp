@@ -15,6 +15,7 @@ class LinkSubscription final : public Subscription, public LinkObserver {
       : handler_(handler),
         channels_(request.channels.begin(), request.channels.end()),
         patterns_(request.patterns.begin(), request.patterns.end()),
+        monitor_(request.monitor),
         link_(std::make_shared<Link>(std::move(shared), std::move(plan), std::move(target), this)) {
     link_->start();
   }
@@ -41,7 +42,8 @@ class LinkSubscription final : public Subscription, public LinkObserver {
 
   void link_ready(const ServerFacts&) override {
     gap_ = std::exchange(was_ready_, true);
-    expected_ = channels_.size() + patterns_.size();
+    expected_ = channels_.size() + patterns_.size() + (monitor_ ? 1 : 0);
+    if (monitor_) link_->submit(monitor_command_, {.answered = false});
     send("SUBSCRIBE", channels_);
     send("PSUBSCRIBE", patterns_);
     if (expected_ == 0) handler_.subscribed(std::exchange(gap_, false));
@@ -51,6 +53,7 @@ class LinkSubscription final : public Subscription, public LinkObserver {
 
   void link_push(Value value) override {
     if (value.is_error()) return refused(value.text());
+    if (monitor_) return monitored(value);
     const std::span<const Value> items = value.items();
     if (items.size() < 3) return;
     const std::string_view kind = items[0].text();
@@ -73,12 +76,20 @@ class LinkSubscription final : public Subscription, public LinkObserver {
     link_->submit(command, {.answered = false});
   }
 
+  // OK, and then lines.
+  void monitored(const Value& value) {
+    if (!value.is_ok()) return handler_.message({}, value.text(), {});
+    if (expected_ > 0 && --expected_ == 0) handler_.subscribed(std::exchange(gap_, false));
+  }
+
   // A channel that may not be read: everything is asked for again after the backoff.
   void refused(std::string_view reply) { link_->drop(to_error(reply)); }
 
   SubscriptionHandler& handler_;
   Names channels_;
   Names patterns_;
+  const bool monitor_;
+  const Command monitor_command_{"MONITOR"};
   std::size_t expected_ = 0;  // Confirmations still to come.
   bool was_ready_ = false;
   bool gap_ = false;
