@@ -28,6 +28,7 @@ enum class Area : std::uint32_t {
   keyring = 1 << 5,   // Encryption keys: status, rotation.
   audit = 1 << 6,
   health = 1 << 7,    // Diagnostics beyond the public health paths.
+  redis = 1 << 8,     // Redis commands over the Upstash protocol.
 };
 using AreaSet = std::uint32_t;
 inline constexpr AreaSet kAllAreas = ~AreaSet{0};

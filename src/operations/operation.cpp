@@ -173,6 +173,8 @@ std::string_view area_name(Area area) {
       return "audit";
     case Area::health:
       return "health";
+    case Area::redis:
+      return "redis";
   }
   return "none";
 }

@@ -5,12 +5,22 @@
 namespace redoubt::operations {
 
 // One bit of an AreaSet each, in the order of Area.
-enum class Scope : std::uint8_t { sessions, limits, cache, gate, tenants, keyring, audit, health };
+enum class Scope : std::uint8_t {
+  sessions,
+  limits,
+  cache,
+  gate,
+  tenants,
+  keyring,
+  audit,
+  health,
+  redis,
+};
 
 template <>
 struct EnumNames<Scope> {
-  static constexpr std::array<std::string_view, 8> names{"sessions", "limits",  "cache", "gate",
-                                                         "tenants",  "keyring", "audit", "health"};
+  static constexpr std::array<std::string_view, 9> names{
+      "sessions", "limits", "cache", "gate", "tenants", "keyring", "audit", "health", "redis"};
 };
 template <>
 struct EnumNames<Role> {
@@ -51,7 +61,7 @@ namespace {
 constexpr std::size_t kScopes = EnumNames<Scope>::names.size();
 static_assert(static_cast<AreaSet>(Area::sessions) == 1u << static_cast<int>(Scope::sessions));
 static_assert(static_cast<AreaSet>(Area::tenants) == 1u << static_cast<int>(Scope::tenants));
-static_assert(static_cast<AreaSet>(Area::health) == 1u << static_cast<int>(Scope::health));
+static_assert(static_cast<AreaSet>(Area::redis) == 1u << static_cast<int>(Scope::redis));
 
 AreaSet areas_of(const std::vector<Scope>& scopes) {
   AreaSet areas = 0;

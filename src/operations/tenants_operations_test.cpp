@@ -153,7 +153,7 @@ TEST_F(TenantsOperations, ScopesBecomeAreasAndComeBackByName) {
 TEST_F(TenantsOperations, AKeyIsAServiceKeyOfEveryScopeUnlessSaidOtherwise) {
   ASSERT_FALSE(call("api_keys.create", R"({"name":"x"})").error);
   EXPECT_EQ(keys.asked.role, Role::service);
-  EXPECT_EQ(keys.asked.areas, 0xffU);
+  EXPECT_EQ(keys.asked.areas, 0x1ffU);
   EXPECT_EQ(keys.asked.ttl, std::nullopt);
   EXPECT_EQ(keys.asked.tenant, "");
 }
@@ -184,7 +184,7 @@ TEST_F(TenantsOperations, ListsTakeTheirPageFromTheQuery) {
   EXPECT_EQ(keys.asked_cursor, "abc");
   const json::object reply = parse_json(out.body).value().as_object();
   EXPECT_EQ(reply.at("keys").as_array().size(), 1U);
-  EXPECT_EQ(reply.at("keys").at(0).at("scopes").as_array().size(), 8U);
+  EXPECT_EQ(reply.at("keys").at(0).at("scopes").as_array().size(), 9U);
   EXPECT_FALSE(reply.at("keys").at(0).as_object().contains("expires_at"));
   EXPECT_EQ(reply.at("next_cursor").as_string(), "next");
   EXPECT_TRUE(call("api_keys.list", "", "limit=1001").error);

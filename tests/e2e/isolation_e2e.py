@@ -6,7 +6,7 @@ import unittest
 from contract import operations
 from server import ServerTest
 
-SCOPES = ("sessions", "limits", "cache", "gate", "tenants", "keyring", "audit", "health")
+SCOPES = ("sessions", "limits", "cache", "gate", "tenants", "keyring", "audit", "health", "redis")
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

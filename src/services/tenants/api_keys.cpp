@@ -21,7 +21,7 @@ constexpr std::size_t kPageMax = 1000;
 constexpr Duration kTtlMin{60'000};
 constexpr Duration kTtlMax{std::chrono::hours(24) * 3653};
 constexpr Duration kKeptAfterEnd{std::chrono::hours(24) * 30};
-constexpr AreaSet kKnownAreas = (static_cast<AreaSet>(Area::health) << 1) - 1;
+constexpr AreaSet kKnownAreas = (static_cast<AreaSet>(Area::redis) << 1) - 1;
 
 // One answer for all that is wrong with a key.
 Unexpected refused() {
