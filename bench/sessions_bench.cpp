@@ -95,7 +95,8 @@ struct World {
                                     .random = random,
                                     .log = null_log(),
                                     .metrics = metrics,
-                                    .ends = ends},
+                                    .ends = ends,
+                                    .use_flushes = flushes},
                                    options);
   }
 
@@ -126,6 +127,7 @@ struct World {
   SystemRandom random;
   local::Invalidations invalidations;
   sessions::UnsavedEnds ends{metrics};
+  sessions::UseFlushes flushes;
   std::optional<Vault> vault;
   std::unique_ptr<record::Record> record;
   std::unique_ptr<Sessions> sessions;

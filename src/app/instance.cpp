@@ -8,6 +8,7 @@
 #include "config/load.hpp"
 #include "local/invalidation_names.hpp"
 #include "record/audit.hpp"
+#include "record/postgres_record.hpp"
 #include "record/sqlite_record.hpp"
 #include "services/limits/service.hpp"
 
@@ -80,8 +81,14 @@ Result<std::unique_ptr<Instance>> Instance::open(const config::Config& config,
 
 Result<void> Instance::open_record() {
   RD_CHECK(make_data_dir(config.record.data_dir, *log));
-  RD_TRY(opened, record::open_sqlite_record(record_options(config.record), clock, *log, metrics));
-  record = std::move(opened);
+  if (config.record.database_url.empty()) {
+    RD_TRY(opened, record::open_sqlite_record(record_options(config.record), clock, *log, metrics));
+    record = std::move(opened);
+  } else {
+    const auto options = postgres_options(config.record);
+    RD_TRY(opened, record::open_postgres_record(options, clock, *log, metrics));
+    record = std::move(opened);
+  }
   return {};
 }
 
@@ -116,8 +123,10 @@ Result<void> Instance::open_services() {
       std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{}, metrics);
   cache_engine = cache::make_cache_engine(cache_options(config.cache), clock, random, metrics);
   record->subscribe(cache::cache_listener(cache_engine));
-  health = std::make_unique<health::HealthService>(*record, clock, std::string(version()),
-                                                   storage_name(config.sessions.options.storage));
+  RD_CHECK(open_redis());
+  health = std::make_unique<health::HealthService>(
+      *record, clock, std::string(version()), storage_name(config.sessions.options.storage),
+      redis ? &redis->state() : nullptr, redis ? redis->topology() : std::string());
   SessionOptions no_cache = config.sessions.options;
   no_cache.cache_bytes = 0;  // The sweeper looks nothing up.
   sweeping_sessions_ = sessions::make_sessions(session_parts(), no_cache);
@@ -130,6 +139,18 @@ Result<void> Instance::open_services() {
   return {};
 }
 
+Result<void> Instance::open_redis() {
+  if (!config.redis.options) return {};
+  RD_TRY(tier, RedisTier::open(io, {.options = *config.redis.options,
+                                    .record = *record,
+                                    .clock = clock,
+                                    .random = random,
+                                    .log = *log,
+                                    .metrics = metrics}));
+  redis = std::move(tier);
+  return {};
+}
+
 sessions::SessionParts Instance::session_parts() {
   return {.record = *record,
           .vault = *vault,
@@ -138,7 +159,8 @@ sessions::SessionParts Instance::session_parts() {
           .random = random,
           .log = *log,
           .metrics = metrics,
-          .ends = unsaved_ends};
+          .ends = unsaved_ends,
+          .use_flushes = use_flushes};
 }
 
 tenants::TenantParts Instance::tenant_parts() {
@@ -197,6 +219,7 @@ void Instance::start_background() {
     RD_CO_CHECK(co_await retention_->run_once(kSweepBatch));
     co_return Result<void>{};
   });
+  if (redis) redis->start_background(*background_);
   background_->repeat("memory.sweep", kEngineSweep, [this]() -> Task<void> {
     limit_engine->run_once();
     RD_CO_CHECK(co_await sweeping_cache_->sweep(kSweepBatch));
@@ -206,6 +229,7 @@ void Instance::start_background() {
 
 void Instance::stop_background() {
   if (background_) background_->cancel();
+  if (redis) redis->stop();
 }
 
 void Instance::reload_keys() {

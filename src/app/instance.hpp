@@ -2,6 +2,7 @@
 // share, and the work that goes on in the background. The workers stand on it (app/worker.hpp).
 #pragma once
 
+#include "app/redis_tier.hpp"
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
@@ -59,12 +60,14 @@ class Instance {
   std::unique_ptr<record::Record> record;
   local::Invalidations invalidations;
   sessions::UnsavedEnds unsaved_ends{metrics};
+  sessions::UseFlushes use_flushes;
   std::unique_ptr<keys::RingSource> ring_source;
   std::unique_ptr<Vault> vault;
   std::unique_ptr<record::Resealable> session_rows;
   std::unique_ptr<keys::KeyRing> key_ring;
   std::unique_ptr<local::LimitEngine> limit_engine;
   std::shared_ptr<cache::CacheEngine> cache_engine;
+  std::unique_ptr<RedisTier> redis;  // Null: none is configured.
   std::unique_ptr<health::HealthService> health;
 
  private:
@@ -72,6 +75,7 @@ class Instance {
 
   Result<void> open_record();
   Result<void> open_vault();
+  Result<void> open_redis();
   Result<void> open_services();
   void follow_journal();
   Task<void> sweep();

@@ -67,9 +67,10 @@ constexpr sql::Statement kSweep{
 
 constexpr sql::Statement kRearm{
     "UPDATE rd_session"
-    " SET sweep_at = CASE WHEN absolute_expiry < idle_end THEN absolute_expiry ELSE idle_end END"
+    " SET sweep_at = CASE WHEN idle_end <= $1 THEN $4"
+    " WHEN absolute_expiry < idle_end THEN absolute_expiry ELSE idle_end END"
     " WHERE id IN (SELECT id FROM rd_session WHERE sweep_at <= $1 ORDER BY sweep_at LIMIT $2)"
-    " AND revoked_at IS NULL AND absolute_expiry > $1 AND idle_end > $1"};
+    " AND revoked_at IS NULL AND absolute_expiry > $1 AND (idle_end > $1 OR $3 = 0)"};
 
 constexpr sql::Statement kEpoch{
     "SELECT epoch FROM rd_user_epoch WHERE tenant = $1 AND user_id = $2"};
@@ -213,10 +214,9 @@ Task<std::int64_t> end_sessions(sql::Transaction& tx, const SessionsOfUser& whos
                                   [](const sql::Row& row) { return row.integer(0) != 0; });
 }
 
-Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size_t batch,
-                                   IdleRows idle) {
-  const Params params{now.ms, static_cast<std::int64_t>(batch),
-                      std::int64_t{idle == IdleRows::sweep ? 1 : 0}};
+Task<SweptSessions> sweep_sessions(sql::Transaction& tx, const SweepLook& look) {
+  const Params params{look.now.ms, static_cast<std::int64_t>(look.batch),
+                      std::int64_t{look.idle == IdleRows::sweep ? 1 : 0}};
   RD_CO_TRY(deleted, co_await tx.run(kSweep, params));
   SweptSessions swept;
   for (const sql::Row& row : deleted.rows) {
@@ -230,8 +230,9 @@ Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size
   co_return swept;
 }
 
-Task<std::int64_t> rearm_sweep(sql::Transaction& tx, WallTime now, std::size_t batch) {
-  const Params params{now.ms, static_cast<std::int64_t>(batch)};
+Task<std::int64_t> rearm_sweep(sql::Transaction& tx, const SweepLook& look) {
+  const Params params{look.now.ms, static_cast<std::int64_t>(look.batch),
+                      std::int64_t{look.idle == IdleRows::sweep ? 1 : 0}, look.idle_again.ms};
   RD_CO_TRY(rearmed, co_await tx.run(kRearm, params));
   co_return rearmed.changed;
 }

@@ -94,11 +94,16 @@ struct SweptSessions {
 };
 // Rows that look idle are kept while uses may be waiting to be recorded.
 enum class IdleRows : std::uint8_t { keep, sweep };
-// Deletes the dead ones among the first `batch` rows whose time to be looked at has come.
-Task<SweptSessions> sweep_sessions(sql::Transaction& tx, WallTime now, std::size_t batch,
-                                   IdleRows idle);
-// Sets the next look at the live ones among the first `batch` such rows; how many.
-Task<std::int64_t> rearm_sweep(sql::Transaction& tx, WallTime now, std::size_t batch);
+struct SweepLook {  // At the first `batch` rows whose time to be looked at has come.
+  WallTime now;
+  std::size_t batch = 0;
+  IdleRows idle = IdleRows::sweep;
+  WallTime idle_again;  // When kept ones are looked at next: they stand in nobody's way till then.
+};
+// Deletes the dead ones.
+Task<SweptSessions> sweep_sessions(sql::Transaction& tx, const SweepLook& look);
+// Sets the next look at the others; how many.
+Task<std::int64_t> rearm_sweep(sql::Transaction& tx, const SweepLook& look);
 
 Task<std::int64_t> user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user);
 Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user);

@@ -13,9 +13,12 @@ class RefusingRecord final : public record::Record {
   explicit RefusingRecord(record::Record& record) : record_(record) {}
 
   void refuse(bool refusing) { refusing_ = refusing; }
+  // As while its queue is full: writes are refused, and the record is not down.
+  void overload(bool overloaded) { overloaded_ = overloaded; }
 
   Task<void> write_unit(std::function<Task<void>(record::Unit&)> work) override {
     if (refusing_) co_return fail(unavailable("record_unavailable", "disk full"));
+    if (overloaded_) co_return fail(unavailable("record_overloaded", "too many writes wait"));
     co_return co_await record_.write_unit(std::move(work));
   }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
@@ -34,6 +37,7 @@ class RefusingRecord final : public record::Record {
  private:
   record::Record& record_;
   bool refusing_ = false;
+  bool overloaded_ = false;
 };
 
 }  // namespace redoubt::test

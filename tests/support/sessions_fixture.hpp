@@ -63,7 +63,8 @@ class SessionsFixture : public ::testing::Test {
                                     .random = random_,
                                     .log = null_log(),
                                     .metrics = metrics_,
-                                    .ends = ends_},
+                                    .ends = ends_,
+                                    .use_flushes = flushes_},
                                    options_);
   }
   void reopen_with(SessionOptions options) {
@@ -162,6 +163,7 @@ class SessionsFixture : public ::testing::Test {
   Vault vault_{{ring_key(7)}, random_};
   local::Invalidations invalidations_;
   sessions::UnsavedEnds ends_{metrics_};
+  sessions::UseFlushes flushes_;
   SessionOptions options_;
   Caller acme_admin_ = admin_of("acme");
   Caller globex_admin_ = admin_of("globex");

@@ -3,6 +3,7 @@
 #include "local/invalidation_names.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace redoubt::sessions {
 namespace {
@@ -47,10 +48,11 @@ Stamps read_stamps(const local::Invalidations& invalidations, const Session& ses
 }
 
 SessionMemory::SessionMemory(const Vault& vault, const local::Invalidations& invalidations,
-                             std::size_t bytes_max)
+                             std::size_t bytes_max, std::size_t uses_max)
     : key_(sip_key(vault)),
       invalidations_(invalidations),
-      entries_({.weight_max = bytes_max, .entries_max = bytes_max / kEntryOverhead}) {
+      entries_({.weight_max = bytes_max, .entries_max = bytes_max / kEntryOverhead}),
+      uses_max_(uses_max) {
   uses_.reserve(kUsesReserved);
 }
 
@@ -68,10 +70,7 @@ void SessionMemory::keep(const Hash128& key, Entry entry) {
 }
 
 VerifiedSession SessionMemory::use(const Hash128& key, Entry& entry, WallTime now) {
-  if (worth_noting(entry, now)) {
-    note(Use{key, entry.id, now});
-    entry.noted = now;
-  }
+  if (worth_noting(entry, now) && note(Use{key, entry.id, now})) entry.noted = now;
   entry.last_seen = std::max(entry.last_seen, now);
   return {entry.session, std::min(entry.absolute_expires_at, now + entry.idle_ttl)};
 }
@@ -91,6 +90,10 @@ void SessionMemory::put_back(std::span<const Use> uses) {
   const auto older =
       std::ranges::unique(uses_, [](const Use& a, const Use& b) { return a.id == b.id; });
   uses_.erase(older.begin(), older.end());
+  if (uses_.size() <= uses_max_) return;
+  const auto last = uses_.begin() + static_cast<std::ptrdiff_t>(uses_max_);
+  std::ranges::nth_element(uses_, last, std::ranges::greater(), &Use::at);
+  uses_.erase(last, uses_.end());
 }
 
 void SessionMemory::recorded(std::span<const Use> uses) {

@@ -48,8 +48,11 @@ class SessionMemory {
     Duration note_after{0};  // Later uses are worth noting once this has passed.
   };
 
+  // Uses that wait for the record, at most.
+  static constexpr std::size_t kUsesMax = 1 << 17;
+
   SessionMemory(const Vault& vault, const local::Invalidations& invalidations,
-                std::size_t bytes_max);
+                std::size_t bytes_max, std::size_t uses_max = kUsesMax);
 
   Hash128 key_of(std::string_view token) const { return siphash128(key_, token); }
 
@@ -65,9 +68,17 @@ class SessionMemory {
     return now - entry.noted >= entry.note_after;
   }
 
-  void note(const Use& use) { uses_.push_back(use); }
+  // Nothing more can be noted: uses are written before the answer until a flush has made room.
+  bool full() const { return uses_.size() >= uses_max_; }
+
+  // False when it is full: the use is not recorded, and the session's expiry there stays behind.
+  bool note(const Use& use) {
+    if (full()) return false;
+    uses_.push_back(use);
+    return true;
+  }
   std::vector<Use> take_uses();
-  // The record could not take them: they wait, one for each session.
+  // The record could not take them: they wait, one for each session; the oldest make room.
   void put_back(std::span<const Use> uses);
   // The record has them: copies say so.
   void recorded(std::span<const Use> uses);
@@ -76,6 +87,7 @@ class SessionMemory {
   SipKey key_;
   const local::Invalidations& invalidations_;
   local::TinyLfu<Hash128, Entry, Hash128Hasher> entries_;
+  const std::size_t uses_max_;
   std::vector<Use> uses_;
 };
 

@@ -36,10 +36,6 @@ Duration note_after(Duration idle_ttl) {
   return record::idle_slack(idle_ttl) / 2;
 }
 
-bool needs_write_through(const SessionMemory::Entry& entry) {
-  return entry.note_after < kFlushPeriodMax;
-}
-
 class RecordSessions final : public Sessions {
  public:
   RecordSessions(const SessionParts& parts, const SessionOptions& options)
@@ -87,6 +83,11 @@ class RecordSessions final : public Sessions {
                                                     std::string_view tenant);
   Task<VerifiedSession> answer(std::string token, std::string tenant);
   Task<VerifiedSession> answer_from_record(std::string token, TokenParts parts, std::string tenant);
+
+  // Also while no more uses can wait.
+  bool needs_write_through(const SessionMemory::Entry& entry) const {
+    return entry.note_after < kFlushPeriodMax || memory_.full();
+  }
 
   // Of the tenant, and not ended by a revocation that is not recorded yet.
   bool answers_for(const SessionMemory::Entry& entry, std::string_view tenant) const {
@@ -203,7 +204,10 @@ Task<void> RecordSessions::write_use(const Use& use) {
     return record::store_session_use(unit, use.id, use.at);
   };
   const auto written = co_await parts_.record.write_unit(work);
-  if (!written) memory_.note(use);
+  if (!written) {
+    parts_.use_flushes.failed(parts_.clock.boot());
+    memory_.note(use);
+  }
   co_return Result<void>{};
 }
 
@@ -237,6 +241,7 @@ Task<void> RecordSessions::flush_noted_uses() {
     };
     auto written = co_await parts_.record.write_unit(work);
     if (!written) {
+      parts_.use_flushes.failed(parts_.clock.boot());
       memory_.put_back(left);
       co_return written;
     }

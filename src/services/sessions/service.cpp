@@ -36,11 +36,15 @@ std::unique_ptr<Sessions> make_sessions(const SessionParts& parts, const Session
 
 namespace {
 
-// Every worker has flushed its uses since the record came back. Until then a row may look idle
-// whose session was used a moment ago.
-bool uses_are_recorded(const record::Record& record, WallTime now) {
-  const record::Status status = record.status();
-  return status.state == record::State::normal && now - status.since >= 12 * kFlushPeriodMax;
+// By then every worker has tried to flush its uses several times.
+constexpr Duration kFlushedAfter = 12 * kFlushPeriodMax;
+
+// Every worker has flushed its uses, since the record came back and since it last refused one.
+// Until then a row may look idle whose session was used a moment ago.
+bool uses_are_recorded(const SessionParts& parts, WallTime now) {
+  const record::Status status = parts.record.status();
+  return status.state == record::State::normal && now - status.since >= kFlushedAfter &&
+         parts.use_flushes.all_good_since(parts.clock.boot() - kFlushedAfter);
 }
 
 }  // namespace
@@ -65,13 +69,14 @@ Task<std::int64_t> sweep_all(const SessionParts& parts, SessionMetrics& metrics,
   const WallTime now = parts.clock.wall();
   const auto size = static_cast<std::int64_t>(batch);
   const record::IdleRows idle =
-      uses_are_recorded(parts.record, now) ? record::IdleRows::sweep : record::IdleRows::keep;
+      uses_are_recorded(parts, now) ? record::IdleRows::sweep : record::IdleRows::keep;
   std::int64_t deleted = 0;
   std::int64_t rearmed = size;
   while (rearmed > 0 && deleted < size) {
     const auto left = static_cast<std::size_t>(size - deleted);
-    std::function<Task<Sweep>(record::Unit&)> work = [now, left, idle](record::Unit& unit) {
-      return sweep_unit(unit, now, left, idle);
+    const SweepLook look{now, left, idle, now + kFlushedAfter};
+    std::function<Task<Sweep>(record::Unit&)> work = [look](record::Unit& unit) {
+      return sweep_unit(unit, look);
     };
     RD_CO_TRY(sweep, co_await parts.record.write<Sweep>(work));
     metrics.expired.add(static_cast<std::uint64_t>(sweep.swept.expired));

@@ -14,12 +14,30 @@
 #include <redoubt/random.hpp>
 #include <redoubt/sessions.hpp>
 
+#include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 
 namespace redoubt::sessions {
+
+// Whether uses reach the record, as all workers of a process see it.
+//
+// Threads: any.
+class UseFlushes {
+ public:
+  void failed(BootTime now) { failed_at_ = now.ns; }
+
+  // No use that was seen before `since` waits any more: flushes come more often than that.
+  bool all_good_since(BootTime since) const {
+    return failed_at_ < since.ns;
+  }
+
+ private:
+  std::atomic<std::int64_t> failed_at_{std::numeric_limits<std::int64_t>::min()};
+};
 
 struct SessionParts {
   record::Record& record;
@@ -29,7 +47,8 @@ struct SessionParts {
   Random& random;
   Log& log;
   Metrics& metrics;
-  UnsavedEnds& ends;  // One for all workers.
+  UnsavedEnds& ends;  // These two: one for all workers.
+  UseFlushes& use_flushes;
 };
 
 // How often flush_uses() is called at least. Sessions so short-lived that the idle slack does not

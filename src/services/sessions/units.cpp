@@ -166,10 +166,10 @@ Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& rev
   co_return ended;
 }
 
-Task<Sweep> sweep_unit(record::Unit& unit, WallTime now, std::size_t batch, record::IdleRows idle) {
+Task<Sweep> sweep_unit(record::Unit& unit, const SweepLook& look) {
   Sweep sweep;
-  RD_CO_TRY(rearmed, co_await record::rearm_sweep(unit, now, batch));
-  RD_CO_TRY(swept, co_await record::sweep_sessions(unit, now, batch, idle));
+  RD_CO_TRY(rearmed, co_await record::rearm_sweep(unit, look));
+  RD_CO_TRY(swept, co_await record::sweep_sessions(unit, look));
   for (const record::SweptId& gone : swept.expired_ids) {
     announce_session(unit, gone.tenant, gone.id);
   }

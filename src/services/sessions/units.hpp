@@ -80,11 +80,12 @@ struct UserRevocation {
 };
 Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& revocation);
 
-// Looks at the first `batch` due rows: deletes the dead ones, re-arms the live ones.
+// Looks at the first due rows: deletes the dead ones, re-arms the live ones.
 struct Sweep {
   record::SweptSessions swept;
   std::int64_t rearmed = 0;
 };
-Task<Sweep> sweep_unit(record::Unit& unit, WallTime now, std::size_t batch, record::IdleRows idle);
+using record::SweepLook;
+Task<Sweep> sweep_unit(record::Unit& unit, const SweepLook& look);
 
 }  // namespace redoubt::sessions

@@ -1,4 +1,10 @@
+#include "services/sessions/memory.hpp"
+#include "tests/support/refusing_record.hpp"
 #include "tests/support/sessions_fixture.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <vector>
 
 namespace redoubt::sessions {
 namespace {
@@ -59,6 +65,100 @@ TEST_F(UnrecordedUsesTest, NoIdleRowIsSweptBeforeTheyHadTimeToArrive) {
   EXPECT_EQ(*test::run(sessions_->sweep(10)), 0);
   clock_.advance(61s);
   EXPECT_EQ(*test::run(sessions_->sweep(10)), 1);
+}
+
+TEST_F(UnrecordedUsesTest, NoIdleRowIsSweptWhileTheyAreRefusedBecauseTheQueueIsFull) {
+  test::RefusingRecord overloaded(*record_);
+  const auto sweeper = worker();  // Whose own writes find a place.
+  sessions_ = worker(overloaded);
+  overloaded.overload(true);
+  const IssuedSession issued = [this] {
+    const auto creator = worker();
+    NewSession request;
+    request.user = "alice";
+    return *test::run(creator->create(acme_, request));
+  }();
+  for (int i = 0; i < 4; ++i) {
+    clock_.advance(40min);
+    ASSERT_TRUE(valid(issued.token));
+    ASSERT_FALSE(test::run(sessions_->flush_uses()));
+    EXPECT_EQ(*test::run(sweeper->sweep(10)), 0);
+  }
+
+  overloaded.overload(false);
+  ASSERT_TRUE(valid(issued.token));
+  ASSERT_TRUE(test::run(sessions_->flush_uses()));
+  clock_.advance(61s);
+  EXPECT_EQ(*test::run(sweeper->sweep(10)), 0);
+  EXPECT_TRUE(valid(*worker(), issued.token));
+  clock_.advance(2h);
+  EXPECT_EQ(*test::run(sweeper->sweep(10)), 1) << "idle in earnest";
+  sessions_.reset();
+}
+
+TEST_F(UnrecordedUsesTest, RowsThatLookIdleHoldBackNoDeadOnes) {
+  for (int i = 0; i < 5; ++i) create();
+  clock_.advance(2h);
+  const IssuedSession ended = create();
+  ASSERT_TRUE(test::run(sessions_->revoke(acme_, ended.session->id)));
+  close();
+  open();  // From now on, and for a minute, what looks idle is kept.
+
+  EXPECT_EQ(*test::run(sessions_->sweep(2)), 1);
+
+  clock_.advance(61s);
+  for (std::int64_t left = 5; left > 0;) {
+    const std::int64_t deleted = *test::run(sessions_->sweep(2));
+    ASSERT_GT(deleted, 0);
+    left -= deleted;
+  }
+}
+
+class WaitingUsesTest : public UnrecordedUsesTest {
+ protected:
+  static Use use_of(std::uint8_t session, std::int64_t at) {
+    return {{}, Id128{session}, WallTime{at}};
+  }
+  SessionMemory memory_{vault_, invalidations_, 1 << 20, 3};
+};
+
+TEST_F(WaitingUsesTest, AreBounded) {
+  for (std::uint8_t i = 0; i < 3; ++i) EXPECT_TRUE(memory_.note(use_of(i, i)));
+  EXPECT_TRUE(memory_.full());
+  EXPECT_FALSE(memory_.note(use_of(9, 9)));
+
+  EXPECT_EQ(memory_.take_uses().size(), 3u);
+  EXPECT_FALSE(memory_.full());
+}
+
+TEST_F(WaitingUsesTest, ThatComeBackMakeRoomForLaterOnes) {
+  for (std::uint8_t i = 0; i < 3; ++i) memory_.note(use_of(i, i));
+  const std::vector<Use> taken = memory_.take_uses();
+  for (std::uint8_t i = 1; i < 4; ++i) memory_.note(use_of(i, 10 + i));
+
+  memory_.put_back(taken);
+
+  std::vector<std::int64_t> kept;
+  for (const Use& use : memory_.take_uses()) kept.push_back(use.at.ms);
+  std::ranges::sort(kept);
+  EXPECT_EQ(kept, (std::vector<std::int64_t>{11, 12, 13}));
+}
+
+TEST_F(WaitingUsesTest, AUseThatFoundNoRoomIsNotedByTheNextOne) {
+  for (std::uint8_t i = 0; i < 3; ++i) memory_.note(use_of(i, i));
+  const IssuedSession issued = create();
+  SessionMemory::Entry entry;
+  entry.session = issued.session;
+  entry.idle_ttl = options_.idle_ttl;
+  entry.noted = clock_.wall();
+  entry.note_after = Duration(1000);
+  clock_.advance(2s);
+  memory_.use({}, entry, clock_.wall());
+  EXPECT_TRUE(SessionMemory::worth_noting(entry, clock_.wall()));
+
+  std::ignore = memory_.take_uses();
+  memory_.use({}, entry, clock_.wall());
+  EXPECT_FALSE(SessionMemory::worth_noting(entry, clock_.wall()));
 }
 
 }  // namespace
