@@ -73,6 +73,8 @@ struct LimitState {
 struct LimitDecision {
   bool allowed = true;
   std::vector<LimitState> states;  // In the order of the checks.
+  // Redis could not be asked: this instance enforced its share of each soft limit.
+  bool degraded = false;
 };
 
 class Limits {

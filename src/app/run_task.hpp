@@ -24,8 +24,10 @@ Result<T> run_task(boost::asio::io_context& io, Task<T> task) {
   std::exception_ptr thrown;
   boost::asio::co_spawn(io, detail::keep<T>(std::move(task), result),
                         [&thrown](std::exception_ptr e) { thrown = e; });
+  // Not until the loop is empty: what was started on it may go on for as long as the process.
   io.restart();
-  io.run();
+  while (!result && !thrown && io.run_one() > 0) {
+  }
   if (result) return std::move(*result);
   try {
     std::rethrow_exception(thrown);

@@ -33,6 +33,19 @@ namespace asio = boost::asio;
 // Lazily recorded uses reach the record at least this often.
 constexpr Duration kFlushEvery = std::min(sessions::kFlushPeriodMax, Duration(5'000));
 
+// What the services of a worker have of Redis; nothing when none is configured.
+Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
+                                       Services& services) {
+  if (!instance.redis) return limits::SharedTier{};
+  RD_TRY(client, instance.redis->worker_client(io, *services.timers));
+  services.redis = std::move(client);
+  services.shared_limits =
+      shared::make_shared_limits({*services.redis, instance.redis->state(), instance.clock});
+  return limits::SharedTier{
+      .limits = services.shared_limits.get(),
+      .instances = [&record = *instance.record] { return record.status().instances; }};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_context& io) {
@@ -42,8 +55,10 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   services->sessions = sessions::make_sessions(instance.session_parts(), config.sessions.options);
   services->tenants = tenants::make_tenants(instance.tenant_parts());
   services->api_keys = tenants::make_api_keys(instance.tenant_parts());
-  RD_TRY(limits, limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
-                                     limit_policies(config.limits), instance.metrics));
+  RD_TRY(shared, open_shared(instance, io, *services));
+  RD_TRY(limits,
+         limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
+                             limit_policies(config.limits), instance.metrics, std::move(shared)));
   services->limits = std::move(limits);
   services->cache =
       cache::make_cache(instance.cache_engine, *instance.record, *services->timers, *instance.log);
@@ -188,6 +203,7 @@ asio::awaitable<void> Worker::finish() {
   if (!flushed) {
     instance_.log->warn("worker.flush_failed", {{"message", flushed.error().message}});
   }
+  if (services_->redis) services_->redis->stop();
   guard_.reset();
 }
 

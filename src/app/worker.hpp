@@ -11,6 +11,8 @@
 #include "net/task_group.hpp"
 #include "net/tls.hpp"
 #include "operations/operation.hpp"
+#include "redis/client.hpp"
+#include "shared/limits.hpp"
 
 #include <redoubt/audit.hpp>
 #include <redoubt/cache.hpp>
@@ -33,6 +35,8 @@ namespace redoubt::app {
 // declarations from.
 struct Services {
   std::unique_ptr<Timers> timers;
+  std::unique_ptr<redis::Client> redis;  // Null: none is configured.
+  std::unique_ptr<shared::SharedLimits> shared_limits;
   std::unique_ptr<Sessions> sessions;
   std::unique_ptr<Tenants> tenants;
   std::unique_ptr<ApiKeys> api_keys;

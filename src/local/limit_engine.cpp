@@ -13,6 +13,8 @@
 namespace redoubt::local {
 namespace {
 
+constexpr Nanos kNanosPerUs = 1'000;
+
 // Cells looked at with every insertion: several for each one made, so that sweeping keeps up.
 constexpr std::size_t kSweepPerInsert = 8;
 constexpr std::size_t kEvictionSample = 64;
@@ -167,6 +169,34 @@ void LimitEngine::reset(const Hash128& key) {
   if (LimitCell* cell = table.find(key)) table.erase(*cell);
 }
 
+LimitEngine::Owed LimitEngine::owed(const LimitCharge& charge) {
+  if (charge.rule->algorithm != LimitAlgorithm::gcra) return {};
+  const Locked locked(*this, {&charge, 1});
+  Now now(clock_);
+  const LimitCell* cell = settled(charge, now);
+  if (cell == nullptr) return {};
+  const Nanos left = read_limit(*charge.rule, cell->memory, now.boot(), 1).full_at - now.boot();
+  return {(left + kNanosPerUs - 1) / kNanosPerUs, cell->learned};
+}
+
+void LimitEngine::learn(const LimitCharge& charge, Int128 debt) {
+  if (charge.rule->algorithm != LimitAlgorithm::gcra) return;
+  const Locked locked(*this, {&charge, 1});
+  Now now(clock_);
+  Stripe& stripe = stripe_of(charge.key);
+  LimitCell* found = stripe.table.find(charge.key);
+  if (debt <= 0) {
+    if (found != nullptr) stripe.table.erase(*found);
+    return;
+  }
+  LimitCell& cell = found ? *found : insert(charge, stripe, now);
+  GcraMemory memory;
+  memory.set_tat(static_cast<Int128>(now.boot()) * charge.rule->limit + debt);
+  cell.memory = memory;
+  cell.full_at = read_limit(*charge.rule, cell.memory, now.boot(), 1).full_at;
+  cell.learned = true;
+}
+
 std::size_t LimitEngine::run_once() {
   std::size_t dropped = 0;
   for (Stripe& stripe : *stripes_) {
@@ -255,6 +285,7 @@ LimitReading LimitEngine::charge_cell(const LimitCharge& charge, Now& now) {
     if (log->log->would_grow() && !may_grow(*log->log)) log->log->coarsen();
   }
   redoubt::local::charge(rule, cell.memory, now.of(rule), charge.cost);
+  cell.learned = false;
   stripe.table.log_resized(before, log_bytes_of(cell.memory));
   const LimitReading reading = read_limit(rule, cell.memory, now.of(rule), charge.cost);
   cell.full_at = reading.full_at;
@@ -284,6 +315,7 @@ LimitCell& LimitEngine::insert(const LimitCharge& charge, Stripe& stripe, Now& n
   cell.memory = fresh_memory(*charge.rule);
   cell.policy = policy_tag(*charge.rule);
   cell.on_wall_clock = follows_calendar(*charge.rule);
+  cell.learned = false;
   settle(*charge.rule, cell.memory, now.of(*charge.rule));
   return cell;
 }

@@ -75,6 +75,17 @@ class LimitEngine {
   void refund(std::span<const LimitCharge> charges, std::span<LimitVerdict> out);
   void reset(const Hash128& key);
 
+  // For limits whose memory is elsewhere while that can be reached: this engine then keeps a shadow
+  // of it, to go on from when it cannot, and to restore it when it was lost there.
+  struct Owed {
+    std::int64_t us = 0;   // Until the limit is full again, rounded up.
+    bool learned = false;  // Nothing was charged here since learn().
+  };
+  // GCRA only; other algorithms owe nothing here.
+  Owed owed(const LimitCharge& charge);
+  // GCRA only: what is owed is `debt`, in 1/limit ns.
+  void learn(const LimitCharge& charge, Int128 debt);
+
   // Forgets what is full again, everywhere; returns how many. For a job every few seconds.
   std::size_t run_once();
 

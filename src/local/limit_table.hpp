@@ -31,6 +31,7 @@ struct alignas(64) LimitCell {
   std::uint32_t policy = 0;  // Cells of one policy are comparable with each other.
   bool taken = false;
   bool on_wall_clock = false;
+  bool learned = false;  // As the shared tier said; charges made here alone since then make it false.
 
   Nanos until_full(Instant now) const { return full_at - (on_wall_clock ? now.wall : now.boot); }
 };

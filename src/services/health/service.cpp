@@ -28,16 +28,37 @@ bool HealthReport::degraded() const {
 
 namespace health {
 
+namespace {
+
+DependencyState state_of(shared::Availability availability) {
+  switch (availability) {
+    case shared::Availability::normal:
+      return DependencyState::normal;
+    case shared::Availability::suspect:
+      return DependencyState::degraded;
+    case shared::Availability::recovering:
+      return DependencyState::recovering;
+    case shared::Availability::away:
+      return DependencyState::down;
+  }
+  return DependencyState::down;
+}
+
+}  // namespace
+
 HealthService::HealthService(const record::Record& record, const Clock& clock, std::string version,
-                             std::string session_backend)
+                             std::string session_backend, const shared::SharedState* redis,
+                             std::string redis_topology)
     : record_(record),
       clock_(clock),
       version_(std::move(version)),
       session_backend_(std::move(session_backend)),
+      redis_(redis),
+      redis_topology_(std::move(redis_topology)),
       born_(clock.boot()),
       born_wall_(clock.wall()) {}
 
-HealthReport HealthService::report() const {
+Dependency HealthService::record_state() const {
   const record::Status status = record_.status();
   Dependency record;
   record.name = "record";
@@ -46,17 +67,33 @@ HealthReport HealthService::report() const {
       status.state == record::State::normal ? DependencyState::normal : DependencyState::down;
   record.reason = status.reason;
   record.since = status.since;
+  return record;
+}
+
+Dependency HealthService::redis_state() const {
   Dependency redis;
   redis.name = "redis";
   redis.state = DependencyState::not_configured;
   redis.since = born_wall_;
+  if (redis_ == nullptr) return redis;
+  const shared::SharedStatus status = redis_->status();
+  redis.engine = redis_topology_;
+  redis.state = state_of(status.state);
+  redis.reason = status.reason;
+  redis.since = status.since;
+  return redis;
+}
 
+HealthReport HealthService::report() const {
   HealthReport report;
   report.started = started_;
   report.draining = draining_;
-  report.dependencies = {std::move(record), std::move(redis)};
+  report.dependencies = {record_state(), redis_state()};
+  const bool shared = redis_ != nullptr && redis_->usable();
   report.features = {{"sessions", session_backend_},
-                     {"limits", "memory"},
+                     {"limits", shared              ? "redis"
+                                : redis_ != nullptr ? "memory (share)"
+                                                    : "memory"},
                      {"limits.strict", "record"},
                      {"cache", "memory"}};
   report.uptime = std::chrono::duration_cast<Duration>(clock_.boot() - born_);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "record/record.hpp"
+#include "shared/state.hpp"
 
 #include <redoubt/health.hpp>
 
@@ -8,22 +9,28 @@
 
 namespace redoubt::health {
 
-// Reads the record's own state; says of Redis what is true: nothing is configured.
+// Reads the states that the record and the shared tier keep of themselves.
 // The two switches belong to the composition root: started once, draining once.
 class HealthService final : public Health {
  public:
   HealthService(const record::Record& record, const Clock& clock, std::string version,
-                std::string session_backend);
+                std::string session_backend, const shared::SharedState* redis = nullptr,
+                std::string redis_topology = {});
 
   HealthReport report() const override;
   void set_started() { started_ = true; }
   void set_draining() { draining_ = true; }
 
  private:
+  Dependency record_state() const;
+  Dependency redis_state() const;
+
   const record::Record& record_;
   const Clock& clock_;
   const std::string version_;
   const std::string session_backend_;
+  const shared::SharedState* redis_;  // Null: none is configured.
+  const std::string redis_topology_;
   const BootTime born_;
   const WallTime born_wall_;
   std::atomic<bool> started_{false};

@@ -57,6 +57,31 @@ Result<void> name_checks(const Policies& policies, std::span<const LimitCheck> c
   return {};
 }
 
+LimitDecision decision_of(const NamedChecks& named, const Verdicts& verdicts) {
+  LimitDecision decision;
+  decision.states.reserve(named.checks.size());
+  for (std::size_t i = 0; i < named.checks.size(); ++i) {
+    const local::LimitVerdict& verdict = verdicts[i];
+    decision.allowed = decision.allowed && verdict.allowed;
+    decision.states.push_back({.policy = named.entries[i]->policy,
+                               .allowed = verdict.allowed,
+                               .remaining = verdict.remaining,
+                               .reset_after = verdict.reset_after,
+                               .retry_after = verdict.retry_after});
+  }
+  return decision;
+}
+
+void count_verdicts(const NamedChecks& named, const Verdicts& verdicts) {
+  for (std::size_t i = 0; i < named.checks.size(); ++i) {
+    (verdicts[i].allowed ? named.entries[i]->allowed : named.entries[i]->denied)->add();
+  }
+}
+
+void count_failures(const NamedChecks& named) {
+  for (const Policies::Entry* entry : named.entries) entry->failed->add();
+}
+
 SoftPart::SoftPart(local::LimitEngine& engine, std::string_view tenant, const NamedChecks& named)
     : engine_(engine), named_(named) {
   for (const std::uint8_t i : named.soft) {

@@ -34,6 +34,10 @@ Result<void> name_checks(const Policies& policies, std::span<const LimitCheck> c
 // One verdict for each check, in their order.
 using Verdicts = boost::container::static_vector<local::LimitVerdict, kChecksMax>;
 
+LimitDecision decision_of(const NamedChecks& named, const Verdicts& verdicts);
+void count_verdicts(const NamedChecks& named, const Verdicts& verdicts);
+void count_failures(const NamedChecks& named);
+
 // What the engine is asked about the soft ones, and its answer put where it belongs.
 class SoftPart {
  public:

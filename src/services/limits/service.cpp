@@ -3,9 +3,11 @@
 #include "record/limit_rows.hpp"
 #include "services/limits/named_checks.hpp"
 #include "services/limits/policies.hpp"
+#include "services/limits/shared_checks.hpp"
 #include "services/limits/strict_part.hpp"
 
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace redoubt::limits {
@@ -15,31 +17,6 @@ constexpr Duration kSweepGrace{std::chrono::hours{24}};
 
 using StrictWork = std::function<Task<void>(record::Unit&)>;
 using StrictLook = std::function<Task<void>(sql::Transaction&)>;
-
-LimitDecision decision_of(const NamedChecks& named, const Verdicts& verdicts) {
-  LimitDecision decision;
-  decision.states.reserve(named.checks.size());
-  for (std::size_t i = 0; i < named.checks.size(); ++i) {
-    const local::LimitVerdict& verdict = verdicts[i];
-    decision.allowed = decision.allowed && verdict.allowed;
-    decision.states.push_back({.policy = named.entries[i]->policy,
-                               .allowed = verdict.allowed,
-                               .remaining = verdict.remaining,
-                               .reset_after = verdict.reset_after,
-                               .retry_after = verdict.retry_after});
-  }
-  return decision;
-}
-
-void count_verdicts(const NamedChecks& named, const Verdicts& verdicts) {
-  for (std::size_t i = 0; i < named.checks.size(); ++i) {
-    (verdicts[i].allowed ? named.entries[i]->allowed : named.entries[i]->denied)->add();
-  }
-}
-
-void count_failures(const NamedChecks& named) {
-  for (const Policies::Entry* entry : named.entries) entry->failed->add();
-}
 
 // All or nothing across two kinds of memory. The order makes the irrevocable step the last one that
 // can refuse:
@@ -63,25 +40,14 @@ Task<void> decide(record::Unit& unit, const Clock& clock, SoftPart& soft, Strict
   co_return Result<void>{};
 }
 
-Task<void> look(sql::Transaction& tx, const Clock& clock, StrictPart& strict, Verdicts& verdicts) {
-  RD_CO_CHECK(co_await strict.load(tx, clock));
-  strict.admits(verdicts);
-  co_return Result<void>{};
-}
-
-Task<void> give_back(record::Unit& unit, const Clock& clock, StrictPart& strict,
-                     Verdicts& verdicts) {
-  RD_CO_CHECK(co_await strict.load(unit, clock));
-  strict.refund(verdicts);
-  RD_CO_CHECK(co_await strict.store(unit));
-  co_return Result<void>{};
-}
-
 class LimitService final : public Limits {
  public:
   LimitService(local::LimitEngine& engine, record::Record& record, const Clock& clock,
-               std::vector<LimitPolicy> policies, Metrics& metrics)
-      : engine_(engine), record_(record), clock_(clock), policies_(std::move(policies), metrics) {}
+               std::vector<LimitPolicy> policies, Metrics& metrics, SharedTier shared)
+      : engine_(engine), record_(record), clock_(clock), policies_(std::move(policies), metrics) {
+    if (shared.limits != nullptr)
+      shared_.emplace(engine, record, clock, std::move(shared), metrics);
+  }
 
   std::optional<Result<LimitDecision>> check_now(const Context& context,
                                                  std::span<const LimitCheck> checks) override {
@@ -89,12 +55,14 @@ class LimitService final : public Limits {
     auto ok = name_checks(policies_, checks, named);
     if (!ok) return Result<LimitDecision>(fail(std::move(ok).error()));
     if (!named.strict.empty()) return std::nullopt;
+    if (shared_) return shared_->check_now(context.caller.tenant, named);
     return check_soft(context, named);
   }
 
   Task<LimitDecision> check(const Context& context, std::span<const LimitCheck> checks) override {
     NamedChecks named;
     RD_CO_CHECK(name_checks(policies_, checks, named));
+    if (shared_) co_return co_await shared_->check(context.caller.tenant, named);
     if (named.strict.empty()) co_return check_soft(context, named);
     SoftPart soft(engine_, context.caller.tenant, named);
     StrictPart strict(context.caller.tenant, named);
@@ -116,6 +84,7 @@ class LimitService final : public Limits {
   Task<LimitDecision> peek(const Context& context, std::span<const LimitCheck> checks) override {
     NamedChecks named;
     RD_CO_CHECK(name_checks(policies_, checks, named));
+    if (shared_) co_return co_await shared_->peek(context.caller.tenant, named);
     Verdicts verdicts;
     if (!named.strict.empty()) {
       StrictPart strict(context.caller.tenant, named);
@@ -129,6 +98,7 @@ class LimitService final : public Limits {
   Task<LimitDecision> refund(const Context& context, std::span<const LimitCheck> checks) override {
     NamedChecks named;
     RD_CO_CHECK(name_checks(policies_, checks, named));
+    if (shared_) co_return co_await shared_->refund(context.caller.tenant, named);
     Verdicts verdicts;
     if (!named.strict.empty()) {
       StrictPart strict(context.caller.tenant, named);
@@ -147,6 +117,9 @@ class LimitService final : public Limits {
     NamedChecks named;
     auto ok = name_checks(policies_, {&check, 1}, named);
     if (!ok) co_return fail(as_of_reset(std::move(ok).error()));
+    if (shared_ && named.strict.empty()) {
+      co_return co_await shared_->reset(context.caller.tenant, named);
+    }
     if (named.strict.empty()) {
       engine_.reset(engine_.key(context.caller.tenant, named.entries[0]->rule, subject));
       co_return Result<void>{};
@@ -187,15 +160,17 @@ class LimitService final : public Limits {
   record::Record& record_;
   const Clock& clock_;
   const Policies policies_;
+  std::optional<SharedChecks> shared_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Limits>> make_limits(local::LimitEngine& engine, record::Record& record,
                                             const Clock& clock, std::vector<LimitPolicy> policies,
-                                            Metrics& metrics) {
+                                            Metrics& metrics, SharedTier shared) {
   RD_CHECK(validate_policies(policies));
-  return std::make_unique<LimitService>(engine, record, clock, std::move(policies), metrics);
+  return std::make_unique<LimitService>(engine, record, clock, std::move(policies), metrics,
+                                        std::move(shared));
 }
 
 Task<std::int64_t> sweep_strict_limits(record::Record& record, const Clock& clock,

@@ -84,4 +84,18 @@ LimitReading StrictPart::read(const Limit& limit) const {
   return local::read_limit(*limit.rule, limit.memory, now_, limit.cost);
 }
 
+Task<void> look(sql::Transaction& tx, const Clock& clock, StrictPart& strict, Verdicts& verdicts) {
+  RD_CO_CHECK(co_await strict.load(tx, clock));
+  strict.admits(verdicts);
+  co_return Result<void>{};
+}
+
+Task<void> give_back(record::Unit& unit, const Clock& clock, StrictPart& strict,
+                     Verdicts& verdicts) {
+  RD_CO_CHECK(co_await strict.load(unit, clock));
+  strict.refund(verdicts);
+  RD_CO_CHECK(co_await strict.store(unit));
+  co_return Result<void>{};
+}
+
 }  // namespace redoubt::limits

@@ -6,6 +6,7 @@
 
 #include "local/limit_algorithms.hpp"
 #include "record/limit_rows.hpp"
+#include "record/record.hpp"
 #include "services/limits/named_checks.hpp"
 
 #include <redoubt/clock.hpp>
@@ -48,5 +49,10 @@ class StrictPart {
   std::size_t checks_;  // Of both classes.
   local::Nanos now_ = 0;
 };
+
+// The units of work of a check that charges nothing, and of a refund.
+Task<void> look(sql::Transaction& tx, const Clock& clock, StrictPart& strict, Verdicts& verdicts);
+Task<void> give_back(record::Unit& unit, const Clock& clock, StrictPart& strict,
+                     Verdicts& verdicts);
 
 }  // namespace redoubt::limits

@@ -1,0 +1,80 @@
+#include "app/redis_tier.hpp"
+
+#include "app/run_task.hpp"
+#include "base/ids.hpp"
+#include "base/timers.hpp"
+#include "services/incarnation/ledger.hpp"
+
+#include <algorithm>
+#include <array>
+#include <variant>
+
+namespace redoubt::app {
+namespace {
+
+constexpr Duration kStartWait{2'000};
+
+redis::Options with_identity(redis::Options options) {
+  options.identity_key = shared::kIncarnationKey;
+  return options;
+}
+
+shared::SharedDeadlines deadlines_of(const redis::Options& options) {
+  shared::SharedDeadlines deadlines;
+  deadlines.normal = options.timeouts.operation;
+  deadlines.suspect = std::min(deadlines.suspect, deadlines.normal);
+  return deadlines;
+}
+
+}  // namespace
+
+RedisTier::RedisTier(boost::asio::io_context& io, const RedisTierParts& parts)
+    : parts_(parts),
+      options_(with_identity(parts.options)),
+      timers_(make_timers(io.get_executor())),
+      state_(parts.clock, parts.metrics, deadlines_of(parts.options)),
+      ledger_(incarnation::make_ledger(parts.record, parts.clock, parts.random)) {}
+
+Result<std::unique_ptr<RedisTier>> RedisTier::open(boost::asio::io_context& io,
+                                                   const RedisTierParts& parts) {
+  std::unique_ptr<RedisTier> tier(new RedisTier(io, parts));
+  RD_CHECK(tier->connect(io));
+  RD_CHECK(run_task(io, tier->monitor_->start(kStartWait)));
+  return tier;
+}
+
+Result<void> RedisTier::connect(boost::asio::io_context& io) {
+  const redis::ClientParts parts{parts_.clock, *timers_,       parts_.random,
+                                 parts_.log,   parts_.metrics, {}};
+  RD_TRY(client, redis::make_client(io.get_executor(), options_, parts));
+  client_ = std::move(client);
+  shared::MonitorOptions options;
+  options.instance = format_id("", new_id(parts_.clock.wall(), parts_.random));
+  const shared::MonitorParts monitor{*client_,      *ledger_,   state_,        parts_.clock,
+                                     parts_.random, parts_.log, parts_.metrics};
+  monitor_ = std::make_unique<shared::Monitor>(monitor, std::move(options));
+  return {};
+}
+
+std::string RedisTier::topology() const {
+  constexpr std::array kNames{"standalone", "sentinel", "cluster", "rest"};
+  return kNames[options_.topology.index()];
+}
+
+Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(boost::asio::io_context& io,
+                                                                Timers& timers) const {
+  redis::ClientParts parts{parts_.clock, timers, parts_.random, parts_.log, parts_.metrics, {}};
+  parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
+  return redis::make_client(io.get_executor(), options_, parts);
+}
+
+void RedisTier::start_background(net::TaskGroup& background) {
+  background.repeat("shared.monitor", shared::kMonitorPeriod,
+                    [this] { return monitor_->run_once(); });
+}
+
+void RedisTier::stop() {
+  client_->stop();
+}
+
+}  // namespace redoubt::app

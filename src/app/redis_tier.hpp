@@ -1,0 +1,65 @@
+// The shared tier as this process has it: what it knows of Redis (one state, one monitor, on the
+// control thread), and a client for each worker.
+#pragma once
+
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "net/task_group.hpp"
+#include "record/record.hpp"
+#include "redis/client.hpp"
+#include "shared/monitor.hpp"
+#include "shared/state.hpp"
+
+#include <redoubt/clock.hpp>
+#include <redoubt/random.hpp>
+#include <redoubt/timers.hpp>
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+#include <string>
+
+namespace redoubt::app {
+
+struct RedisTierParts {
+  const redis::Options& options;
+  record::Record& record;
+  const Clock& clock;
+  Random& random;
+  Log& log;
+  Metrics& metrics;
+};
+
+class RedisTier {
+ public:
+  // On the control thread. Waits a moment for Redis; one that is away is used once it is there.
+  // REQUIRES: everybody who must hear the journal has subscribed.
+  // Errors: precondition_failed "redis_of_another_record"; those of the record; invalid_argument
+  // for TLS files that cannot be read.
+  static Result<std::unique_ptr<RedisTier>> open(boost::asio::io_context& io,
+                                                 const RedisTierParts& parts);
+
+  shared::SharedState& state() { return state_; }
+  std::string topology() const;  // "standalone", "sentinel", "cluster", "rest"
+
+  // For a worker, on its loop; only the server that the monitor knows as ours is used.
+  Result<std::unique_ptr<redis::Client>> worker_client(boost::asio::io_context& io,
+                                                       Timers& timers) const;
+
+  void start_background(net::TaskGroup& background);
+  void stop();  // Any later use is away. On the control thread.
+
+ private:
+  RedisTier(boost::asio::io_context& io, const RedisTierParts& parts);
+  Result<void> connect(boost::asio::io_context& io);
+
+  const RedisTierParts parts_;
+  redis::Options options_;
+  std::unique_ptr<Timers> timers_;
+  shared::SharedState state_;
+  std::unique_ptr<shared::Ledger> ledger_;
+  std::unique_ptr<redis::Client> client_;
+  std::unique_ptr<shared::Monitor> monitor_;
+};
+
+}  // namespace redoubt::app

@@ -1,0 +1,402 @@
+// Soft limits whose memory is in a real Redis: the script against the arithmetic, and the service
+// over it, by itself and as one of several instances.
+#include "services/limits/service.hpp"
+#include "services/limits/shared_part.hpp"
+
+#include "base/random.hpp"
+#include "record/sqlite_record.hpp"
+#include "shared/limits.hpp"
+#include "shared/state.hpp"
+#include "tests/support/context.hpp"
+#include "tests/support/redis_loop.hpp"
+#include "tests/support/redis_server.hpp"
+
+#include <gtest/gtest.h>
+
+namespace redoubt::limits {
+namespace {
+
+using local::LimitMemory;
+using local::LimitRule;
+using local::Nanos;
+using test::RedisLoop;
+using test::RedisServer;
+using test::standalone;
+
+constexpr Nanos kNanosPerUs = 1'000;
+
+LimitPolicy policy_of(std::string name, LimitAlgorithm algorithm, std::int64_t limit,
+                      Duration period, std::int64_t burst = 1,
+                      LimitClass limit_class = LimitClass::soft) {
+  LimitPolicy policy;
+  policy.name = std::move(name);
+  policy.algorithm = algorithm;
+  policy.limit_class = limit_class;
+  policy.limit = limit;
+  policy.period = period;
+  policy.burst = burst;
+  policy.unit = CalendarUnit::month;
+  return policy;
+}
+
+// What one instance has: a connection, what it knows of Redis, its engine.
+struct Site {
+  Site(RedisLoop& loop, std::uint16_t port)
+      : loop(loop),
+        client(loop.client(standalone(port))),
+        state(loop.clock, metrics),
+        shared(shared::make_shared_limits({*client, state, loop.clock})),
+        engine(loop.clock, loop.random, {}, metrics) {
+    state.learned(1, loop.clock.boot());
+    state.canary_answered(true, {});
+  }
+  void keep_usable() { state.learned(1, loop.clock.boot()); }
+  void lose_redis() { state.refuse("test"); }
+
+  RedisLoop& loop;
+  Metrics metrics;
+  std::unique_ptr<redis::Client> client;
+  shared::SharedState state;
+  std::unique_ptr<shared::SharedLimits> shared;
+  local::LimitEngine engine;
+};
+
+// ---- The script against the arithmetic ----
+
+struct Modelled {
+  LimitPolicy policy;
+  LimitRule rule;
+  LimitMemory memory;
+  std::string subject;
+};
+
+shared::LimitUse use_of(const Modelled& limit, std::int64_t cost) {
+  return {.policy = limit.policy.name,
+          .identity = "0",
+          .subject = limit.subject,
+          .algorithm = limit.rule.algorithm,
+          .limit = limit.rule.limit,
+          .burst = limit.rule.burst,
+          .period_us = limit.rule.period / kNanosPerUs,
+          .cost = cost};
+}
+
+Modelled random_limit(SeededRandom& random, int number) {
+  constexpr std::array kKinds{LimitAlgorithm::gcra, LimitAlgorithm::sliding_window,
+                              LimitAlgorithm::sliding_log, LimitAlgorithm::fixed_window,
+                              LimitAlgorithm::calendar_window};
+  Modelled limit;
+  const auto below = [&random](std::uint64_t n) {
+    return static_cast<std::int64_t>(random.below(n));
+  };
+  limit.policy = policy_of("p" + std::to_string(number), kKinds[random.below(kKinds.size())],
+                           1 + below(30), Duration(3 + below(60)), 1 + below(20));
+  limit.rule = local::make_limit_rule(limit.policy);
+  limit.memory = local::fresh_memory(limit.rule);
+  limit.subject = "s:" + std::to_string(number);
+  return limit;
+}
+
+void expect_same(const Modelled& limit, const shared::LimitMemory& got, bool admits, Nanos now,
+                 std::int64_t cost) {
+  EXPECT_EQ(got.admits, admits);
+  const auto reading = local::read_limit(limit.rule, limit.memory, now, cost);
+  if (const auto* gcra = std::get_if<local::GcraMemory>(&limit.memory)) {
+    const auto tat =
+        (static_cast<local::Int128>(got.numbers[0]) * limit.rule.limit + got.numbers[1]) *
+        kNanosPerUs;
+    const auto floor = static_cast<local::Int128>(now) * limit.rule.limit;
+    EXPECT_TRUE(tat == std::max(gcra->tat(), floor));
+  } else if (const auto* slide = std::get_if<local::SlidingWindowMemory>(&limit.memory)) {
+    EXPECT_EQ(got.numbers[0] * kNanosPerUs, slide->start);
+    EXPECT_EQ(got.numbers[1], slide->current);
+    EXPECT_EQ(got.numbers[2], slide->previous);
+  } else if (const auto* window = std::get_if<local::WindowMemory>(&limit.memory)) {
+    EXPECT_EQ(got.numbers[0] * kNanosPerUs, window->start);
+    EXPECT_EQ(got.numbers[1], window->used);
+  } else {
+    EXPECT_EQ(limit.rule.limit - got.numbers[0], reading.remaining);
+  }
+}
+
+class Script : public testing::Test {
+ protected:
+  void step(std::vector<Modelled>& limits) {
+    site_.keep_usable();
+    const auto what = random_.below(8);
+    std::vector<shared::LimitUse> uses;
+    for (const Modelled& limit : limits) {
+      uses.push_back(use_of(limit, 1 + static_cast<std::int64_t>(random_.below(4))));
+    }
+    auto task = what == 0   ? site_.shared->peek("acme", uses)
+                : what == 1 ? site_.shared->refund("acme", uses)
+                            : site_.shared->take("acme", uses);
+    const auto reply = loop_.run(std::move(task));
+    ASSERT_TRUE(reply) << reply.error().message << reply.error().cause;
+    const Nanos now = reply->now_us * kNanosPerUs;
+    std::vector<bool> admits;
+    bool all = true;
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+      local::settle(limits[i].rule, limits[i].memory, now);
+      admits.push_back(local::admits(limits[i].rule, limits[i].memory, now, uses[i].cost));
+      all = all && admits.back();
+    }
+    ASSERT_EQ(reply->charged, what > 1 && all);
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+      if (reply->charged) local::charge(limits[i].rule, limits[i].memory, now, uses[i].cost);
+      if (what == 1) local::refund(limits[i].rule, limits[i].memory, now, uses[i].cost);
+      expect_same(limits[i], reply->limits[i], admits[i], now, uses[i].cost);
+    }
+    charged_ += reply->charged ? 1 : 0;
+  }
+
+  RedisServer redis_;
+  RedisLoop loop_;
+  Site site_{loop_, redis_.port()};
+  SeededRandom random_{20'261'121};
+  int charged_ = 0;
+};
+
+TEST_F(Script, DecidesAsTheArithmeticInMemory) {
+  int number = 0;
+  for (int round = 0; round < 40; ++round) {
+    std::vector<Modelled> limits;
+    for (std::uint64_t n = 1 + random_.below(4); n > 0; --n) {
+      limits.push_back(random_limit(random_, number++));
+    }
+    for (int i = 0; i < 60 && !HasFatalFailure(); ++i) {
+      step(limits);
+      if (random_.below(4) == 0) loop_.pass(std::chrono::milliseconds(random_.below(4)));
+    }
+  }
+  EXPECT_GT(charged_, 300) << "else nothing was seen";
+}
+
+TEST_F(Script, NeverLeavesAKeyWithoutATtl) {
+  for (int i = 0; i < 40; ++i) {
+    std::vector<Modelled> limits;
+    limits.push_back(random_limit(random_, i));
+    step(limits);
+    step(limits);
+  }
+  const auto keys = loop_.run(site_.client->run(redis::Command("KEYS").arg("*")));
+  ASSERT_TRUE(keys);
+  EXPECT_GT(keys->items().size(), 10u);
+  for (const auto& key : keys->items()) {
+    const auto ttl = loop_.run(site_.client->run(redis::Command("PTTL").key(key.text())));
+    EXPECT_GT(ttl->as_integer(), 0) << key.text();
+  }
+}
+
+// ---- The service ----
+
+class SharedService : public testing::Test {
+ protected:
+  SharedService() { add_instance(1); }
+
+  struct One {
+    One(RedisLoop& loop, std::uint16_t port) : site(loop, port) {}
+    Site site;
+    std::unique_ptr<Limits> limits;
+  };
+
+  // `share`: what it believes the number of instances to be.
+  One& add_instance(std::int64_t share) {
+    if (!record_) {
+      auto record = record::open_sqlite_record({.path = std::string(record::kTemporary)},
+                                               loop_.clock, null_log(), loop_.metrics);
+      EXPECT_TRUE(record);
+      record_ = std::move(*record);
+    }
+    auto& one = *all_.emplace_back(std::make_unique<One>(loop_, redis_.port()));
+    const SharedTier tier{.limits = one.site.shared.get(), .instances = [share] { return share; }};
+    auto made =
+        make_limits(one.site.engine, *record_, loop_.clock, policies(), one.site.metrics, tier);
+    EXPECT_TRUE(made);
+    one.limits = std::move(*made);
+    return one;
+  }
+
+  static std::vector<LimitPolicy> policies() {
+    using enum LimitAlgorithm;
+    const Duration hour(3'600'000);
+    return {policy_of("default", gcra, 10, hour, 10), policy_of("other", gcra, 10, hour, 10),
+            policy_of("window", fixed_window, 4, std::chrono::hours(24)),
+            policy_of("log", sliding_log, 4, hour),
+            policy_of("strict", gcra, 3, hour, 3, LimitClass::strict)};
+  }
+
+  One& first() { return *all_.front(); }
+
+  LimitDecision check(One& one, std::vector<LimitCheck> checks) {
+    one.site.keep_usable();
+    const Context context = test::context_of(acme_);
+    if (auto now = one.limits->check_now(context, checks)) {
+      EXPECT_TRUE(*now);
+      return **now;
+    }
+    auto decision = loop_.run(one.limits->check(context, checks));
+    EXPECT_TRUE(decision) << decision.error().message << decision.error().cause;
+    return decision ? *decision : LimitDecision{};
+  }
+  LimitDecision check(One& one, std::string_view policy, std::int64_t cost = 1) {
+    return check(one, {{.policy = policy, .subject = "u", .cost = cost}});
+  }
+  std::int64_t remaining(One& one, std::string_view policy) {
+    one.site.keep_usable();
+    const Context context = test::context_of(acme_);
+    const LimitCheck check{.policy = policy, .subject = "u"};
+    auto decision = loop_.run(one.limits->peek(context, {&check, 1}));
+    EXPECT_TRUE(decision);
+    return decision->states.front().remaining;
+  }
+  void refund(One& one, std::string_view policy, std::int64_t cost) {
+    one.site.keep_usable();
+    const Context context = test::context_of(acme_);
+    const LimitCheck check{.policy = policy, .subject = "u", .cost = cost};
+    EXPECT_TRUE(loop_.run(one.limits->refund(context, {&check, 1})));
+  }
+
+  const Caller acme_ = test::admin_of("acme");
+  const Caller umbrella_ = test::admin_of("umbrella");
+  RedisServer redis_;
+  RedisLoop loop_;
+  std::unique_ptr<record::Record> record_;
+  std::vector<std::unique_ptr<One>> all_;
+};
+
+TEST_F(SharedService, IsOneLimitForAllInstances) {
+  One& second = add_instance(2);
+  One& third = add_instance(3);
+
+  int admitted = 0;
+  for (int i = 0; i < 10; ++i) {
+    for (One* one : {&first(), &second, &third}) admitted += check(*one, "default").allowed ? 1 : 0;
+  }
+
+  EXPECT_EQ(admitted, 10);
+  const LimitDecision refused = check(second, "default");
+  EXPECT_FALSE(refused.allowed);
+  EXPECT_FALSE(refused.degraded);
+  EXPECT_EQ(refused.states[0].remaining, 0);
+  EXPECT_NEAR(static_cast<double>(refused.states[0].retry_after.count()), 360'000, 5'000);
+}
+
+TEST_F(SharedService, AnswersAsTheEngineWouldForEveryAlgorithm) {
+  for (const std::string_view policy : {"default", "window", "log"}) {
+    const LimitDecision admitted = check(first(), policy, 3);
+    EXPECT_TRUE(admitted.allowed) << policy;
+    EXPECT_EQ(admitted.states[0].remaining, capacity(*admitted.states[0].policy) - 3) << policy;
+    EXPECT_GT(admitted.states[0].reset_after.count(), 0) << policy;
+    const LimitDecision refused = check(first(), policy, capacity(*admitted.states[0].policy) - 2);
+    EXPECT_FALSE(refused.allowed) << policy;
+    EXPECT_GT(refused.states[0].retry_after.count(), 0) << policy;
+    EXPECT_EQ(check(first(), policy, 11).states[0].retry_after, Duration::max()) << policy;
+  }
+}
+
+TEST_F(SharedService, ChargesAllOrNone) {
+  check(first(), "window", 4);
+
+  const LimitDecision decision =
+      check(first(), {{.policy = "default", .subject = "u"}, {.policy = "window", .subject = "u"}});
+
+  EXPECT_FALSE(decision.allowed);
+  EXPECT_TRUE(decision.states[0].allowed);
+  EXPECT_FALSE(decision.states[1].allowed);
+  EXPECT_EQ(remaining(first(), "default"), 10);
+}
+
+TEST_F(SharedService, GivesBackWhatAStrictLimitRefuses) {
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(check(first(), "strict").allowed);
+
+  const LimitDecision decision =
+      check(first(), {{.policy = "default", .subject = "u"}, {.policy = "strict", .subject = "u"}});
+
+  EXPECT_FALSE(decision.allowed);
+  EXPECT_TRUE(decision.states[0].allowed);
+  EXPECT_FALSE(decision.states[1].allowed);
+  EXPECT_EQ(remaining(first(), "default"), 10);
+}
+
+TEST_F(SharedService, EnforcesItsShareFromWhereItStoodWhileRedisIsAway) {
+  One& half = add_instance(2);
+  check(half, "default", 6);  // 4 of 10 are left; the share of it is 2.
+  half.site.lose_redis();
+
+  EXPECT_TRUE(check(half, "default").degraded);
+  EXPECT_TRUE(check(half, "default").allowed);
+  EXPECT_FALSE(check(half, "default").allowed);
+  EXPECT_TRUE(check(half, "other", 5).allowed) << "half of a limit that nobody has used";
+  EXPECT_FALSE(check(half, "other").allowed);
+}
+
+TEST_F(SharedService, TellsRedisWhatItAdmittedMeanwhile) {
+  One& second = add_instance(1);
+  first().site.lose_redis();
+  EXPECT_TRUE(check(first(), "default", 7).degraded);
+  EXPECT_EQ(remaining(second, "default"), 10) << "nobody told it";
+
+  first().site.state.canary_answered(true, {});
+  for (int i = 0; i < 100 && !first().site.state.usable(); ++i) {
+    first().site.keep_usable();
+    first().site.state.canary_answered(true, {});
+    loop_.pass(std::chrono::milliseconds(50));
+  }
+  ASSERT_TRUE(first().site.state.usable());
+  EXPECT_EQ(check(first(), "default").states[0].remaining, 2);
+
+  EXPECT_EQ(remaining(second, "default"), 2);
+}
+
+TEST_F(SharedService, RestoresWhatRedisForgot) {
+  check(first(), "default", 9);
+  ASSERT_TRUE(loop_.run(first().site.client->run(redis::Command("FLUSHALL"))));
+
+  EXPECT_EQ(check(first(), "default").states[0].remaining, 0);
+  EXPECT_FALSE(check(first(), "default").allowed);
+}
+
+TEST_F(SharedService, ARefundIsNotUndoneByAnotherInstancesMemory) {
+  One& second = add_instance(2);
+  check(first(), "default", 5);
+  check(second, "default", 5);
+
+  refund(first(), "default", 10);
+
+  EXPECT_EQ(check(second, "default").states[0].remaining, 9);
+}
+
+TEST_F(SharedService, AResetIsNotUndoneByAnotherInstancesMemory) {
+  One& second = add_instance(2);
+  check(second, "default", 10);
+  check(second, "window", 4);
+  const Context context = test::context_of(acme_);
+
+  ASSERT_TRUE(loop_.run(first().limits->reset(context, "default", "u")));
+  ASSERT_TRUE(loop_.run(first().limits->reset(context, "window", "u")));
+
+  EXPECT_EQ(check(second, "default").states[0].remaining, 9);
+  EXPECT_TRUE(check(second, "window").allowed);
+}
+
+TEST_F(SharedService, KeepsTenantsApart) {
+  check(first(), "default", 10);
+  const Context other = test::context_of(umbrella_);
+  const LimitCheck same{.policy = "default", .subject = "u"};
+
+  EXPECT_TRUE(loop_.run(first().limits->check(other, {&same, 1}))->allowed);
+}
+
+TEST_F(SharedService, DecidesByShareWhenRedisDoesNotAnswer) {
+  redis_.pause();
+
+  const LimitDecision decision = check(first(), "default");
+
+  EXPECT_TRUE(decision.allowed);
+  EXPECT_TRUE(decision.degraded);
+  redis_.resume();
+}
+
+}  // namespace
+}  // namespace redoubt::limits

@@ -1,0 +1,57 @@
+// The soft limits of a check when their memory is in Redis: what is asked there, and what the
+// answer says; with a shadow of it in the engine of this process.
+//
+// While Redis cannot be asked, the engine decides, as one of `instances` that each enforce their
+// share: limit/N, and a burst of burst/N rounded up. It goes on from the shadow, so a refused
+// caller is not admitted because Redis went away; and what it admits is told to Redis as debt
+// afterwards.
+//
+// Threads: the worker's.
+#pragma once
+
+#include "local/limit_engine.hpp"
+#include "services/limits/named_checks.hpp"
+#include "shared/limits.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace redoubt::limits {
+
+class SharedPart {
+ public:
+  // `named` outlives it.
+  SharedPart(local::LimitEngine& engine, std::string_view tenant, const NamedChecks& named);
+
+  // For shared::SharedLimits.
+  std::vector<shared::LimitUse> uses() const;
+
+  // Reads an answer into the verdicts of the soft limits, and into the shadow.
+  void read(const shared::LimitsReply& reply, Verdicts& out);
+
+  // Without Redis.
+  bool take(std::int64_t instances, Verdicts& out);
+  bool peek(std::int64_t instances, Verdicts& out);
+  void refund(std::int64_t instances, Verdicts& out);
+
+ private:
+  struct Share {
+    boost::container::static_vector<local::LimitRule, kChecksMax> rules;
+    boost::container::static_vector<local::LimitCharge, kChecksMax> charges;
+    Verdicts verdicts;
+  };
+
+  void share_of(std::int64_t instances, Share& out) const;
+  void spread(const Share& share, std::int64_t instances, Verdicts& out) const;
+  local::LimitVerdict verdict_of(std::size_t i, const shared::LimitMemory& memory,
+                                 const shared::LimitsReply& reply);
+
+  local::LimitEngine& engine_;
+  const NamedChecks& named_;
+  std::vector<std::string> identities_;
+  boost::container::static_vector<local::LimitCharge, kChecksMax> charges_;  // Of the soft ones.
+};
+
+}  // namespace redoubt::limits
