@@ -45,6 +45,13 @@ record::SqliteRecordOptions record_options(const config::RecordSettings& record)
   return options;
 }
 
+record::PostgresRecordOptions postgres_options(const config::RecordSettings& record) {
+  record::PostgresRecordOptions options;
+  options.url = record.database_url;
+  options.connections_max = record.database_pool_size;
+  return options;
+}
+
 std::vector<LimitPolicy> limit_policies(const config::LimitSettings& limits) {
   std::vector<LimitPolicy> policies = limits.policies;
   if (limits.enabled) return policies;

@@ -4,6 +4,7 @@
 #include "config/config.hpp"
 #include "faces/rest/rest_handler.hpp"
 #include "net/http_server.hpp"
+#include "record/postgres_record.hpp"
 #include "record/sqlite_record.hpp"
 
 #include <redoubt/cache.hpp>
@@ -17,6 +18,7 @@ net::HttpServerOptions server_options(const config::HttpSettings& http,
 // Errors: invalid_argument for a trusted proxy that is not a CIDR.
 Result<faces::RestOptions> rest_options(const config::HttpSettings& http);
 record::SqliteRecordOptions record_options(const config::RecordSettings& record);
+record::PostgresRecordOptions postgres_options(const config::RecordSettings& record);
 CacheOptions cache_options(const config::CacheSettings& cache);
 // With RATE_LIMIT_ENABLED=false the policy "default" admits everything; named ones stay.
 std::vector<LimitPolicy> limit_policies(const config::LimitSettings& limits);

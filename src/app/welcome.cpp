@@ -45,7 +45,11 @@ void print_welcome(const config::Config& config, const std::vector<std::uint16_t
   std::printf("Redoubt %s is up.\n\n", std::string(version()).c_str());
   for (const std::string& url : urls) std::printf("  API      %s/api/v1\n", url.c_str());
   std::printf("  Docs     %s/docs\n", urls.front().c_str());
-  std::printf("  Record   %s (SQLite)\n", record_options(config.record).path.c_str());
+  if (config.record.database_url.empty()) {
+    std::printf("  Record   %s (SQLite)\n", record_options(config.record).path.c_str());
+  } else {
+    std::printf("  Record   PostgreSQL\n");
+  }
   if (first_key) {
     std::printf("\nThis is the first start here. Your admin key, shown this once only:\n\n  %s\n",
                 first_key->token.c_str());

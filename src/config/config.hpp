@@ -71,6 +71,8 @@ struct RecordSettings {
   std::string data_dir = "./data";          // Made with mode 0700 when missing.
   std::string path;                         // Of the SQLite file; <data_dir>/redoubt.db unless set.
   std::int64_t audit_retention_days = 365;  // 0: for ever.
+  Secret database_url;                      // Of PostgreSQL; empty: SQLite.
+  std::size_t database_pool_size = 12;
 };
 
 struct SessionSettings {
