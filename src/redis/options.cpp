@@ -48,8 +48,11 @@ Result<void> read_address(const boost::urls::url_view& url, Options& options, En
                                                                   : std::string(url.host());
   if (endpoint.host.empty()) return wrong("the Redis URL names no host");
   if (url.has_port()) {
-    if (url.port_number() == 0) return wrong("the Redis URL has a port that is no port");
-    endpoint.port = url.port_number();
+    const auto port = parse_int(std::string_view(url.port()));
+    if (!port || *port < 1 || *port > 65535) {
+      return wrong("the Redis URL has a port that is no port");
+    }
+    endpoint.port = static_cast<std::uint16_t>(*port);
   }
   if (path.size() < 2) return {};
   RD_TRY(database, database_of(path.substr(1)));
