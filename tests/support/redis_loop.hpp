@@ -45,14 +45,18 @@ class RedisLoop {
   // The loop runs until the coroutine is over, at most `limit`.
   template <class T>
   T run(boost::asio::awaitable<T> task, std::chrono::seconds limit = std::chrono::seconds(30)) {
-    std::optional<T> result;
-    std::exception_ptr thrown;
-    boost::asio::co_spawn(io, keep<T>(std::move(task), result),
-                          [&thrown](std::exception_ptr e) { thrown = e; });
-    until([&] { return result.has_value() || thrown; }, limit);
-    if (thrown) std::rethrow_exception(thrown);
-    if (!result) throw std::runtime_error("the coroutine does not end");
-    return std::move(*result);
+    // Outlives a coroutine that does not end in time.
+    const auto outcome = std::make_shared<Outcome<T>>();
+    boost::asio::co_spawn(io, keep<T>(std::move(task), outcome->result),
+                          [outcome](std::exception_ptr e) {
+                            outcome->thrown = e;
+                            outcome->over = true;
+                          });
+    if (!until([&] { return outcome->over; }, limit)) {
+      throw std::runtime_error("the coroutine does not end");
+    }
+    if (outcome->thrown) std::rethrow_exception(outcome->thrown);
+    return std::move(*outcome->result);
   }
 
   // False: `done` never held.
@@ -72,6 +76,12 @@ class RedisLoop {
   }
 
  private:
+  template <class T>
+  struct Outcome {
+    std::optional<T> result;
+    std::exception_ptr thrown;
+    bool over = false;
+  };
   template <class T>
   static boost::asio::awaitable<void> keep(boost::asio::awaitable<T> task, std::optional<T>& out) {
     out.emplace(co_await std::move(task));

@@ -1,0 +1,259 @@
+// The monitor over real Redis servers, with a record's ledger in memory.
+#include "shared/monitor.hpp"
+
+#include "tests/support/redis_loop.hpp"
+#include "tests/support/redis_server.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace redoubt::shared {
+namespace {
+
+using namespace std::chrono_literals;
+using test::RedisLoop;
+using test::RedisServer;
+
+class MemoryLedger final : public Ledger {
+ public:
+  explicit MemoryLedger(std::string identity) : identity_(std::move(identity)) {}
+
+  Task<std::string> identity() override { co_return identity_; }
+  Task<Page> read() override {
+    if (away_) co_return fail(unavailable("record_unavailable", "gone"));
+    co_return page_;
+  }
+  Task<bool> replace(std::int64_t revision, Incarnation next) override {
+    if (away_) co_return fail(unavailable("record_unavailable", "gone"));
+    if (revision != page_.revision) co_return false;
+    page_ = {revision + 1, std::move(next)};
+    co_return true;
+  }
+
+  const Incarnation& now() const { return page_.incarnation; }
+  void set_away(bool away) { away_ = away; }
+  void set(Page page) { page_ = std::move(page); }
+  const Page& page() const { return page_; }
+
+ private:
+  std::string identity_;
+  Page page_;
+  bool away_ = false;
+};
+
+// One instance: its state, its monitor, and the client of a worker.
+struct Watched {
+  Watched(RedisLoop& loop, Ledger& ledger, std::uint16_t port, Duration era = Duration(300'000))
+      : loop(loop), state(loop.clock, metrics) {
+    redis::Options options = test::standalone(port);
+    options.identity_key = kIncarnationKey;
+    options.timeouts.operation = Duration(200);
+    options.backoff.max = Duration(100);
+    client = loop.client(options);
+    monitor = std::make_unique<Monitor>(
+        MonitorParts{*client, ledger, state, loop.clock, loop.random, null_log(), metrics},
+        MonitorOptions{"test", era});
+    worker_options = options;
+  }
+  ~Watched() {
+    if (worker) worker->stop();
+    client->stop();
+  }
+
+  Result<void> start() { return loop.run(monitor->start(Duration(5'000))); }
+  void round() { EXPECT_TRUE(loop.run(monitor->run_once())); }
+  bool rounds_until(Availability wanted) {
+    return loop.until(
+        [&] {
+          round();
+          return state.status().state == wanted;
+        },
+        std::chrono::seconds(20));
+  }
+  redis::Client& make_worker() {
+    worker = loop.client(worker_options,
+                         [this](const redis::ServerFacts& facts) { return monitor->admit(facts); });
+    return *worker;
+  }
+
+  RedisLoop& loop;
+  Metrics metrics;
+  SharedState state;
+  std::unique_ptr<redis::Client> client;
+  std::unique_ptr<Monitor> monitor;
+  redis::Options worker_options;
+  std::unique_ptr<redis::Client> worker;
+};
+
+class MonitorTest : public ::testing::Test {
+ protected:
+  RedisLoop loop_;
+  MemoryLedger ledger_{"rec_ours"};
+  RedisServer redis_;
+};
+
+TEST_F(MonitorTest, TakesAFreshRedisForOursAndMarksIt) {
+  Watched instance(loop_, ledger_, redis_.port());
+
+  ASSERT_TRUE(instance.start());
+
+  EXPECT_TRUE(instance.state.usable());
+  EXPECT_EQ(instance.state.generation(), 1);
+  EXPECT_EQ(instance.state.eras().current(), 1);
+  EXPECT_TRUE(redis_.cli("get rd:inc").starts_with("redoubt1 rec_ours 1 "));
+  EXPECT_EQ(redis_.cli("get rd:hb:test"), "1\n");
+  EXPECT_GT(std::stoi(redis_.cli("pttl rd:hb:test")), 0);
+}
+
+TEST_F(MonitorTest, ASecondInstanceOfTheRecordSharesTheGenerationAndBeginsAnEra) {
+  Watched first(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(first.start());
+  Watched second(loop_, ledger_, redis_.port());
+
+  ASSERT_TRUE(second.start());
+
+  EXPECT_TRUE(second.state.usable());
+  EXPECT_EQ(second.state.generation(), 1);
+  EXPECT_EQ(second.state.eras().current(), 2);
+}
+
+TEST_F(MonitorTest, RefusesARedisOfAnotherRecordAndSaysWhatToChange) {
+  MemoryLedger theirs("rec_theirs");
+  Watched other(loop_, theirs, redis_.port());
+  ASSERT_TRUE(other.start());
+  const std::string mark = redis_.cli("get rd:inc");
+  Watched instance(loop_, ledger_, redis_.port());
+
+  const auto started = instance.start();
+
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().slug, "redis_of_another_record");
+  EXPECT_NE(started.error().message.find("rec_theirs"), std::string::npos);
+  EXPECT_FALSE(instance.state.usable());
+  EXPECT_EQ(redis_.cli("get rd:inc"), mark);
+  EXPECT_EQ(ledger_.now().generation, 0);
+}
+
+TEST_F(MonitorTest, StartsWithoutARedisAndUsesItOnceItIsThere) {
+  redis_.kill();
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(loop_.run(instance.monitor->start(Duration(50))));
+  EXPECT_FALSE(instance.state.usable());
+  EXPECT_FALSE(instance.monitor->status().reason.empty());
+
+  redis_.start();
+
+  EXPECT_TRUE(instance.rounds_until(Availability::normal));
+  EXPECT_TRUE(instance.state.usable());
+}
+
+TEST_F(MonitorTest, ARestartedRedisIsANewGenerationAndTheOldOneIsRetired) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+  const std::string before = ledger_.now().server;
+
+  redis_.restart();
+
+  ASSERT_TRUE(loop_.until(
+      [&] {
+        instance.round();
+        return instance.state.generation() == 2 && instance.state.usable();
+      },
+      std::chrono::seconds(20)));
+  EXPECT_EQ(ledger_.now().retired, std::vector<std::string>{before});
+  EXPECT_TRUE(redis_.cli("get rd:inc").starts_with("redoubt1 rec_ours 2 "));
+}
+
+TEST_F(MonitorTest, AFlushedRedisIsANewGeneration) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+
+  redis_.cli("flushall");
+
+  instance.round();
+  EXPECT_FALSE(instance.state.usable());
+  ASSERT_TRUE(instance.rounds_until(Availability::normal));
+  EXPECT_EQ(instance.state.generation(), 2);
+  EXPECT_TRUE(ledger_.now().retired.empty());
+}
+
+TEST_F(MonitorTest, ARetiredRedisIsNeverUsedAgain) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+  RedisServer elsewhere;
+  Watched moved(loop_, ledger_, elsewhere.port());
+  ASSERT_TRUE(moved.start());
+  ASSERT_EQ(ledger_.now().generation, 2);
+
+  ASSERT_TRUE(loop_.until([&] {
+    instance.round();
+    return !instance.state.usable();
+  }));
+
+  for (int i = 0; i < 3; ++i) instance.round();
+  EXPECT_EQ(ledger_.now().generation, 2) << "both sides would take turns";
+  EXPECT_NE(instance.state.status().reason.find("left behind"), std::string::npos);
+}
+
+TEST_F(MonitorTest, APausedRedisIsLeftAndTakenAgainWithItsGeneration) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+
+  redis_.pause();
+  EXPECT_TRUE(instance.rounds_until(Availability::away));
+  EXPECT_FALSE(instance.state.usable());
+  redis_.resume();
+
+  EXPECT_TRUE(instance.rounds_until(Availability::normal));
+  EXPECT_EQ(instance.state.generation(), 1);
+}
+
+TEST_F(MonitorTest, IsNotUsedWhileTheRecordCannotBeAsked) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+  ledger_.set_away(true);
+  EXPECT_TRUE(loop_.until([&] {
+    instance.round();
+    return !instance.state.usable();
+  }));
+  ledger_.set_away(false);
+  EXPECT_TRUE(loop_.until([&] {
+    instance.round();
+    return instance.state.usable();
+  }));
+}
+
+TEST_F(MonitorTest, MovesTheEraOnWhenItIsDue) {
+  Watched instance(loop_, ledger_, redis_.port(), Duration(600));
+  ASSERT_TRUE(instance.start());
+  EXPECT_TRUE(loop_.until([&] {
+    instance.round();
+    return instance.state.eras().current() >= 3;
+  }));
+}
+
+TEST_F(MonitorTest, AdmitsWorkersToTheServerThatItFoundAndToNoOther) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+  redis::Client& worker = instance.make_worker();
+  const auto works = [&] {
+    redis::Command command = redis::Command("GET").key("x").read_only();
+    return loop_.run(worker.run(std::move(command))).has_value();
+  };
+  EXPECT_TRUE(loop_.until(works));
+
+  redis_.restart();
+
+  for (int i = 0; i < 20; ++i) {
+    loop_.pass(std::chrono::milliseconds(10));
+    ASSERT_FALSE(works()) << "nobody has looked whether it is ours";
+  }
+  ASSERT_TRUE(instance.rounds_until(Availability::normal));
+  EXPECT_TRUE(loop_.until(works));
+}
+
+}  // namespace
+}  // namespace redoubt::shared
