@@ -1,5 +1,6 @@
 #include "base/bytes.hpp"
 #include "wire/http1.hpp"
+#include "wire/json_text.hpp"
 #include "wire/upstash.hpp"
 
 #include "base/text.hpp"
@@ -17,78 +18,48 @@ std::unexpected<std::string> wrong(std::string text) {
 
 constexpr std::string_view kTooLarge = "max request size exceeded";
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-bool is_space(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto put = [&out](std::uint32_t byte) { out += static_cast<char>(byte); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
-
-// A reader of RFC 8259 that keeps what it reads as text. Decoded text is never longer than its
-// source, so that one buffer of the body's size holds all of it.
+// Reads commands and keeps their arguments as text. Decoded text is never longer than its source,
+// so that one buffer of the body's size holds all of it.
 class Reader {
  public:
   Reader(std::string_view body, const Limits& limits, Request& out)
-      : at_(body.data()), end_(at_ + body.size()), limits_(limits), out_(out), size_(body.size()) {}
+      : json_(body), limits_(limits), out_(out), size_(body.size()) {}
 
   Outcome command() {
-    if (!take('[')) return wrong("failed to parse command: a JSON array is expected");
+    if (!json_.take('[')) return wrong("failed to parse command: a JSON array is expected");
     if (auto read = arguments(); !read) return read;
     return end();
   }
 
   Outcome commands() {
-    if (!take('[')) return wrong("failed to parse pipeline: a JSON array of arrays is expected");
-    if (take(']')) return wrong("empty pipeline request");
+    constexpr const char* kExpected =
+        "failed to parse pipeline: a JSON array of arrays is expected";
+    if (!json_.take('[')) return wrong(kExpected);
+    if (json_.take(']')) return wrong("empty pipeline request");
     do {
-      if (!take('[')) return wrong("failed to parse pipeline: a JSON array of arrays is expected");
+      if (!json_.take('[')) return wrong(kExpected);
       if (out_.size() == limits_.commands) return wrong(std::string(kTooLarge));
       if (auto read = arguments(); !read) return read;
-    } while (take(','));
-    if (!take(']')) return malformed();
+    } while (json_.take(','));
+    if (!json_.take(']')) return malformed();
     return end();
   }
 
  private:
   // After '['.
   Outcome arguments() {
-    if (take(']')) return wrong("empty command");
+    if (json_.take(']')) return wrong("empty command");
     do {
       if (out_.all_arguments() == limits_.arguments) return wrong(std::string(kTooLarge));
-      if (auto read = argument(); !read) return read;
-    } while (take(','));
-    if (!take(']')) return malformed();
+      if (!argument()) return malformed();
+    } while (json_.take(','));
+    if (!json_.take(']')) return malformed();
     out_.end_command();
     return {};
   }
 
-  Outcome argument() {
-    skip_spaces();
-    if (at_ == end_) return malformed();
-    switch (*at_) {
+  bool argument() {
+    switch (json_.peek()) {
       case '"':
         return string();
       case '[':
@@ -105,215 +76,53 @@ class Reader {
     }
   }
 
-  Outcome word(std::string_view spelled, std::string_view meant) {
-    if (!rest().starts_with(spelled)) return malformed();
-    at_ += spelled.size();
+  bool word(std::string_view spelled, std::string_view meant) {
+    if (!json_.take_word(spelled)) return false;
     out_.add_argument(meant);
-    return {};
-  }
-
-  Outcome number() {
-    const char* start = at_;
-    if (!skip_number()) return malformed();
-    out_.add_argument({start, at_});
-    return {};
-  }
-
-  Outcome string() {
-    const char* start = ++at_;
-    while (at_ != end_ && *at_ != '"' && *at_ != '\\') {
-      if (static_cast<unsigned char>(*at_) < 0x20) return malformed();
-      ++at_;
-    }
-    if (at_ == end_) return malformed();
-    if (*at_ == '"') {
-      out_.add_argument({start, at_++});
-      return {};
-    }
-    std::string& text = decoded();
-    const std::size_t begin = text.size();
-    text.append(start, at_);
-    if (!decode_string(text)) return malformed();
-    out_.add_argument(std::string_view(text).substr(begin));
-    return {};
-  }
-
-  // From a backslash to the closing quote.
-  bool decode_string(std::string& text) {
-    while (at_ != end_ && *at_ != '"') {
-      if (static_cast<unsigned char>(*at_) < 0x20) return false;
-      if (*at_ != '\\') {
-        text += *at_++;
-      } else if (!decode_escape(text)) {
-        return false;
-      }
-    }
-    if (at_ == end_) return false;
-    ++at_;
     return true;
   }
 
-  bool decode_escape(std::string& text) {
-    constexpr std::string_view kNames = "\"\\/bfnrt";
-    constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
-    if (++at_ == end_) return false;
-    const char name = *at_++;
-    if (name == 'u') return decode_unicode(text);
-    const std::size_t i = kNames.find(name);
-    if (i == std::string_view::npos) return false;
-    text += kMeanings[i];
+  bool number() {
+    std::string_view text;
+    if (!json_.number(text)) return false;
+    out_.add_argument(text);
     return true;
   }
 
-  bool decode_unicode(std::string& text) {
-    std::uint32_t code = 0;
-    if (!four_digits(code)) return false;
-    const bool high = code >= 0xD800 && code < 0xDC00;
-    if (high && rest().starts_with("\\u")) {
-      const char* back = at_;
-      at_ += 2;
-      std::uint32_t low = 0;
-      if (!four_digits(low)) return false;
-      if (low >= 0xDC00 && low < 0xE000) {
-        append_utf8(text, 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00));
-        return true;
-      }
-      at_ = back;
-    }
-    const bool lone = code >= 0xD800 && code < 0xE000;
-    append_utf8(text, lone ? 0xFFFD : code);
-    return true;
-  }
-
-  bool four_digits(std::uint32_t& code) {
-    if (end_ - at_ < 4) return false;
-    for (int i = 0; i < 4; ++i) {
-      const int digit = hex_digit(*at_++);
-      if (digit < 0) return false;
-      code = code << 4 | static_cast<std::uint32_t>(digit);
-    }
-    return true;
-  }
-
-  // An array or object, as its text without the white space between tokens.
-  Outcome nested() {
-    std::string& text = decoded();
-    const std::size_t begin = text.size();
-    if (!copy_value(text, 2)) return malformed();
-    out_.add_argument(std::string_view(text).substr(begin));
-    return {};
-  }
-
-  bool copy_value(std::string& text, std::size_t depth) {
-    skip_spaces();
-    if (at_ == end_ || depth > limits_.depth) return false;
-    if (*at_ == '[') return copy_items(text, depth, ']', false);
-    if (*at_ == '{') return copy_items(text, depth, '}', true);
-    const char* start = at_;
-    const bool good = *at_ == '"' ? skip_string() : skip_word() || skip_number();
-    text.append(start, at_);
-    return good;
-  }
-
-  bool copy_items(std::string& text, std::size_t depth, char close, bool members) {
-    text += *at_++;
-    if (take(close)) return text += close, true;
-    for (;;) {
-      if (members && !copy_name(text)) return false;
-      if (!copy_value(text, depth + 1)) return false;
-      if (take(close)) return text += close, true;
-      if (!take(',')) return false;
-      text += ',';
-    }
-  }
-
-  bool copy_name(std::string& text) {
-    skip_spaces();
-    const char* start = at_;
-    if (at_ == end_ || *at_ != '"' || !skip_string()) return false;
-    text.append(start, at_);
-    if (!take(':')) return false;
-    text += ':';
-    return true;
-  }
-
-  bool skip_string() {
-    ++at_;
-    while (at_ != end_ && *at_ != '"') {
-      if (static_cast<unsigned char>(*at_) < 0x20) return false;
-      if (*at_ == '\\') {
-        scratch_.clear();
-        if (!decode_escape(scratch_)) return false;
-      } else {
-        ++at_;
-      }
-    }
-    if (at_ == end_) return false;
-    ++at_;
-    return true;
-  }
-
-  bool skip_word() {
-    for (const std::string_view known : {"true", "false", "null"}) {
-      if (!rest().starts_with(known)) continue;
-      at_ += known.size();
+  bool string() {
+    std::string_view plain;
+    if (json_.plain_string(plain)) {
+      out_.add_argument(plain);
       return true;
     }
-    return false;
+    return decoded([this](std::string& text) { return json_.decode_string(text); });
   }
 
-  bool skip_number() {
-    const auto digits = [this] {
-      const char* start = at_;
-      while (at_ != end_ && *at_ >= '0' && *at_ <= '9') ++at_;
-      return at_ != start;
-    };
-    if (at_ != end_ && *at_ == '-') ++at_;
-    if (at_ != end_ && *at_ == '0') {
-      ++at_;
-    } else if (!digits()) {
-      return false;
-    }
-    if (at_ != end_ && *at_ == '.') {
-      ++at_;
-      if (!digits()) return false;
-    }
-    if (at_ != end_ && (*at_ == 'e' || *at_ == 'E')) {
-      ++at_;
-      if (at_ != end_ && (*at_ == '+' || *at_ == '-')) ++at_;
-      if (!digits()) return false;
-    }
-    return true;
+  // An array or object, as its text.
+  bool nested() {
+    return decoded([this](std::string& text) { return json_.copy_value(text, limits_.depth); });
   }
 
-  void skip_spaces() {
-    while (at_ != end_ && is_space(*at_)) ++at_;
-  }
-  bool take(char c) {
-    skip_spaces();
-    if (at_ == end_ || *at_ != c) return false;
-    ++at_;
-    return true;
-  }
-  Outcome end() {
-    skip_spaces();
-    if (at_ != end_) return malformed();
-    return {};
-  }
-  std::string_view rest() const { return {at_, end_}; }
-  std::string& decoded() {
+  template <class Decode>
+  bool decoded(Decode decode) {
     if (text_ == nullptr) text_ = &out_.room_for(size_);
-    return *text_;
+    const std::size_t begin = text_->size();
+    if (!decode(*text_)) return false;
+    out_.add_argument(std::string_view(*text_).substr(begin));
+    return true;
+  }
+
+  Outcome end() {
+    if (!json_.at_end()) return malformed();
+    return {};
   }
   static Outcome malformed() { return wrong("failed to parse the body: it is not valid JSON"); }
 
-  const char* at_;
-  const char* end_;
+  JsonText json_;
   const Limits& limits_;
   Request& out_;
   std::size_t size_;
   std::string* text_ = nullptr;
-  std::string scratch_;
 };
 
 // Percent-decoded; a view of the source when there is nothing to decode.
