@@ -1,0 +1,119 @@
+"""Real redis-server and PostgreSQL processes for a test: on free ports of 127.0.0.1, in temporary
+directories, ended by pid."""
+
+import glob
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from server import free_port, wait_for
+
+
+class Redis:
+    """with Redis("requirepass x") as redis: redis.url"""
+
+    def __init__(self, *lines, port=None):
+        self.port = port or free_port()
+        self.directory = tempfile.mkdtemp(prefix="redoubt-redis-")
+        self.lines = lines
+        self.process = None
+        self.start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        path = os.path.join(self.directory, "redis.conf")
+        with open(path, "w") as file:
+            file.write(f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\nsave \"\"\n")
+            file.writelines(line + "\n" for line in self.lines)
+        self.process = subprocess.Popen(["redis-server", path], stdout=subprocess.DEVNULL)
+        wait_for(self._answers, "redis-server")
+        return self
+
+    def _answers(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                probe.sendall(b"PING\r\n")
+                return probe.recv(64)[:1] in (b"+", b"-")
+        except OSError:
+            return False
+
+    def cli(self, *arguments):
+        done = subprocess.run(["redis-cli", "-p", str(self.port), *arguments], text=True,
+                              capture_output=True, timeout=30, check=True)
+        return done.stdout.strip()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Postgres:
+    """with Postgres() as postgres: postgres.url. PostgreSQL refuses to run as root; then it runs as
+    the account that its package made."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.directory = tempfile.mkdtemp(prefix="redoubt-postgres-")
+        self.account = {"user": "postgres"} if os.geteuid() == 0 else {}
+        if self.account:
+            shutil.chown(self.directory, "postgres")
+        self.data = os.path.join(self.directory, "data")
+        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        subprocess.run([f"{self.bin}/initdb", "-D", self.data, "-U", "redoubt", "-A", "trust",
+                        "-E", "UTF8", "--locale=C", "--no-sync"], check=True, cwd=self.directory,
+                       stdout=subprocess.DEVNULL, **self.account)
+        self.process = None
+        self.start()
+
+    @property
+    def url(self):
+        return f"postgresql://redoubt@127.0.0.1:{self.port}/postgres"
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [f"{self.bin}/postgres", "-D", self.data, "-p", str(self.port), "-k", self.directory,
+             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200",
+             "-c", "log_min_messages=fatal"],
+            cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            **self.account)
+        ready = [f"{self.bin}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        wait_for(lambda: subprocess.run(ready).returncode == 0, "PostgreSQL")
+        return self
+
+    def sql(self, text):
+        done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-c", text, self.url], text=True,
+                              capture_output=True, timeout=30, check=True)
+        return done.stdout.strip()
+
+    def stop(self):
+        """At once, as a crash of the machine would."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)

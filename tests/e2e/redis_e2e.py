@@ -1,0 +1,134 @@
+"""With a real Redis as shared memory: what is kept there, what happens when it goes, and when it is
+another record's."""
+
+import json
+import secrets
+import unittest
+
+from backing import Redis
+from server import Server, wait_for
+from lifecycle_e2e import refused_start
+
+CHECK = {"limits": [{"policy": "default", "subject": "user:1"}]}
+
+
+def redis_state(redoubt):
+    return redoubt.get("/status", key=None).json["redis"]["state"]
+
+
+class RedisTest(unittest.TestCase):
+    def setUp(self):
+        self.redis = Redis()
+        self.addCleanup(self.redis.__exit__)
+
+    def serve(self, **env):
+        redoubt = Server(env={"REDIS_URL": self.redis.url, **env})
+        self.addCleanup(redoubt.__exit__)
+        return redoubt
+
+    def check(self, redoubt):
+        reply = redoubt.post("/api/v1/limits/check", CHECK)
+        self.assertIn(reply.status, (200, 429), reply)
+        return reply
+
+    def check_there(self, redoubt):
+        """A check that Redis decided, if it did."""
+        reply = self.check(redoubt)
+        return None if "Redoubt-Mode" in reply.headers else reply
+
+    def test_limits_are_counted_there(self):
+        redoubt = self.serve()
+        self.assertEqual(redis_state(redoubt), "normal")
+        status = redoubt.get("/status", key=None).json
+        self.assertEqual(status["redis"]["status"], "connected")
+        self.assertEqual(status["features"]["limits"], {"active_backend": "redis"})
+
+        remaining = [int(self.check(redoubt).headers["X-RateLimit-Remaining"]) for _ in range(3)]
+
+        self.assertEqual(remaining, [9, 8, 7])
+        keys = self.redis.cli("keys", "*").splitlines()
+        self.assertTrue(any(":{default}:ratelimit:default:" in key for key in keys), keys)
+        for key in keys:
+            self.assertTrue(key.startswith("rd:"), key)
+            if key != "rd:inc":
+                self.assertGreater(int(self.redis.cli("pttl", key)), 0, key)
+
+    def test_it_goes_on_without_redis_and_comes_back_by_itself(self):
+        redoubt = self.serve()
+        session = redoubt.new_session()
+        self.check(redoubt)
+        self.redis.kill()
+
+        degraded = self.check(redoubt)
+
+        self.assertEqual(degraded.status, 200)
+        self.assertEqual(degraded.headers["Redoubt-Mode"], "degraded")
+        self.assertEqual(degraded.headers["Redoubt-Guarantee"], "limits=share")
+        self.assertEqual(degraded.headers["X-RateLimit-Remaining"], "8", "it goes on from there")
+        current = redoubt.get("/api/v1/sessions/current", key=session["token"])
+        self.assertEqual(current.status, 200)
+        self.assertEqual(redoubt.get("/readyz", key=None).status, 200)
+        wait_for(lambda: redis_state(redoubt) == "down", "the loss to be noticed")
+        self.assertEqual(redoubt.get("/health", key=None).json["status"], "degraded")
+
+        self.redis.start()
+        wait_for(lambda: redis_state(redoubt) == "normal", "Redis to be trusted again")
+        again = wait_for(lambda: self.check_there(redoubt), "Redis to be used again")
+        self.assertLessEqual(int(again.headers["X-RateLimit-Remaining"]), 8,
+                             "what was used meanwhile counts")
+
+    def test_nobody_waits_for_a_redis_that_hangs(self):
+        redoubt = self.serve()
+        self.check(redoubt)
+        self.redis.pause()
+        for _ in range(20):
+            self.assertEqual(self.check(redoubt).headers["Redoubt-Mode"], "degraded")
+            if redis_state(redoubt) == "down":
+                break
+        self.redis.resume()
+        wait_for(lambda: redis_state(redoubt) == "normal", "Redis to be used again")
+
+    def test_what_redis_forgets_is_restored(self):
+        redoubt = self.serve()
+        for _ in range(9):
+            self.check(redoubt)
+        self.redis.cli("flushall")
+        remaining = int(self.check(redoubt).headers["X-RateLimit-Remaining"])
+        self.assertLessEqual(remaining, 3, "the limit is not full again")
+
+    def test_it_starts_while_redis_is_away(self):
+        self.redis.kill()
+        redoubt = self.serve()
+        self.assertEqual(redoubt.get("/readyz", key=None).status, 200)
+        self.assertEqual(self.check(redoubt).headers["Redoubt-Mode"], "degraded")
+        self.redis.start()
+        wait_for(lambda: redis_state(redoubt) == "normal", "Redis to be used")
+
+    def test_the_redis_of_another_record_is_refused(self):
+        self.serve()
+        status, said = refused_start({"REDIS_URL": self.redis.url})
+        self.assertNotEqual(status, 0)
+        self.assertIn("This Redis is in use by the record", said)
+        self.assertIn("REDIS_DATABASE", said)
+
+    def test_its_password_is_nowhere(self):
+        password = secrets.token_hex(16)
+        with Redis(f"requirepass {password}") as redis:
+            url = f"redis://:{password}@127.0.0.1:{redis.port}"
+            with Server(env={"REDIS_URL": url}) as redoubt:
+                self.assertEqual(redis_state(redoubt), "normal")
+                shown = [redoubt.get(path, key=None).body
+                         for path in ("/status", "/health", "/metrics")]
+                shown.append(redoubt.command("config").stdout)
+                redis.kill()
+                self.check(redoubt)
+                redoubt.stop()
+                for text in shown + redoubt.output + redoubt.errors:
+                    self.assertNotIn(password, text)
+        with Redis(f"requirepass {password}") as redis:
+            wrong = f"redis://:not-{password}@127.0.0.1:{redis.port}"
+            with Server(env={"REDIS_URL": wrong}) as redoubt:
+                self.assertEqual(redis_state(redoubt), "down")
+                reason = redoubt.get("/status", key=None).json["redis"]["reason"]
+                self.assertTrue(reason, "it says why")
+                self.assertNotIn(password, json.dumps(reason))
