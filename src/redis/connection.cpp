@@ -105,7 +105,10 @@ boost::asio::awaitable<bool> Connection::read_once() {
   if (size == 0 || closed_) co_return false;
   in_size_ += size;
   last_used_ = quiet_since_ = shared_->now();
+  decoding_ = true;
   decode();
+  decoding_ = false;
+  flush();  // What the replies led to leaves at once.
   co_return !closed_;
 }
 
@@ -210,7 +213,7 @@ bool Connection::has_room(std::size_t bytes) const {
 }
 
 void Connection::schedule_flush() {
-  if (flush_scheduled_) return;
+  if (flush_scheduled_ || decoding_) return;
   flush_scheduled_ = true;
   boost::asio::post(shared_->executor, [self = shared_from_this()] {
     self->flush_scheduled_ = false;

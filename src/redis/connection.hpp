@@ -105,6 +105,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t queued_ = 0;  // Bytes ever put into out_,
   std::uint64_t handed_ = 0;  // and of them, given to the kernel or to TLS.
   bool flush_scheduled_ = false;
+  bool decoding_ = false;
 
   std::unique_ptr<char[]> in_;
   std::size_t in_size_ = 0;
