@@ -153,8 +153,7 @@ Task<void> PostgresFollower::attach(Connection& connection) {
     std::from_chars(hex.data(), hex.data() + hex.size(), now.timeline, 16);
   }
   const bool first = attached_ == 0;
-  const bool moved = !first && facts().incarnation != now;
-  RD_CO_CHECK(co_await note_incarnation(connection, now));
+  RD_CO_TRY(moved, co_await note_incarnation(connection, now));
   RD_CO_TRY(rows, co_await connection.run(kNewest));
   if (first || moved || rows[0].integer(0) < tail_.after()) {
     co_return co_await restart_tail(connection);
@@ -162,7 +161,9 @@ Task<void> PostgresFollower::attach(Connection& connection) {
   co_return Result<void>{};
 }
 
-Task<void> PostgresFollower::note_incarnation(Connection& connection, Incarnation now) {
+// Whether it is another one than before: than this instance knew, or than the database itself
+// notes.
+Task<bool> PostgresFollower::note_incarnation(Connection& connection, Incarnation now) {
   RD_CO_TRY(rows, co_await connection.run(kKnownIncarnation));
   Incarnation known;
   if (!rows.empty()) known = {std::string(as_text(rows[0].bytes(1))), rows[0].integer(0)};
@@ -177,8 +178,10 @@ Task<void> PostgresFollower::note_incarnation(Connection& connection, Incarnatio
     RD_CO_CHECK(co_await connection.run(kNoteIncarnation, Params(params)));
   }
   const std::lock_guard lock(mutex_);
+  const bool moved =
+      (!rows.empty() && known != now) || (attached_ != 0 && facts_.incarnation != now);
   facts_.incarnation = std::move(now);
-  co_return Result<void>{};
+  co_return moved;
 }
 
 // Goes on behind the newest entry, far enough back for the numbers of transactions that still run.

@@ -57,7 +57,7 @@ class PostgresFollower {
  private:
   Task<void> round();
   Task<void> attach(sql::postgres::Connection& connection);
-  Task<void> note_incarnation(sql::postgres::Connection& connection, Incarnation now);
+  Task<bool> note_incarnation(sql::postgres::Connection& connection, Incarnation now);
   Task<void> restart_tail(sql::postgres::Connection& connection);
   Task<void> poll(sql::postgres::Connection& connection);
   void hear(const sql::Rows& rows);
