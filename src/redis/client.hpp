@@ -10,6 +10,9 @@
 // later. It is never sent again unless Command::repeatable() or read_only() allow it. What each
 // error reply becomes is in classify.hpp.
 //
+// REQUIRES: no command that changes or occupies the connection, which others share: MULTI, WATCH,
+// SELECT, AUTH, CLIENT REPLY, SUBSCRIBE, MONITOR, BLPOP and its kin.
+//
 // Threads: everything on the executor given to make_client, which runs on one thread at a time. A
 // call may be made from inside a SubscriptionHandler or an Admission. Cancellation: calls do not
 // react to it; they are over by their deadline. Life: stop(), or the destructor, ends every call

@@ -295,7 +295,7 @@ class ClusterClient final : public Client {
   static Task<void> connect_all(std::shared_ptr<Shared> shared, std::shared_ptr<ClusterNodes> nodes,
                                 Duration limit) {
     const BootTime end = shared->now() + limit;
-    RD_CO_CHECK(co_await nodes->mapped(end));
+    RD_CO_CHECK(co_await nodes->mapped(end, ClusterNodes::Wait::patiently));
     const std::vector<Endpoint> masters = nodes->slots().masters();
     for (const Endpoint& master : masters) {
       const std::shared_ptr<Link> link = nodes->link_to(master, LinkUse::commands);

@@ -36,9 +36,9 @@ void ClusterNodes::stop() {
   for (const auto& watcher : watchers_) watcher->ring();
 }
 
-Task<void> ClusterNodes::mapped(BootTime deadline) {
+Task<void> ClusterNodes::mapped(BootTime deadline, Wait wait) {
   const auto self = shared_from_this();
-  while (map_.is_empty() && !failing_ && !stopped_) {
+  while (map_.is_empty() && !stopped_ && (wait == Wait::patiently || !failing_)) {
     const auto left = std::chrono::ceil<Duration>(deadline - shared_->now());
     if (left.count() <= 0) break;
     const std::shared_ptr<Alarm> watcher = shared_->parts.timers.alarm();

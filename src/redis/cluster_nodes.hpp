@@ -27,8 +27,10 @@ class ClusterNodes final : public std::enable_shared_from_this<ClusterNodes> {
   void start() { refresh(std::nullopt); }
   void stop();
 
-  // Waits for the first map, at most until `deadline`. Errors: redis_unavailable.
-  Task<void> mapped(BootTime deadline);
+  // Waits for the first map, at most until `deadline`; a patient caller does so even though the
+  // last attempt to read one failed. Errors: redis_unavailable.
+  enum class Wait : std::uint8_t { unless_failing, patiently };
+  Task<void> mapped(BootTime deadline, Wait wait = Wait::unless_failing);
 
   // Of the owner of the slot; of any node without one. Null while nobody owns it.
   std::shared_ptr<Link> link_for(std::optional<std::uint16_t> slot, LinkUse use);

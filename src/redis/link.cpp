@@ -160,6 +160,7 @@ Task<ServerFacts> Link::attempt() {
   RD_CO_TRY(endpoint, co_await target_->find());
   if (stopped_) co_return fail(not_sent("the client was stopped"));
   connection_ = std::make_shared<Connection>(shared_, plan_, *this);
+  wake_sweeper();
   const std::shared_ptr<Connection> connection = connection_;
   Result<ServerFacts> facts = co_await connection->open(endpoint, attempts_++);
   if (facts && shared_->parts.admission && plan_.handshake.ask_facts && !stopped_) {

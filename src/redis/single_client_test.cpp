@@ -394,6 +394,49 @@ TEST(SingleClient, ComesBackAfterARestartByItself) {
   EXPECT_EQ(loop.run(client->script(add_script(), keys, by))->as_integer(), 1);
 }
 
+// Goal: what was acknowledged was executed, and nothing was executed twice. Method: connections are
+// cut at any moment under load, and the count in Redis is compared with what the callers were told.
+TEST(SingleClient, CutConnectionsLoseNothingAcknowledgedAndRepeatNothing) {
+  RedisServer redis;
+  RedisLoop loop;
+  Options options = standalone(redis.port());
+  options.backoff.first = Duration(5);
+  options.backoff.max = Duration(20);
+  const auto client = loop.client(options);
+  struct Told {
+    std::int64_t acknowledged = 0;
+    std::int64_t unknown = 0;
+    bool stop = false;
+    int running = 0;
+  } told;
+  const auto count_up = [&]() -> boost::asio::awaitable<void> {
+    ++told.running;
+    while (!told.stop) {
+      const Result<Value> reply = co_await client->run(Command("INCR").key("n"));
+      if (reply) ++told.acknowledged;
+      if (!reply && reply.error().slug == "redis_unknown_outcome") ++told.unknown;
+      if (!reply) co_await loop.timers->sleep(Duration(1));
+    }
+    --told.running;
+  };
+  auto ended = [](std::exception_ptr thrown) {
+    if (thrown) std::rethrow_exception(thrown);
+  };
+  for (int i = 0; i < 64; ++i) boost::asio::co_spawn(loop.io, count_up(), ended);
+  for (int cut = 0; cut < 30; ++cut) {
+    const std::int64_t before = told.acknowledged;
+    ASSERT_TRUE(loop.until([&] { return told.acknowledged > before + 200; }));
+    redis.cli("client kill type normal skipme yes");
+  }
+  told.stop = true;
+  ASSERT_TRUE(loop.until([&] { return told.running == 0; }));
+
+  const std::int64_t executed = std::stoll(redis.cli("get n"));
+  EXPECT_GE(executed, told.acknowledged);
+  EXPECT_LE(executed, told.acknowledged + told.unknown);
+  EXPECT_GE(client->status().reconnects, 20U);
+}
+
 TEST(SingleClient, AnIdleConnectionIsAskedWhetherItLives) {
   RedisServer redis;
   RedisLoop loop;
