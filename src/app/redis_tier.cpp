@@ -13,6 +13,7 @@ namespace redoubt::app {
 namespace {
 
 constexpr Duration kStartWait{2'000};
+constexpr Duration kWorkerPauseMax{1'000};
 
 redis::Options with_identity(redis::Options options) {
   options.identity_key = shared::kIncarnationKey;
@@ -65,7 +66,10 @@ Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(boost::asio::io_
                                                                 Timers& timers) const {
   redis::ClientParts parts{parts_.clock, timers, parts_.random, parts_.log, parts_.metrics, {}};
   parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
-  return redis::make_client(io.get_executor(), options_, parts);
+  // When the monitor finds Redis well again, a worker must not be resting for long.
+  redis::Options options = options_;
+  options.backoff.max = std::min(options.backoff.max, kWorkerPauseMax);
+  return redis::make_client(io.get_executor(), options, parts);
 }
 
 void RedisTier::start_background(net::TaskGroup& background) {

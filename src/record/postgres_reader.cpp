@@ -99,6 +99,22 @@ PostgresReader::PostgresReader(asio::any_io_executor executor, const sql::postgr
 
 Task<void> PostgresReader::run(std::string tenant,
                                std::function<Task<void>(sql::Transaction&)> work) {
+  Result<void> done = co_await run_once(tenant, work);
+  if (done || done.error().slug != "record_unavailable") co_return done;
+  // A server that was restarted has broken every connection, and each says so when it is used next.
+  // What only reads is asked again, once, on a new one.
+  auto dropping = drop_idle();
+  co_await asio::co_spawn(executor_, std::move(dropping), awaiting());
+  co_return co_await run_once(std::move(tenant), work);
+}
+
+asio::awaitable<void> PostgresReader::drop_idle() {
+  for (const LinkPtr& link : idle_) link->drop();
+  co_return;
+}
+
+Task<void> PostgresReader::run_once(std::string tenant,
+                                    const std::function<Task<void>(sql::Transaction&)>& work) {
   auto taking = take(tenant.empty() ? "*" : std::move(tenant));
   RD_CO_TRY(held, co_await asio::co_spawn(executor_, std::move(taking), awaiting()));
   const Lease lease(*this, held);

@@ -24,7 +24,8 @@ class PostgresReader {
   PostgresReader(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                  const PostgresRecordOptions& options);
 
-  // `tenant`: whose rows are seen; empty: everybody's.
+  // `tenant`: whose rows are seen; empty: everybody's. Runs the work a second time when the
+  // connection was lost.
   // Errors: those of the work and the record; unavailable "record_overloaded" when no connection
   // became free in time.
   Task<void> run(std::string tenant, std::function<Task<void>(sql::Transaction&)> work);
@@ -40,6 +41,8 @@ class PostgresReader {
     sql::postgres::Connection* connection = nullptr;
   };
 
+  Task<void> run_once(std::string tenant, const std::function<Task<void>(sql::Transaction&)>& work);
+  boost::asio::awaitable<void> drop_idle();
   Task<std::shared_ptr<Held>> take(std::string tenant);
   Task<LinkPtr> take_link();
   boost::asio::awaitable<void> give_back(std::shared_ptr<Held> held);

@@ -41,7 +41,7 @@ namespace redoubt::record {
 // Entries are commutative: a listener drops or marks its copies, whatever the order.
 struct JournalEntry {
   enum class Kind : std::uint8_t {
-    session,     // key: session id. Changed or ended.
+    session,   // key: session id. Changed or ended; value: the version with the change, or 0.
     user,        // key: user. All sessions of the user ended or changed.
     tenant,      // The tenant was disabled or enabled.
     api_key,     // key: API key id. Changed or ended.
@@ -120,7 +120,8 @@ class Record {
     return write_unit(std::move(work));
   }
 
-  // Runs `work` against one consistent snapshot.
+  // Runs `work` against one consistent snapshot; a second time, from its beginning, when the
+  // connection to the database was lost.
   virtual Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) = 0;
 
   // The same with the rows of one tenant alone.
