@@ -121,7 +121,7 @@ struct ClientStatus {
   std::vector<NodeStatus> nodes;
   std::uint64_t sent = 0;
   std::uint64_t unknown_outcomes = 0;
-  std::uint64_t reconnects = 0;
+  std::uint64_t reconnects = 0;  // Connections made, the first included.
   std::uint64_t redirects = 0;
   std::size_t in_flight = 0;
 };
