@@ -14,6 +14,7 @@ Result<std::unique_ptr<Client>> make_client(boost::asio::any_io_executor executo
   if (std::holds_alternative<Cluster>(options.topology)) {
     return make_cluster_client(std::move(shared));
   }
+  if (std::holds_alternative<Rest>(options.topology)) return make_rest_client(std::move(shared));
   return make_single_client(std::move(shared));
 }
 

@@ -16,4 +16,8 @@ Result<std::unique_ptr<Client>> make_single_client(std::shared_ptr<Shared> share
 
 std::unique_ptr<Client> make_cluster_client(std::shared_ptr<Shared> shared);
 
+// A service that takes commands over HTTP. Errors: invalid_argument "redis_options" for an address
+// or TLS files that cannot be used.
+Result<std::unique_ptr<Client>> make_rest_client(std::shared_ptr<Shared> shared);
+
 }  // namespace redoubt::redis
