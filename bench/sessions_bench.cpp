@@ -96,7 +96,8 @@ struct World {
                                     .log = null_log(),
                                     .metrics = metrics,
                                     .ends = ends,
-                                    .use_flushes = flushes},
+                                    .use_flushes = flushes,
+                                    .refusals = refusals},
                                    options);
   }
 
@@ -128,6 +129,7 @@ struct World {
   local::Invalidations invalidations;
   sessions::UnsavedEnds ends{metrics};
   sessions::UseFlushes flushes;
+  record::LaterAudit refusals{wall_clock, metrics};
   std::optional<Vault> vault;
   std::unique_ptr<record::Record> record;
   std::unique_ptr<Sessions> sessions;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace redoubt {
@@ -43,6 +44,13 @@ struct AuditVerdict {
 class Audit {
  public:
   virtual ~Audit() = default;
+
+  // For what has no commit of its own: written a few seconds later, and lost when the process is
+  // killed before that. Never waits.
+  virtual void note(const Context& context, std::string_view action, std::string_view target) = 0;
+  // A refusal of `action`. Bounded: ten a minute of each principal, the others are only counted.
+  virtual void note_refusal(const Context& context, std::string_view action,
+                            std::string_view why) = 0;
 
   // The caller's tenant's entries, newest first, `limit` of 1..1000 a page. One read.
   // invalid_argument for a cursor that is not one of ours.

@@ -160,7 +160,8 @@ sessions::SessionParts Instance::session_parts() {
           .log = *log,
           .metrics = metrics,
           .ends = unsaved_ends,
-          .use_flushes = use_flushes};
+          .use_flushes = use_flushes,
+          .refusals = later_audit};
 }
 
 tenants::TenantParts Instance::tenant_parts() {
@@ -168,7 +169,8 @@ tenants::TenantParts Instance::tenant_parts() {
           .vault = *vault,
           .clock = clock,
           .random = random,
-          .invalidations = invalidations};
+          .invalidations = invalidations,
+          .refusals = later_audit};
 }
 
 // Makes local copies stale before the change they are about is acknowledged.

@@ -12,6 +12,7 @@
 #include "local/invalidations.hpp"
 #include "local/limit_engine.hpp"
 #include "net/task_group.hpp"
+#include "record/later_audit.hpp"
 #include "record/record.hpp"
 #include "record/resealable.hpp"
 #include "record/retention.hpp"
@@ -61,6 +62,7 @@ class Instance {
   local::Invalidations invalidations;
   sessions::UnsavedEnds unsaved_ends{metrics};
   sessions::UseFlushes use_flushes;
+  record::LaterAudit later_audit{clock, metrics};
   std::unique_ptr<keys::RingSource> ring_source;
   std::unique_ptr<Vault> vault;
   std::unique_ptr<record::Resealable> session_rows;

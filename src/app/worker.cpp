@@ -62,13 +62,13 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   services->limits = std::move(limits);
   services->cache =
       cache::make_cache(instance.cache_engine, *instance.record, *services->timers, *instance.log);
-  services->audit = tenants::make_audit(*instance.record);
+  services->audit = tenants::make_audit(*instance.record, instance.later_audit);
   services->gate = gate::make_gate(*services->sessions, *services->limits);
 
   operations::Registry& registry = services->registry;
   operations::register_sessions(registry, *services->sessions);
   operations::register_gate(registry, *services->gate, instance.clock);
-  operations::register_limits(registry, *services->limits, instance.clock);
+  operations::register_limits(registry, *services->limits, instance.clock, *services->audit);
   operations::register_cache(registry, *services->cache);
   operations::register_tenants(registry, *services->tenants, *services->api_keys);
   operations::register_keys(registry, *instance.key_ring);
@@ -110,7 +110,7 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
   faces::add_openapi_routes(routes_, operations::openapi_document(services_->registry, document));
   handler_ = std::make_unique<faces::RestHandler>(
       services_->registry, *authenticator_, *forward_auth_, routes_, instance_.clock,
-      instance_.random, *instance_.log, instance_.metrics, std::move(options));
+      instance_.random, *services_->audit, *instance_.log, instance_.metrics, std::move(options));
   tasks_ = std::make_unique<net::TaskGroup>(io_.get_executor(), *instance_.log);
 
   const config::HttpSettings& http = instance_.config.http;
@@ -193,6 +193,7 @@ bool Worker::drained() const {
 Task<void> Worker::flush() {
   RD_CO_CHECK(co_await services_->sessions->flush_uses());
   RD_CO_CHECK(co_await services_->api_keys->flush_uses());
+  RD_CO_CHECK(co_await instance_.later_audit.flush(*instance_.record));
   co_return Result<void>{};
 }
 

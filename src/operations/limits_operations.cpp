@@ -252,10 +252,12 @@ void add_refund(Registry& registry, Limits& limits, const Clock& clock) {
       .run = runner(limits, clock, &Limits::refund)});
 }
 
-void add_reset(Registry& registry, Limits& limits) {
-  const auto run = [&limits](const Context& context, ResetLimit request) -> Task<NoReply> {
+void add_reset(Registry& registry, Limits& limits, Audit& audit) {
+  const auto run = [&limits, &audit](const Context& context, ResetLimit request) -> Task<NoReply> {
+    const std::string target = request.policy + '/' + request.subject;
     RD_CO_CHECK(
         co_await limits.reset(context, std::move(request.policy), std::move(request.subject)));
+    audit.note(context, "limit.reset", target);
     co_return NoReply{};
   };
   registry.add(OperationSpec<ResetLimit, NoReply>{
@@ -293,11 +295,11 @@ void add_policies(Registry& registry, Limits& limits) {
 
 }  // namespace
 
-void register_limits(Registry& registry, Limits& limits, const Clock& clock) {
+void register_limits(Registry& registry, Limits& limits, const Clock& clock, Audit& audit) {
   add_check(registry, limits, clock);
   add_peek(registry, limits, clock);
   add_refund(registry, limits, clock);
-  add_reset(registry, limits);
+  add_reset(registry, limits, audit);
   add_policies(registry, limits);
 }
 

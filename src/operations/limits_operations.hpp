@@ -4,12 +4,13 @@
 
 #include "operations/operation.hpp"
 
+#include <redoubt/audit.hpp>
 #include <redoubt/clock.hpp>
 #include <redoubt/limits.hpp>
 
 namespace redoubt::operations {
 
-// `limits` and `clock` outlive the registry.
-void register_limits(Registry& registry, Limits& limits, const Clock& clock);
+// `limits`, `clock` and `audit` outlive the registry.
+void register_limits(Registry& registry, Limits& limits, const Clock& clock, Audit& audit);
 
 }  // namespace redoubt::operations

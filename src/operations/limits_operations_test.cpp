@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/json.hpp"
+#include "tests/support/audit_double.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/run.hpp"
 
@@ -69,7 +70,7 @@ class ScriptedLimits final : public Limits {
 
 class LimitsOperationsTest : public testing::Test {
  protected:
-  LimitsOperationsTest() { register_limits(registry_, limits_, clock_); }
+  LimitsOperationsTest() { register_limits(registry_, limits_, clock_, audit_); }
 
   OperationOutput call(std::string_view id, std::string_view body) {
     const Context context = test::context_of(caller_);
@@ -88,6 +89,7 @@ class LimitsOperationsTest : public testing::Test {
   ManualClock clock_{WallTime{1'800'000'000'000}};
   Caller caller_ = test::admin_of("acme");
   ScriptedLimits limits_;
+  test::AuditDouble audit_;
   Registry registry_;
 };
 
@@ -158,6 +160,7 @@ TEST_F(LimitsOperationsTest, PeekRefundAndResetReachTheirOwn) {
 
   EXPECT_EQ(call("limits.reset", R"({"policy":"default","subject":"user:1"})").status, 204);
   EXPECT_EQ(limits_.asked, "reset default/user:1");
+  EXPECT_EQ(audit_.noted, std::vector<std::string>{"limit.reset default/user:1"});
 }
 
 TEST_F(LimitsOperationsTest, RequestsOutOfBoundsDoNotReachTheLimits) {

@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "operations/keys_operations.hpp"
+#include "tests/support/audit_double.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/run.hpp"
 
@@ -87,16 +88,6 @@ class EncryptionKeysDouble final : public EncryptionKeys {
   }
 };
 
-class AuditDouble final : public Audit {
- public:
-  Task<AuditPage> list(const Context&, std::size_t, std::string) override {
-    AuditPage page;
-    page.entries.emplace_back().action = "tenant.created";
-    co_return page;
-  }
-  Task<AuditVerdict> verify(const Context&) override { co_return AuditVerdict{}; }
-};
-
 class TenantsOperations : public testing::Test {
  protected:
   void SetUp() override {
@@ -127,7 +118,7 @@ class TenantsOperations : public testing::Test {
   TenantsDouble tenants;
   ApiKeysDouble keys;
   EncryptionKeysDouble encryption;
-  AuditDouble audit;
+  test::AuditDouble audit;
   Registry registry;
 };
 

@@ -4,7 +4,7 @@ import re
 import unittest
 
 from contract import operations
-from server import ServerTest
+from server import ServerTest, wait_for
 
 SCOPES = ("sessions", "limits", "cache", "gate", "tenants", "keyring", "audit", "health", "redis")
 
@@ -212,6 +212,12 @@ class Roles(Isolation):
                 reply = self.send(operation.request(), self.ours)
                 self.assert_problem(reply, 403)
                 self.assertEqual(reply.json["code"], "home_tenant_only")
+
+        def refusals():
+            trail = self.redoubt.get("/api/v1/audit?limit=1000", key=self.ours).json["entries"]
+            return [e for e in trail if (e["outcome"], e["target"]) == ("denied", "home_tenant_only")]
+        wait_for(refusals, "the refusals in the audit trail")
+        self.assertLessEqual({e["action"] for e in refusals()}, {o.id for o in shared})
 
     def test_session_tokens_open_what_is_theirs(self):
         for operation in self.operations:

@@ -64,7 +64,8 @@ class SessionsFixture : public ::testing::Test {
                                     .log = null_log(),
                                     .metrics = metrics_,
                                     .ends = ends_,
-                                    .use_flushes = flushes_},
+                                    .use_flushes = flushes_,
+                                    .refusals = refusals_},
                                    options_);
   }
   void reopen_with(SessionOptions options) {
@@ -164,6 +165,7 @@ class SessionsFixture : public ::testing::Test {
   local::Invalidations invalidations_;
   sessions::UnsavedEnds ends_{metrics_};
   sessions::UseFlushes flushes_;
+  record::LaterAudit refusals_{clock_, metrics_};
   SessionOptions options_;
   Caller acme_admin_ = admin_of("acme");
   Caller globex_admin_ = admin_of("globex");

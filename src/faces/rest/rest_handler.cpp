@@ -121,12 +121,14 @@ void RestHandler::Exchange::clear() {
 
 RestHandler::RestHandler(const operations::Registry& registry, Authenticator& authenticator,
                          ForwardAuth& forward_auth, const StaticRoutes& routes, const Clock& clock,
-                         Random& random, Log& log, Metrics& metrics, RestOptions options)
+                         Random& random, Audit& audit, Log& log, Metrics& metrics,
+                         RestOptions options)
     : router_(registry),
       authenticator_(authenticator),
       forward_auth_(forward_auth),
       routes_(routes),
       clock_(clock),
+      audit_(audit),
       log_(log),
       options_(std::move(options)),
       ids_(random.next_u64()),
@@ -280,13 +282,19 @@ bool RestHandler::handle_now(const net::HttpRequest& request, net::HttpResponse&
   return true;
 }
 
+bool RestHandler::authorize(const Context& context, Exchange& exchange) {
+  const operations::OperationInfo& info = exchange.route.operation->info;
+  auto allowed = operations::authorize(info, context.caller);
+  if (allowed) return true;
+  const Error& error = exchange.output.error.emplace(std::move(allowed).error());
+  if (error.code == Errc::permission_denied) audit_.note_refusal(context, info.id, error.slug);
+  return false;
+}
+
 bool RestHandler::operate_now(const net::HttpRequest& request, Exchange& exchange) {
   const operations::Operation& operation = *exchange.route.operation;
   const Context context = context_of(exchange);
-  if (auto allowed = operations::authorize(operation.info, context.caller); !allowed) {
-    exchange.output.error = std::move(allowed).error();
-    return true;
-  }
+  if (!authorize(context, exchange)) return true;
   if (!check_content_type(request, exchange)) return true;
   if (!operation.now) return false;
   const Fields fields(request.head);
@@ -357,10 +365,7 @@ boost::asio::awaitable<void> RestHandler::operate_later(const net::HttpRequest& 
                                                         Exchange& exchange) {
   const operations::Operation& operation = *exchange.route.operation;
   const Context context = context_of(exchange);
-  if (auto allowed = operations::authorize(operation.info, context.caller); !allowed) {
-    exchange.output.error = std::move(allowed).error();
-    co_return;
-  }
+  if (!authorize(context, exchange)) co_return;
   if (!check_content_type(request, exchange)) co_return;
   if (clock_.boot() > exchange.deadline) {
     exchange.output.error =

@@ -16,6 +16,8 @@
 #include "operations/operation.hpp"
 #include "operations/router.hpp"
 
+#include <redoubt/audit.hpp>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,7 +37,7 @@ class RestHandler final : public net::HttpHandler {
  public:
   RestHandler(const operations::Registry& registry, Authenticator& authenticator,
               ForwardAuth& forward_auth, const StaticRoutes& routes, const Clock& clock,
-              Random& random, Log& log, Metrics& metrics, RestOptions options);
+              Random& random, Audit& audit, Log& log, Metrics& metrics, RestOptions options);
 
   bool handle_now(const net::HttpRequest& request, net::HttpResponse& response) override;
   boost::asio::awaitable<void> handle(const net::HttpRequest& request,
@@ -56,6 +58,8 @@ class RestHandler final : public net::HttpHandler {
     void clear();
   };
 
+  // False: the caller may not; the answer says so, and the audit trail will.
+  bool authorize(const Context& context, Exchange& exchange);
   void begin(const net::HttpRequest& request, Exchange& exchange);
   // True when the request is answered without an operation.
   bool answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
@@ -95,6 +99,7 @@ class RestHandler final : public net::HttpHandler {
   ForwardAuth& forward_auth_;
   const StaticRoutes& routes_;
   const Clock& clock_;
+  Audit& audit_;
   Log& log_;
   RestOptions options_;
   FastRandom ids_;

@@ -97,6 +97,16 @@ class RecordSessions final : public Sessions {
   }
 
   Task<void> end_unrecorded(const Target& target, record::AuditEvent audit, Error error);
+  // What a request for `target` came to, told to the trail when the session is another tenant's.
+  template <class T>
+  Result<T> told(Result<T> outcome, const Context& context, const Target& target,
+                 std::string_view action) {
+    if (target.foreign) {
+      const std::string id = format_id(kIdPrefix, target.id);
+      parts_.refusals.note_denial(audit_event(context, std::string(action), id));
+    }
+    return outcome;
+  }
   Task<OptionalRow> read_row(const Id128& id);
   Task<void> flush_noted_uses();
   Task<void> write_use(const Use& use);
@@ -309,7 +319,8 @@ Task<VerifiedSession> RecordSessions::get(const Context& context, std::string id
   std::function<Task<OpenedSession>(sql::Transaction&)> find = [&](sql::Transaction& tx) {
     return find_live(tx, parts_.vault, target);
   };
-  RD_CO_TRY(found, co_await parts_.record.read<OpenedSession>(find));
+  auto read = co_await parts_.record.read<OpenedSession>(find);
+  RD_CO_TRY(found, told(std::move(read), context, target, "session.read"));
   VerifiedSession verified;
   verified.expires_at = found.row.expires_at();
   verified.session = make_session(found.row, std::move(found.data));
@@ -326,7 +337,8 @@ Task<SessionPtr> RecordSessions::update(const Context& context, std::string id, 
   std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
     return merge_unit(unit, parts_.vault, merge);
   };
-  RD_CO_TRY(merged, co_await parts_.record.write<OpenedSession>(work));
+  auto written = co_await parts_.record.write<OpenedSession>(work);
+  RD_CO_TRY(merged, told(std::move(written), context, merge.target, "session.updated"));
   co_return make_session(merged.row, std::move(merged.data));
 }
 
@@ -337,7 +349,8 @@ Task<VerifiedSession> RecordSessions::extend(const Context& context, std::string
   std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
     return extend_unit(unit, parts_.vault, target, idle_ttl);
   };
-  RD_CO_TRY(extended, co_await parts_.record.write<OpenedSession>(work));
+  auto written = co_await parts_.record.write<OpenedSession>(work);
+  RD_CO_TRY(extended, told(std::move(written), context, target, "session.extended"));
   VerifiedSession verified;
   verified.expires_at = extended.row.expires_at();
   verified.session = make_session(extended.row, std::move(extended.data));
@@ -355,7 +368,8 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
   std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
     return rotate_unit(unit, parts_.vault, rotation);
   };
-  RD_CO_TRY(rotated, co_await parts_.record.write<OpenedSession>(work));
+  auto written = co_await parts_.record.write<OpenedSession>(work);
+  RD_CO_TRY(rotated, told(std::move(written), context, rotation.target, "session.rotated"));
 
   metrics_.created.add();
   metrics_.revoked.add();
@@ -372,7 +386,8 @@ Task<void> RecordSessions::revoke(const Context& context, std::string id) {
   std::function<Task<bool>(record::Unit&)> work = [&](record::Unit& unit) {
     return revoke_unit(unit, target, audit);
   };
-  auto ended = co_await parts_.record.write<bool>(work);
+  auto written = co_await parts_.record.write<bool>(work);
+  auto ended = told(std::move(written), context, target, "session.revoked");
   if (!ended && ended.error().code == Errc::unavailable) {
     co_return co_await end_unrecorded(target, audit, std::move(ended).error());
   }

@@ -6,6 +6,7 @@
 #include "base/metrics.hpp"
 #include "base/vault.hpp"
 #include "local/invalidations.hpp"
+#include "record/later_audit.hpp"
 #include "record/record.hpp"
 #include "record/resealable.hpp"
 #include "services/sessions/unsaved_ends.hpp"
@@ -31,9 +32,7 @@ class UseFlushes {
   void failed(BootTime now) { failed_at_ = now.ns; }
 
   // No use that was seen before `since` waits any more: flushes come more often than that.
-  bool all_good_since(BootTime since) const {
-    return failed_at_ < since.ns;
-  }
+  bool all_good_since(BootTime since) const { return failed_at_ < since.ns; }
 
  private:
   std::atomic<std::int64_t> failed_at_{std::numeric_limits<std::int64_t>::min()};
@@ -47,8 +46,9 @@ struct SessionParts {
   Random& random;
   Log& log;
   Metrics& metrics;
-  UnsavedEnds& ends;  // These two: one for all workers.
+  UnsavedEnds& ends;  // These three: one for all workers.
   UseFlushes& use_flushes;
+  record::LaterAudit& refusals;
 };
 
 // How often flush_uses() is called at least. Sessions so short-lived that the idle slack does not

@@ -1,5 +1,7 @@
 #include "services/sessions/service.hpp"
 
+#include "record/audit.hpp"
+
 #include "services/sessions/token.hpp"
 
 #include "tests/support/sessions_fixture.hpp"
@@ -723,6 +725,30 @@ TEST_F(SessionsTest, AreSealedAgainPastOneThatDoesNotOpen) {
   EXPECT_EQ(unreadable, 1);
   EXPECT_EQ(example, issued[1].session->id);
   EXPECT_EQ(*test::run(resealer->rows_needing(ring_key(7).id)), 1) << "its key is kept";
+}
+
+TEST_F(SessionsTest, ReachingForAnotherTenantsIsAuditedWithinABound) {
+  const std::string id = create().session->id;
+  EXPECT_FALSE(test::run(sessions_->get(globex_, id)));
+  EXPECT_FALSE(test::run(sessions_->update(globex_, id, "{}", {})));
+  EXPECT_FALSE(test::run(sessions_->extend(globex_, id, 1h)));
+  EXPECT_FALSE(test::run(sessions_->rotate(globex_, id)));
+  EXPECT_FALSE(test::run(sessions_->get(globex_, format_id(kIdPrefix, Id128{1}))));  // Nobody's.
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(test::run(sessions_->revoke(globex_, id)));
+
+  ASSERT_TRUE(test::run(refusals_.flush(*record_)));
+  std::function<Task<record::AuditPage>(sql::Transaction&)> read = [](sql::Transaction& tx) {
+    return record::list_audit(tx, {.tenant = "globex", .limit = 100});
+  };
+  const auto trail = test::run(record_->read(read));
+  ASSERT_EQ(trail->entries.size(), 10u);
+  EXPECT_EQ(trail->entries.back().event.action, "session.read");
+  EXPECT_EQ(trail->entries.front().event.action, "session.revoked");
+  for (const record::AuditEntry& entry : trail->entries) {
+    EXPECT_EQ(entry.event.outcome, "denied");
+    EXPECT_EQ(entry.event.target, id);
+  }
+  EXPECT_TRUE(test::run(sessions_->get(acme_, id)));
 }
 
 TEST_F(SessionsTest, CountWhatHappened) {

@@ -227,7 +227,7 @@ Task<IssuedApiKey> ApiKeyService::create(const Context& context, NewApiKey reque
   std::string tenant = request.tenant.empty() ? caller.tenant : request.tenant;
   if (tenant != caller.tenant && (caller.tenant != kHomeTenant || caller.role != Role::admin)) {
     record::AuditEvent event = audit_event(context, caller.tenant, "api_key.created", tenant);
-    co_await audit_denial(parts_.record, std::move(event));
+    parts_.refusals.note_denial(std::move(event));
     co_return fail(Error(Errc::permission_denied, "other_tenant",
                          "only an admin of the home tenant makes keys for another tenant"));
   }
@@ -271,7 +271,7 @@ Task<void> ApiKeyService::revoke(const Context& context, std::string id) {
   };
   RD_CO_TRY(reach, co_await parts_.record.write(std::move(work)));
   if (reach == Reach::done) co_return Result<void>{};
-  if (reach == Reach::foreign) co_await audit_denial(parts_.record, std::move(event));
+  if (reach == Reach::foreign) parts_.refusals.note_denial(std::move(event));
   co_return fail(not_found("api_key"));
 }
 
@@ -281,6 +281,7 @@ Task<std::optional<IssuedApiKey>> ApiKeyService::rotate_in(record::Unit& unit,
   const WallTime now = parts_.clock.wall();
   std::optional<IssuedApiKey> none;
   RD_CO_TRY(row, co_await record::find_api_key(unit, event.target));
+  if (row && row->key.tenant != event.tenant) parts_.refusals.note_denial(event);
   if (!row || row->key.tenant != event.tenant || !live(row->key, now)) co_return none;
   const Made made = renew(row->key, event.principal);
   RD_CO_CHECK(co_await record::set_api_key_revoked(unit, row->key.id, now));

@@ -197,7 +197,7 @@ TEST_F(ApiKeysTest, ACopyOvertakenByARevocationIsNeverUsed) {
   OvertakenRecord overtaken(
       *record, [this, &issued] { ASSERT_TRUE(test::run(keys->revoke(context(), issued.key.id))); });
   const std::unique_ptr<ApiKeys> worker =
-      make_api_keys({overtaken, vault, clock, random, invalidations});
+      make_api_keys({overtaken, vault, clock, random, invalidations, refusals});
 
   ASSERT_TRUE(test::run(worker->authenticate(issued.token))) << "it was read before";
 
@@ -212,7 +212,7 @@ TEST_F(ApiKeysTest, ACopyOvertakenByItsTenantsDisablingIsNeverUsed) {
   OvertakenRecord overtaken(
       *record, [this] { ASSERT_TRUE(test::run(tenants->disable(context(), "acme"))); });
   const std::unique_ptr<ApiKeys> worker =
-      make_api_keys({overtaken, vault, clock, random, invalidations});
+      make_api_keys({overtaken, vault, clock, random, invalidations, refusals});
 
   // Disabled between the read of the key and that of the tenant.
   EXPECT_FALSE(test::run(worker->authenticate(issued.token)));
@@ -284,6 +284,7 @@ TEST_F(ApiKeysTest, OnlyTheHomeTenantMakesKeysElsewhereAndARefusalIsAudited) {
   const auto denied = test::run(keys->create(context_in("acme"), request));
   ASSERT_FALSE(denied);
   EXPECT_EQ(denied.error().code, Errc::permission_denied);
+  ASSERT_TRUE(test::run(refusals.flush(*record)));
   ASSERT_EQ(trail("acme").size(), 1U);
   EXPECT_EQ(trail("acme")[0].event.outcome, "denied");
 
@@ -301,9 +302,11 @@ TEST_F(ApiKeysTest, AnotherTenantsKeyIsNotFound) {
             "api_key_not_found");
   EXPECT_TRUE(test::run(keys->list(context_in("acme"), 10, "")).value().keys.empty());
   EXPECT_TRUE(authenticate(ours.token));
-  ASSERT_EQ(trail("acme").size(), 1U);
-  EXPECT_EQ(trail("acme")[0].event.action, "api_key.revoked");
-  EXPECT_EQ(trail("acme")[0].event.outcome, "denied");
+  ASSERT_TRUE(test::run(refusals.flush(*record)));
+  ASSERT_EQ(trail("acme").size(), 2U);
+  EXPECT_EQ(trail("acme")[0].event.action, "api_key.rotated");
+  EXPECT_EQ(trail("acme")[1].event.action, "api_key.revoked");
+  for (const auto& entry : trail("acme")) EXPECT_EQ(entry.event.outcome, "denied");
   for (const std::string& id : {std::string("x"), std::string(22, 'z'), std::string("a\0b", 3)}) {
     EXPECT_EQ(test::run(keys->revoke(context(), id)).error().slug, "api_key_not_found");
   }

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "record/audit.hpp"
+#include "services/tenants/auditing.hpp"
 
 #include <functional>
 #include <optional>
@@ -28,13 +29,23 @@ AuditEntry entry_of(record::AuditEntry row) {
 
 class AuditService final : public Audit {
  public:
-  explicit AuditService(record::Record& record) : record_(record) {}
+  AuditService(record::Record& record, record::LaterAudit& later)
+      : record_(record), later_(later) {}
+
+  void note(const Context& context, std::string_view action, std::string_view target) override {
+    later_.note(audit_event(context, context.caller.tenant, action, target));
+  }
+  void note_refusal(const Context& context, std::string_view action,
+                    std::string_view why) override {
+    later_.note_denial(audit_event(context, context.caller.tenant, action, why));
+  }
 
   Task<AuditPage> list(const Context& context, std::size_t limit, std::string cursor) override;
   Task<AuditVerdict> verify(const Context& context) override;
 
  private:
   record::Record& record_;
+  record::LaterAudit& later_;
 };
 
 Task<AuditPage> AuditService::list(const Context& context, std::size_t limit, std::string cursor) {
@@ -76,8 +87,8 @@ Task<AuditVerdict> AuditService::verify(const Context& /*context*/) {
 
 }  // namespace
 
-std::unique_ptr<Audit> make_audit(record::Record& record) {
-  return std::make_unique<AuditService>(record);
+std::unique_ptr<Audit> make_audit(record::Record& record, record::LaterAudit& later) {
+  return std::make_unique<AuditService>(record, later);
 }
 
 }  // namespace redoubt::tenants

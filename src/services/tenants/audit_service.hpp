@@ -1,5 +1,6 @@
 #pragma once
 
+#include "record/later_audit.hpp"
 #include "record/record.hpp"
 
 #include <redoubt/audit.hpp>
@@ -8,6 +9,6 @@
 
 namespace redoubt::tenants {
 
-std::unique_ptr<Audit> make_audit(record::Record& record);
+std::unique_ptr<Audit> make_audit(record::Record& record, record::LaterAudit& later);
 
 }  // namespace redoubt::tenants

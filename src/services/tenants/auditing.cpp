@@ -1,8 +1,5 @@
 #include "services/tenants/auditing.hpp"
 
-#include <functional>
-#include <utility>
-
 namespace redoubt::tenants {
 
 record::AuditEvent audit_event(const Context& context, std::string_view tenant,
@@ -15,14 +12,6 @@ record::AuditEvent audit_event(const Context& context, std::string_view tenant,
   event.request_id = context.request_id;
   event.address = context.client_address;
   return event;
-}
-
-boost::asio::awaitable<void> audit_denial(record::Record& record, record::AuditEvent event) {
-  event.outcome = "denied";
-  std::function<Task<void>(record::Unit&)> work = [&event](record::Unit& unit) {
-    return unit.audit(event);
-  };
-  static_cast<void>(co_await record.write_unit(std::move(work)));
 }
 
 }  // namespace redoubt::tenants

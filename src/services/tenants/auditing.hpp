@@ -14,7 +14,4 @@ namespace redoubt::tenants {
 record::AuditEvent audit_event(const Context& context, std::string_view tenant,
                                std::string_view action, std::string_view target);
 
-// A refusal, in a commit of its own. Failing to write it does not change the answer.
-boost::asio::awaitable<void> audit_denial(record::Record& record, record::AuditEvent event);
-
 }  // namespace redoubt::tenants

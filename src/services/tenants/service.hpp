@@ -6,6 +6,7 @@
 
 #include "base/vault.hpp"
 #include "local/invalidations.hpp"
+#include "record/later_audit.hpp"
 #include "record/record.hpp"
 
 #include <redoubt/clock.hpp>
@@ -23,6 +24,7 @@ struct TenantParts {
   const Clock& clock;
   Random& random;
   const local::Invalidations& invalidations;
+  record::LaterAudit& refusals;
 };
 
 std::unique_ptr<Tenants> make_tenants(const TenantParts& parts);

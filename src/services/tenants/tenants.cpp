@@ -35,7 +35,8 @@ enum class Standing : std::uint8_t { enabled, disabled };
 
 class TenantService final : public Tenants {
  public:
-  explicit TenantService(const TenantParts& parts) : record_(parts.record), clock_(parts.clock) {}
+  explicit TenantService(const TenantParts& parts)
+      : record_(parts.record), clock_(parts.clock), refusals_(parts.refusals) {}
 
   Task<Tenant> create(const Context& context, NewTenant request) override;
   Task<Tenant> get(const Context& context, std::string id) override;
@@ -48,6 +49,7 @@ class TenantService final : public Tenants {
 
   record::Record& record_;
   const Clock& clock_;
+  record::LaterAudit& refusals_;
 };
 
 Task<Tenant> create_in(record::Unit& unit, const Tenant& tenant, const record::AuditEvent& event) {
@@ -142,7 +144,7 @@ Task<Tenant> TenantService::change(const Context& context, std::string id, Stand
 Task<Tenant> TenantService::disable(const Context& context, std::string id) {
   if (id == kHomeTenant) {
     record::AuditEvent event = audit_event(context, context.caller.tenant, "tenant.disabled", id);
-    co_await audit_denial(record_, std::move(event));
+    refusals_.note_denial(std::move(event));
     co_return fail(Error(Errc::conflict, "home_tenant",
                          "the home tenant cannot be disabled: nobody could run the instance"));
   }

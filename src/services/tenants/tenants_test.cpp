@@ -107,7 +107,7 @@ TEST_F(TenantsTest, ListsInPages) {
 }
 
 TEST_F(TenantsTest, AuditsEveryChangeInAChainThatVerifies) {
-  const std::unique_ptr<Audit> audit = make_audit(*record);
+  const std::unique_ptr<Audit> audit = make_audit(*record, refusals);
   make_tenant("acme");
   ASSERT_TRUE(test::run(tenants->disable(context(), "acme")));
   ASSERT_TRUE(test::run(tenants->enable(context(), "acme")));
