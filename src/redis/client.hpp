@@ -70,6 +70,7 @@ struct ServerFacts {
 // and the address is looked up anew before the next attempt.
 using Admission = std::function<Result<void>(const ServerFacts&)>;
 
+// All of them outlive the client and every call made to it.
 struct ClientParts {
   const Clock& clock;
   Timers& timers;  // Of the same executor.

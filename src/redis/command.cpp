@@ -18,6 +18,8 @@ namespace {
 // What Script::command begins with: "$7 EVALSHA $40 <sha>", each with its CR LF.
 constexpr std::size_t kShaPrefix = 13 + 47;
 
+constexpr std::size_t kRoom = 120;  // Most commands fit, and need one allocation.
+
 std::string sha1_hex(std::string_view text) {
   Bytes digest(20);
   unsigned size = 0;
@@ -29,6 +31,7 @@ std::string sha1_hex(std::string_view text) {
 }  // namespace
 
 Command::Command(std::string_view name) {
+  encoded_.reserve(kRoom);
   arg(name);
 }
 

@@ -75,7 +75,7 @@ std::size_t Link::in_flight() const {
 void Link::submit(const Command& command, const Submission& submission) {
   if (auto error = why_not(command.size())) return refuse(submission, std::move(*error));
   wake_sweeper();
-  if (usable()) return connection_->submit(command, submission);
+  if (is_ready()) return connection_->submit(command, submission);
   waiting_bytes_ += command.size();
   waiting_.push_back({&command, submission});
 }
@@ -98,8 +98,8 @@ void Link::submit_together(std::span<const Command> commands, const Submission& 
 std::optional<Error> Link::why_not(std::size_t bytes) const {
   if (stopped_) return not_sent("the client was stopped");
   if (failing_) return not_sent(last_error_);
-  const bool room = usable() ? connection_->has_room(bytes)
-                             : waiting_bytes_ + bytes <= shared_->options.queue_bytes_max;
+  const bool room = is_ready() ? connection_->has_room(bytes)
+                               : waiting_bytes_ + bytes <= shared_->options.queue_bytes_max;
   if (room) return std::nullopt;
   return unavailable("redis_overloaded", "too much waits to be sent to Redis");
 }
@@ -123,7 +123,7 @@ void Link::drop(Error why) {
 Task<void> Link::connected(Duration limit) {
   const auto self = shared_from_this();
   const BootTime end = in(limit);
-  while (!ready_ && !stopped_) {
+  while (!is_ready() && !stopped_) {
     const auto left = std::chrono::ceil<Duration>(end - shared_->now());
     if (left.count() <= 0) break;
     const std::shared_ptr<Alarm> watcher = shared_->parts.timers.alarm();
@@ -131,7 +131,7 @@ Task<void> Link::connected(Duration limit) {
     co_await watcher->wait(left);
     std::erase(watchers_, watcher);
   }
-  if (ready_) co_return Result<void>{};
+  if (is_ready()) co_return Result<void>{};
   co_return fail(not_sent(last_error_.empty() ? "connecting takes too long" : last_error_));
 }
 

@@ -61,7 +61,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   // Waits until it serves. Errors: redis_unavailable with the last failure.
   Task<void> connected(Duration limit);
 
-  bool is_ready() const { return ready_; }
+  // Then what is submitted is encoded at once, and need not outlive the call.
+  bool is_ready() const { return ready_ && !connection_->is_closed(); }
   bool is_failing() const { return failing_; }
   const ServerFacts& facts() const { return facts_; }
   const std::string& last_error() const { return last_error_; }
@@ -95,7 +96,6 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   void checked_role(const Result<Value>& reply);
   Duration sweep();
   void give_up_waiting(const Error& why);
-  bool usable() const { return ready_ && !connection_->is_closed(); }
   std::optional<Error> why_not(std::size_t bytes) const;
   void refuse(const Submission& submission, Error error);
   void wake_sweeper();

@@ -62,6 +62,33 @@ TEST_F(RedisTls, VerifiesTheAuthorityAndTheName) {
   EXPECT_TRUE(outcome(unknown).contains("certificate in certificate chain")) << outcome(unknown);
 }
 
+// A server with two certificates shows the right one only to those who name it. It speaks no Redis,
+// so the connection fails, but after TLS.
+TEST_F(RedisTls, NamesTheHostItWants) {
+  const std::string port = std::to_string(port_);
+  const pid_t server = ::fork();
+  if (server == 0) {
+    ::close(STDERR_FILENO);
+    ::execlp("openssl", "openssl", "s_server", "-quiet", "-accept", port.c_str(), "-cert",
+             files_.file("other.crt").c_str(), "-key", files_.file("other.key").c_str(),
+             "-servername", "localhost", "-cert2", files_.file("good.crt").c_str(), "-key2",
+             files_.file("good.key").c_str(), nullptr);
+    ::_exit(127);
+  }
+  Options named = options();
+  named.timeouts.connect = Duration(200);
+  const auto reached = [&] { return !outcome(named).contains("connecting"); };
+  const auto none = [] {};
+  ASSERT_TRUE(test::poll_until(reached, none, std::chrono::milliseconds(20), 200));
+
+  EXPECT_FALSE(outcome(named).contains("TLS:")) << outcome(named);
+  Options address = named;
+  std::get<Standalone>(address.topology).endpoint.host = "127.0.0.1";
+  EXPECT_TRUE(outcome(address).contains("IP address mismatch")) << outcome(address);
+  ::kill(server, SIGKILL);
+  ::waitpid(server, nullptr, 0);
+}
+
 TEST_F(RedisTls, CarriesLargeValues) {
   const auto redis = server("good");
   const auto client = loop_.client(options());
