@@ -64,10 +64,25 @@ std::string RedisTier::topology() const {
 
 Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(boost::asio::io_context& io,
                                                                 Timers& timers) const {
+  return make_admitted(io, timers, options_);
+}
+
+Result<std::unique_ptr<redis::Client>> RedisTier::face_client(boost::asio::io_context& io,
+                                                              Timers& timers,
+                                                              Duration limit) const {
+  redis::Options options = options_;
+  options.allow_resp3 = false;
+  options.timeouts.operation = limit;
+  options.timeouts.silence = std::max(options.timeouts.silence, limit * 2);
+  return make_admitted(io, timers, std::move(options));
+}
+
+Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(boost::asio::io_context& io,
+                                                                Timers& timers,
+                                                                redis::Options options) const {
   redis::ClientParts parts{parts_.clock, timers, parts_.random, parts_.log, parts_.metrics, {}};
   parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
   // When the monitor finds Redis well again, a worker must not be resting for long.
-  redis::Options options = options_;
   options.backoff.max = std::min(options.backoff.max, kWorkerPauseMax);
   return redis::make_client(io.get_executor(), options, parts);
 }

@@ -46,11 +46,17 @@ class RedisTier {
   Result<std::unique_ptr<redis::Client>> worker_client(boost::asio::io_context& io,
                                                        Timers& timers) const;
 
+  // For commands of strangers: RESP2, and each may take `limit`.
+  Result<std::unique_ptr<redis::Client>> face_client(boost::asio::io_context& io, Timers& timers,
+                                                     Duration limit) const;
+
   void start_background(net::TaskGroup& background);
   void stop();  // Any later use is away. On the control thread.
 
  private:
   RedisTier(boost::asio::io_context& io, const RedisTierParts& parts);
+  Result<std::unique_ptr<redis::Client>> make_admitted(boost::asio::io_context& io, Timers& timers,
+                                                       redis::Options options) const;
   Result<void> connect(boost::asio::io_context& io);
 
   const RedisTierParts parts_;

@@ -112,33 +112,40 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
       services_->registry, *authenticator_, *forward_auth_, routes_, instance_.clock,
       instance_.random, *services_->audit, *instance_.log, instance_.metrics, std::move(options));
   tasks_ = std::make_unique<net::TaskGroup>(io_.get_executor(), *instance_.log);
+  RD_TRY(upstash,
+         UpstashPart::make(instance_, io_, *services_->timers, *services_->api_keys, *handler_));
+  upstash_ = std::move(upstash);
 
   const config::HttpSettings& http = instance_.config.http;
+  const std::size_t workers = worker_count(http);
   std::size_t next = 0;
   const auto port_of = [&](const config::ListenAddress& address) {
     return ports.empty() ? address.port : ports[next++];
   };
   for (const auto& address : http.listen) {
-    RD_CHECK(listen(address, port_of(address), nullptr));
+    RD_CHECK(listen(server_options(http, address, workers), port_of(address), "http"));
   }
   for (const auto& address : http.tls_listen) {
-    RD_CHECK(listen(address, port_of(address), tls));
+    RD_CHECK(listen(server_options(http, address, workers), port_of(address), "https", tls));
+  }
+  for (const auto& address : instance_.config.upstash.listen) {
+    net::HttpServerOptions own = server_options(http, address, workers);
+    own.body_max = instance_.config.upstash.request_max;
+    RD_CHECK(listen(std::move(own), port_of(address), "upstash"));
   }
   return {};
 }
 
-Result<void> Worker::listen(const config::ListenAddress& address, std::uint16_t port,
-                            std::shared_ptr<net::TlsContext> tls) {
-  net::HttpServerOptions options =
-      server_options(instance_.config.http, address, worker_count(instance_.config.http));
+Result<void> Worker::listen(net::HttpServerOptions options, std::uint16_t port,
+                            std::string_view listener, std::shared_ptr<net::TlsContext> tls) {
   options.port = port;
   options.must_be_free = index_ == 0;
-  auto server =
-      net::make_http_server(io_, instance_.clock, *instance_.log, *handler_, options, tls);
+  net::HttpHandler& handler = listener == "upstash" ? upstash_->own_port() : upstash_->main_port();
+  auto server = net::make_http_server(io_, instance_.clock, *instance_.log, handler,
+                                      std::move(options), std::move(tls));
   RD_CHECK(server->listen());
   const net::HttpServerCounters& counters = server->counters();
   const std::string worker = std::to_string(index_);
-  const std::string_view listener = tls ? "https" : "http";
   const auto gauge = [&](std::string_view state, const std::atomic<std::int64_t>& value) {
     instance_.metrics.gauge_callback("redoubt_connections", "Connections by state.",
                                      {{"listener", listener},
@@ -172,6 +179,7 @@ std::vector<std::uint16_t> Worker::ports() const {
 
 void Worker::start() {
   tasks_->repeat("worker.flush", kFlushEvery, [this] { return flush(); });
+  upstash_->start(*tasks_);
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
     io_.run();
@@ -205,6 +213,7 @@ asio::awaitable<void> Worker::finish() {
     instance_.log->warn("worker.flush_failed", {{"message", flushed.error().message}});
   }
   if (services_->redis) services_->redis->stop();
+  upstash_->stop();
   guard_.reset();
 }
 

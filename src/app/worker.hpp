@@ -3,6 +3,7 @@
 #pragma once
 
 #include "app/instance.hpp"
+#include "app/upstash_part.hpp"
 #include "faces/rest/authenticator.hpp"
 #include "faces/rest/forward_auth.hpp"
 #include "faces/rest/rest_handler.hpp"
@@ -71,8 +72,9 @@ class Worker {
  private:
   Worker(Instance& instance, std::size_t index);
   Result<void> build(const std::vector<std::uint16_t>& ports, std::shared_ptr<net::TlsContext> tls);
-  Result<void> listen(const config::ListenAddress& address, std::uint16_t port,
-                      std::shared_ptr<net::TlsContext> tls);
+  // `listener` is "http", "https" or "upstash".
+  Result<void> listen(net::HttpServerOptions options, std::uint16_t port, std::string_view listener,
+                      std::shared_ptr<net::TlsContext> tls = nullptr);
   Task<void> flush();
   boost::asio::awaitable<void> finish();
 
@@ -85,6 +87,7 @@ class Worker {
   std::unique_ptr<faces::ForwardAuth> forward_auth_;
   faces::StaticRoutes routes_;
   std::unique_ptr<faces::RestHandler> handler_;
+  std::unique_ptr<UpstashPart> upstash_;
   std::vector<std::unique_ptr<net::HttpServer>> servers_;
   std::unique_ptr<net::TaskGroup> tasks_;
   std::atomic<bool> ended_{false};

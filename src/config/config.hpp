@@ -133,6 +133,26 @@ struct RedisSettings {
   std::optional<redis::Options> options;  // Empty: no Redis is used.
 };
 
+enum class UpstashAccess : std::uint8_t { read_only, read_write, admin };
+enum class UpstashPrefix : std::uint8_t { none, tenant };
+
+struct UpstashToken {
+  Secret token;
+  UpstashAccess access = UpstashAccess::read_write;
+};
+
+// Redis over HTTP, as Upstash serves it.
+struct UpstashSettings {
+  std::vector<ListenAddress> listen;
+  std::string path = "/redis";  // On the API's ports; empty: not there.
+  std::vector<UpstashToken> tokens;
+  UpstashPrefix prefix = UpstashPrefix::none;
+  bool tenant_scripts = false;
+  std::size_t request_max = 10u << 20;
+  Duration command_timeout{5'000};
+  std::size_t streams_max = 1'000;
+};
+
 struct LogSettings {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::automatic;
@@ -147,6 +167,7 @@ struct Config {
   CacheSettings cache;
   CryptoSettings crypto;
   RedisSettings redis;
+  UpstashSettings upstash;
   LogSettings log;
 };
 

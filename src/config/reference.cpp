@@ -129,6 +129,7 @@ constexpr Section kSections[] = {
     {"Limits", limit_settings},
     {"Cache", cache_settings},
     {"Redis", redis_settings},
+    {"Redis over HTTP", upstash_settings},
     {"Log", log_settings},
 };
 

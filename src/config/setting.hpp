@@ -53,6 +53,7 @@ std::vector<Setting> limit_settings();
 std::vector<Setting> cache_settings();
 std::vector<Setting> crypto_settings();
 std::vector<Setting> redis_settings();
+std::vector<Setting> upstash_settings();
 std::vector<Setting> log_settings();
 
 // All of them in the order of the reference.
@@ -63,7 +64,9 @@ std::span<const std::string_view> client_names();  // Read by the commands that 
 // at(&Config::http, &HttpSettings::keep_alive): the way to a field.
 template <class... Members>
 auto at(Members... members) {
-  return [members...](auto& config) -> auto& { return (config.*....*members); };
+  return [members...](auto& config) -> auto& {
+    return (config.*....*members);
+  };
 }
 
 template <class Range>

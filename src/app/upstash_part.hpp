@@ -1,0 +1,48 @@
+// What a worker has of the Upstash face: a client of its own, because strangers' commands take
+// longer than ours and want the replies of RESP2, the face, and the ways to it.
+//
+// Threads: made before the worker's thread runs; then the worker's.
+#pragma once
+
+#include "app/instance.hpp"
+#include "faces/mount.hpp"
+#include "faces/upstash/face.hpp"
+#include "net/http_server.hpp"
+#include "net/task_group.hpp"
+
+#include <redoubt/tenants.hpp>
+#include <redoubt/timers.hpp>
+
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+
+namespace redoubt::app {
+
+class UpstashPart {
+ public:
+  // `rest` serves what is not below the path; it outlives this, and so do the others.
+  // Errors: those of redis::make_client.
+  static Result<std::unique_ptr<UpstashPart>> make(Instance& instance, boost::asio::io_context& io,
+                                                   Timers& timers, ApiKeys& keys,
+                                                   net::HttpHandler& rest);
+
+  net::HttpHandler& main_port() { return *main_; }  // The API and the path.
+  net::HttpHandler& own_port() { return own_; }
+
+  void start(net::TaskGroup& tasks);
+  void stop();
+
+ private:
+  UpstashPart(std::unique_ptr<redis::Client> client, const faces::UpstashParts& parts,
+              faces::UpstashOptions options, const std::string& path, net::HttpHandler& rest);
+
+  std::unique_ptr<redis::Client> client_;  // Null: no Redis is configured.
+  faces::UpstashFace face_;
+  faces::UpstashHandler own_;
+  faces::UpstashHandler below_;
+  faces::Mount mount_;
+  net::HttpHandler* main_;
+};
+
+}  // namespace redoubt::app
