@@ -1,7 +1,8 @@
 # Debian packages that building and testing need, and their installation. Source it.
 #
-#   rd_ensure_packages build        what `scripts/serve` needs
-#   rd_ensure_packages build test   what `scripts/test` needs
+#   rd_ensure_packages build             what `scripts/serve` needs
+#   rd_ensure_packages build data        and `scripts/cluster`
+#   rd_ensure_packages build data test   what `scripts/test` needs
 #
 # A line is: set | packages, the first available of several wins | what it is for
 # shellcheck shell=bash
@@ -28,12 +29,12 @@ test  | libgtest-dev                         | unit tests
 test  | libgmock-dev                         | unit tests
 test  | prometheus                           | promtool, which checks /metrics
 test  | nginx-light nginx                    | the gate behind auth_request
-test  | postgresql                           | the record's other engine, started by the tests themselves
-test  | redis-server valkey-server           | the shared tier, likewise
-test  | redis-tools valkey-tools             | redis-cli
-test  | curl                                 | end-to-end tests
-test  | jq                                   | end-to-end tests
-test  | openssl                              | certificates and keys for tests
+data  | postgresql                           | the other engine of the record; tests start their own
+data  | redis-server valkey-server           | the shared tier, likewise
+data  | redis-tools valkey-tools             | redis-cli
+data  | curl                                 | examples and end-to-end tests
+data  | jq                                   | the same
+data  | openssl                              | certificates and keys for tests
 test  | sqlite3                              | looks into the record
 test  | nodejs                               | the OpenAPI linter; 18 or newer
 test  | npm                                  | installs it
