@@ -1,4 +1,5 @@
 // Three masters with a replica each; hot slots move and a master dies while the client is at work.
+#include "tests/support/certificates.hpp"
 #include "tests/support/redis_loop.hpp"
 #include "tests/support/redis_server.hpp"
 
@@ -18,15 +19,25 @@ using test::RedisServer;
 class Nodes {
  public:
   explicit Nodes(int replicas) {
-    for (int i = 0; i < 3 + 3 * replicas; ++i) {
-      nodes.push_back(std::make_unique<RedisServer>(std::vector<std::string>{
-          "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-replica-validity-factor 0",
-          "repl-diskless-sync-delay 0"}));
+    for (int i = 0; i < 3 + 3 * replicas; ++i) add_node({});
+    join("", replicas);
+  }
+  // Everything over TLS, the nodes among themselves too.
+  explicit Nodes(const test::Certificates& certificates) {
+    const std::string authority = certificates.file("ca.crt");
+    for (int i = 0; i < 3; ++i) {
+      const std::uint16_t port = test::free_port();
+      tls_ports.push_back(port);
+      add_node({"port 0", "tls-port " + std::to_string(port), "tls-cluster yes",
+                "tls-cert-file " + certificates.file("good.crt"),
+                "tls-key-file " + certificates.file("good.key"), "tls-ca-cert-file " + authority,
+                "tls-auth-clients no"});
     }
-    std::string all;
-    for (const auto& node : nodes) all += " 127.0.0.1:" + std::to_string(node->port());
-    made = RedisServer::output_of("redis-cli --cluster create" + all + " --cluster-replicas " +
-                                  std::to_string(replicas) + " --cluster-yes 2>&1");
+    join("--tls --cacert " + authority + " ", 0);
+  }
+
+  std::uint16_t port(std::size_t node) const {
+    return tls_ports.empty() ? nodes[node]->port() : tls_ports[node];
   }
 
   bool is_formed() {
@@ -42,9 +53,8 @@ class Nodes {
   Options options() const {
     Options options;
     // Two seeds are enough; the first is nobody.
-    options.topology =
-        Cluster{{{.host = "127.0.0.1", .port = test::free_port(), .socket_path = {}},
-                 {.host = "127.0.0.1", .port = nodes[1]->port(), .socket_path = {}}}};
+    options.topology = Cluster{{{.host = "127.0.0.1", .port = test::free_port(), .socket_path = {}},
+                                {.host = "127.0.0.1", .port = port(1), .socket_path = {}}}};
     options.timeouts.connect = Duration(1000);
     options.timeouts.operation = Duration(1000);
     return options;
@@ -60,7 +70,24 @@ class Nodes {
   }
 
   std::vector<std::unique_ptr<RedisServer>> nodes;
+  std::vector<std::uint16_t> tls_ports;
   std::string made;
+
+ private:
+  void add_node(std::vector<std::string> lines) {
+    for (const char* line : {"cluster-enabled yes", "cluster-node-timeout 2000",
+                             "cluster-replica-validity-factor 0", "repl-diskless-sync-delay 0"}) {
+      lines.emplace_back(line);
+    }
+    nodes.push_back(std::make_unique<RedisServer>(std::move(lines)));
+  }
+  void join(const std::string& flags, int replicas) {
+    std::string all;
+    for (std::size_t i = 0; i < nodes.size(); ++i) all += " 127.0.0.1:" + std::to_string(port(i));
+    made = RedisServer::output_of("redis-cli " + flags + "--cluster create" + all +
+                                  " --cluster-replicas " + std::to_string(replicas) +
+                                  " --cluster-yes 2>&1");
+  }
 };
 
 std::string key_in(int i) {
@@ -108,6 +135,54 @@ TEST(ClusterTopology, RoutesByKeyAndSplitsBatches) {
   const std::vector<std::string_view> keys{"{t}n"};
   const std::vector<std::string_view> by{"5"};
   EXPECT_EQ(loop.run(client->script(script, keys, by))->as_integer(), 7);
+}
+
+TEST(ClusterTopology, IsFollowedOverTls) {
+  const test::Certificates certificates;
+  Nodes cluster(certificates);
+  RedisLoop loop;
+  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)))
+      << cluster.made;
+  Options options = cluster.options();
+  options.tls.enabled = true;
+  options.tls.ca_file = certificates.file("ca.crt");
+  const auto client = loop.client(options);
+  ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
+
+  std::vector<Command> writes;
+  for (int i = 0; i < 100; ++i) {
+    writes.push_back(Command("SET").key(key_in(i)).arg(i).repeatable());
+  }
+  const auto written = loop.run(client->run_all(std::move(writes)));
+  for (const auto& reply : written) EXPECT_TRUE(reply && reply->is_ok());
+}
+
+class Heard final : public SubscriptionHandler {
+ public:
+  void subscribed(bool) override { ready = true; }
+  void message(std::string_view, std::string_view payload, std::string_view) override {
+    last = payload;
+  }
+  void lost(const Error&) override {}
+  bool ready = false;
+  std::string last;
+};
+
+TEST(ClusterTopology, MessagesReachASubscriberOnAnyNode) {
+  Nodes cluster(0);
+  RedisLoop loop;
+  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)));
+  const auto client = loop.client(cluster.options());
+  ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
+  Heard heard;
+  const SubscribeRequest request{.channels = {"c"}, .patterns = {}};
+  const auto subscription = *client->subscribe(request, heard);
+  ASSERT_TRUE(loop.until([&] { return heard.ready; }));
+
+  for (std::size_t node = 0; node < 3; ++node) {
+    cluster.nodes[node]->cli("publish c from" + std::to_string(node));
+    EXPECT_TRUE(loop.until([&] { return heard.last == "from" + std::to_string(node); }));
+  }
 }
 
 // Counts up in each of some slots, one command at a time per slot.
