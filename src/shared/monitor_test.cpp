@@ -1,6 +1,7 @@
 // The monitor over real Redis servers, with a record's ledger in memory.
 #include "shared/monitor.hpp"
 
+#include "tests/support/memory_ledger.hpp"
 #include "tests/support/redis_loop.hpp"
 #include "tests/support/redis_server.hpp"
 
@@ -14,35 +15,9 @@ namespace redoubt::shared {
 namespace {
 
 using namespace std::chrono_literals;
+using test::MemoryLedger;
 using test::RedisLoop;
 using test::RedisServer;
-
-class MemoryLedger final : public Ledger {
- public:
-  explicit MemoryLedger(std::string identity) : identity_(std::move(identity)) {}
-
-  Task<std::string> identity() override { co_return identity_; }
-  Task<Page> read() override {
-    if (away_) co_return fail(unavailable("record_unavailable", "gone"));
-    co_return page_;
-  }
-  Task<bool> replace(std::int64_t revision, Incarnation next) override {
-    if (away_) co_return fail(unavailable("record_unavailable", "gone"));
-    if (revision != page_.revision) co_return false;
-    page_ = {revision + 1, std::move(next)};
-    co_return true;
-  }
-
-  const Incarnation& now() const { return page_.incarnation; }
-  void set_away(bool away) { away_ = away; }
-  void set(Page page) { page_ = std::move(page); }
-  const Page& page() const { return page_; }
-
- private:
-  std::string identity_;
-  Page page_;
-  bool away_ = false;
-};
 
 // One instance: its state, its monitor, and the client of a worker.
 struct Watched {

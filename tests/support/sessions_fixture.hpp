@@ -11,6 +11,7 @@
 #include "tests/support/context.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/timeless_record.hpp"
 
 #include <gtest/gtest.h>
 
@@ -42,8 +43,12 @@ class SessionsFixture : public ::testing::Test {
 
   void TearDown() override { close(); }
 
+  // For listeners that must hear the journal before copies in memory do.
+  virtual void subscribe_first() {}
+
   void open() {
-    record_ = home_.open(clock_, metrics_);
+    record_ = std::make_unique<TimelessRecord>(home_.open(clock_, metrics_));
+    subscribe_first();
     record_->subscribe([this](const record::JournalEntry& entry) { heard(entry); });
     sessions_ = worker();
   }

@@ -1,5 +1,7 @@
-// Sessions with a row in the record, the truth, and copies in the worker's memory. SESSION_STORAGE
-// database, redis and hybrid.
+// Sessions with a row in the record, the truth, and copies in the worker's memory and in the shared
+// tier, if there is one. SESSION_STORAGE database, redis and hybrid.
+#include "services/sessions/copies.hpp"
+#include "services/sessions/flights.hpp"
 #include "services/sessions/memory.hpp"
 #include "services/sessions/service.hpp"
 #include "services/sessions/token.hpp"
@@ -20,6 +22,9 @@ using OptionalRow = std::optional<record::SessionRow>;
 
 // A copy is worth keeping only when nothing changed while it was read; how often to try for that.
 constexpr int kReadAttempts = 3;
+
+// How long one waits for another's read of the same session before reading it as well.
+constexpr Duration kFlightMax{100};
 
 // Uses are written this many to a unit, so that a flush never holds up other writers for long.
 constexpr std::size_t kUsesPerUnit = 512;
@@ -43,7 +48,9 @@ class RecordSessions final : public Sessions {
         options_(options),
         metrics_(parts.metrics),
         codec_(parts.vault),
-        memory_(parts.vault, parts.invalidations, options.cache_bytes) {}
+        memory_(parts.vault, parts.invalidations, options.cache_bytes) {
+    if (parts.timers != nullptr) flights_.emplace(*parts.timers);
+  }
 
   Task<IssuedSession> create(const Context& context, NewSession request) override;
 
@@ -82,7 +89,29 @@ class RecordSessions final : public Sessions {
   std::optional<Result<VerifiedSession>> answer_now(std::string_view token,
                                                     std::string_view tenant);
   Task<VerifiedSession> answer(std::string token, std::string tenant);
-  Task<VerifiedSession> answer_from_record(std::string token, TokenParts parts, std::string tenant);
+  Task<VerifiedSession> look_up(std::string token, TokenParts parts, std::string tenant);
+  boost::asio::awaitable<std::optional<Result<VerifiedSession>>> answer_from_copy(
+      const std::string& token, const TokenParts& parts, const std::string& tenant);
+  Task<VerifiedSession> answer_from_record(const std::string& token, const TokenParts& parts,
+                                           const std::string& tenant);
+
+  // Copies in memory listen to the journal: while that is not fresh, none of them answers.
+  bool trusts_memory() const {
+    const BootTime until = parts_.record.fresh_until();
+    return until == BootTime{INT64_MAX} || parts_.clock.boot() < until;
+  }
+  // The row is that of the token's bearer, and good for the tenant.
+  bool proves(const record::SessionRow& row, const TokenParts& parts, std::string_view tenant,
+              WallTime now) const;
+  // A session that was found outside of memory is answered with.
+  struct Found {
+    SessionMemory::Entry entry;
+    bool keep = false;  // In memory: nothing changed while it was found.
+  };
+  Task<VerifiedSession> accept(const std::string& token, Found found, WallTime now);
+  boost::asio::awaitable<void> copy(const record::SessionRow& row, std::string_view data,
+                                    std::int64_t stamp, SessionCopies::Name name);
+  std::int64_t copy_stamp() const { return parts_.copies ? parts_.copies->stamp() : 0; }
 
   // Also while no more uses can wait.
   bool needs_write_through(const SessionMemory::Entry& entry) const {
@@ -119,6 +148,7 @@ class RecordSessions final : public Sessions {
   SessionMetrics metrics_;
   TokenCodec codec_;
   SessionMemory memory_;
+  std::optional<Flights> flights_;
 };
 
 // ---- Tokens ----
@@ -128,7 +158,8 @@ std::optional<Result<VerifiedSession>> RecordSessions::answer_now(std::string_vi
   if (token.size() == kTokenLength) {
     const WallTime now = parts_.clock.wall();
     const Hash128 key = memory_.key_of(token);
-    if (SessionMemory::Entry* const entry = memory_.find(key, now)) {
+    SessionMemory::Entry* const entry = trusts_memory() ? memory_.find(key, now) : nullptr;
+    if (entry != nullptr) {
       if (needs_write_through(*entry) && SessionMemory::worth_noting(*entry, now)) return {};
       if (answers_for(*entry, tenant)) {
         metrics_.from_memory.add();
@@ -147,11 +178,11 @@ Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tena
   if (known) co_return std::move(*known);
   const WallTime now = parts_.clock.wall();
   const Hash128 key = memory_.key_of(token);
-  SessionMemory::Entry* const entry = memory_.find(key, now);
+  SessionMemory::Entry* const entry = trusts_memory() ? memory_.find(key, now) : nullptr;
   if (entry == nullptr) {
     const auto parts = codec_.authenticate(token);
     if (!parts) co_return fail(session_invalid());
-    co_return co_await answer_from_record(std::move(token), *parts, std::move(tenant));
+    co_return co_await look_up(std::move(token), *parts, std::move(tenant));
   }
   if (!answers_for(*entry, tenant)) {
     metrics_.invalid.add();
@@ -167,39 +198,97 @@ Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tena
   co_return verified;
 }
 
-Task<VerifiedSession> RecordSessions::answer_from_record(std::string token, TokenParts parts,
-                                                         std::string tenant) {
+// One at a time for a session; the others find what the first has left in memory.
+Task<VerifiedSession> RecordSessions::look_up(std::string token, TokenParts parts,
+                                              std::string tenant) {
+  if (flights_ && flights_->under_way(parts.id)) {
+    co_await flights_->wait(parts.id, kFlightMax);
+    auto known = answer_now(token, tenant);
+    if (known) co_return std::move(*known);
+  }
+  std::optional<Flights::Flight> flight;
+  if (flights_ && !flights_->under_way(parts.id)) flight.emplace(*flights_, parts.id);
+  if (parts_.copies != nullptr) {
+    auto answer = co_await answer_from_copy(token, parts, tenant);
+    if (answer) co_return std::move(*answer);
+  }
+  co_return co_await answer_from_record(token, parts, tenant);
+}
+
+bool RecordSessions::proves(const record::SessionRow& row, const TokenParts& parts,
+                            std::string_view tenant, WallTime now) const {
+  return constant_time_equal(row.verifier, codec_.verifier(parts)) && row.live(now) &&
+         (tenant.empty() || row.tenant == tenant) && !parts_.ends.cover(who_of(row));
+}
+
+// Empty: the record decides.
+boost::asio::awaitable<std::optional<Result<VerifiedSession>>> RecordSessions::answer_from_copy(
+    const std::string& token, const TokenParts& parts, const std::string& tenant) {
+  const std::uint64_t generation = parts_.invalidations.generation();
+  std::optional<SessionCopy> found = co_await parts_.copies->find(parts.id);
+  const WallTime now = parts_.clock.wall();
+  if (!found || !proves(found->row, parts, tenant, now)) co_return std::nullopt;
+
+  Found good{entry_of(make_session(found->row, std::move(found->data)), found->row.id, {})};
+  good.entry.stamps = read_stamps(parts_.invalidations, *good.entry.session);
+  good.keep = parts_.invalidations.generation() == generation;
+  metrics_.from_copy.add();
+  if (SessionMemory::worth_noting(good.entry, now)) {
+    // Whoever reads the copy next need not note the use again.
+    const SessionPtr session = good.entry.session;
+    found->row.last_seen_at = std::max(found->row.last_seen_at, now);
+    co_await copy(found->row, session->data, found->era, SessionCopies::Name::known);
+  }
+  auto verified = co_await accept(token, std::move(good), now);
+  co_return verified;
+}
+
+Task<VerifiedSession> RecordSessions::answer_from_record(const std::string& token,
+                                                         const TokenParts& parts,
+                                                         const std::string& tenant) {
   const BootTime began = parts_.clock.boot();
-  const Digest256 verifier = codec_.verifier(parts);
   for (int attempt = 1;; ++attempt) {
     const std::uint64_t generation = parts_.invalidations.generation();
+    const std::int64_t stamp = copy_stamp();
     RD_CO_TRY(row, co_await read_row(parts.id));
     const WallTime now = parts_.clock.wall();
-    const bool good = row && constant_time_equal(row->verifier, verifier) && row->live(now) &&
-                      (tenant.empty() || row->tenant == tenant) && !parts_.ends.cover(who_of(*row));
-    if (!good) {
+    if (!row || !proves(*row, parts, tenant, now)) {
       metrics_.invalid.add();
       co_return fail(session_invalid());
     }
     RD_CO_TRY(data, open_data(parts_.vault, *row));
-    SessionMemory::Entry entry = entry_of(make_session(*row, std::move(data)), row->id, {});
-    entry.stamps = read_stamps(parts_.invalidations, *entry.session);
-    const bool unchanged = parts_.invalidations.generation() == generation;
-    if (!unchanged && attempt < kReadAttempts) continue;
+    Found found{entry_of(make_session(*row, std::move(data)), row->id, {})};
+    found.entry.stamps = read_stamps(parts_.invalidations, *found.entry.session);
+    found.keep = parts_.invalidations.generation() == generation;
+    if (!found.keep && attempt < kReadAttempts) continue;
 
     metrics_.from_record.add();
     metrics_.lookup.observe_ns((parts_.clock.boot() - began).count());
-    const Hash128 key = memory_.key_of(token);
-    const Use use{key, entry.id, now};
-    const bool write_now = needs_write_through(entry) && SessionMemory::worth_noting(entry, now);
-    if (write_now) entry.noted = now;
-    VerifiedSession verified = memory_.use(key, entry, now);
-    if (unchanged) memory_.keep(key, std::move(entry));
-    if (write_now) {
-      RD_CO_CHECK(co_await write_use(use));
-    }
+    const SessionPtr session = found.entry.session;
+    auto verified = co_await accept(token, std::move(found), now);
+    co_await copy(*row, session->data, stamp, SessionCopies::Name::known);
     co_return verified;
   }
+}
+
+Task<VerifiedSession> RecordSessions::accept(const std::string& token, Found found, WallTime now) {
+  SessionMemory::Entry& entry = found.entry;
+  const Hash128 key = memory_.key_of(token);
+  const Use use{key, entry.id, now};
+  const bool write_now = needs_write_through(entry) && SessionMemory::worth_noting(entry, now);
+  if (write_now) entry.noted = now;
+  VerifiedSession verified = memory_.use(key, entry, now);
+  if (found.keep && trusts_memory()) memory_.keep(key, std::move(entry));
+  if (write_now) {
+    RD_CO_CHECK(co_await write_use(use));
+  }
+  co_return verified;
+}
+
+boost::asio::awaitable<void> RecordSessions::copy(const record::SessionRow& row,
+                                                  std::string_view data, std::int64_t stamp,
+                                                  SessionCopies::Name name) {
+  if (parts_.copies != nullptr) co_await parts_.copies->keep(row, data, stamp, name);
 }
 
 Task<OptionalRow> RecordSessions::read_row(const Id128& id) {
@@ -294,6 +383,7 @@ Task<IssuedSession> RecordSessions::create(const Context& context, NewSession re
   issued.expires_at = creation.row.expires_at();
   issued.session = make_session(creation.row, std::move(request.data));
   const Stamps stamps = read_stamps(parts_.invalidations, *issued.session);
+  const std::int64_t stamp = copy_stamp();
   std::function<Task<std::int64_t>(record::Unit&)> work = [&creation](record::Unit& unit) {
     return create_unit(unit, creation);
   };
@@ -302,6 +392,7 @@ Task<IssuedSession> RecordSessions::create(const Context& context, NewSession re
   metrics_.created.add();
   metrics_.revoked.add(static_cast<std::uint64_t>(ended));
   memory_.keep(memory_.key_of(issued.token), entry_of(issued.session, creation.row.id, stamps));
+  co_await copy(creation.row, issued.session->data, stamp, SessionCopies::Name::fresh);
   co_return issued;
 }
 
@@ -337,8 +428,10 @@ Task<SessionPtr> RecordSessions::update(const Context& context, std::string id, 
   std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
     return merge_unit(unit, parts_.vault, merge);
   };
+  const std::int64_t stamp = copy_stamp();
   auto written = co_await parts_.record.write<OpenedSession>(work);
   RD_CO_TRY(merged, told(std::move(written), context, merge.target, "session.updated"));
+  co_await copy(merged.row, merged.data, stamp, SessionCopies::Name::known);
   co_return make_session(merged.row, std::move(merged.data));
 }
 
@@ -368,6 +461,7 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
   std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
     return rotate_unit(unit, parts_.vault, rotation);
   };
+  const std::int64_t stamp = copy_stamp();
   auto written = co_await parts_.record.write<OpenedSession>(work);
   RD_CO_TRY(rotated, told(std::move(written), context, rotation.target, "session.rotated"));
 
@@ -376,6 +470,8 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
   IssuedSession issued;
   issued.token = codec_.write(parts);
   issued.expires_at = rotated.row.expires_at();
+  if (parts_.copies != nullptr) co_await parts_.copies->end(rotation.target.id);
+  co_await copy(rotated.row, rotated.data, stamp, SessionCopies::Name::fresh);
   issued.session = make_session(rotated.row, std::move(rotated.data));
   co_return issued;
 }
@@ -394,6 +490,7 @@ Task<void> RecordSessions::revoke(const Context& context, std::string id) {
   RD_CO_CHECK(ended);
   if (!*ended) co_return fail(not_found("session"));
   metrics_.revoked.add();
+  if (parts_.copies != nullptr) co_await parts_.copies->end(target.id);
   co_return Result<void>{};
 }
 
@@ -405,7 +502,9 @@ Task<void> RecordSessions::end_unrecorded(const Target& target, record::AuditEve
   const bool none = row && (!*row || (*row)->tenant != target.tenant || (*row)->revoked);
   if (none) co_return fail(std::move(error));
   UnsavedEnd end{target.tenant, {}, target.id, target.now, std::move(audit)};
-  co_return fail(end_here(parts_, std::move(end), std::move(error)));
+  Error answer = end_here(parts_, std::move(end), std::move(error));
+  if (parts_.copies != nullptr) co_await parts_.copies->end(target.id);  // For the other instances.
+  co_return fail(std::move(answer));
 }
 
 // ---- All of a user ----

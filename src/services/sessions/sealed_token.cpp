@@ -3,6 +3,7 @@
 #include "services/sessions/token.hpp"
 
 #include "base/bytes.hpp"
+#include "base/packed.hpp"
 
 namespace redoubt::sessions {
 namespace {
@@ -14,58 +15,11 @@ constexpr std::uint8_t kLayout = 1;
 // The tenant is inside: it is not known before the seal is open.
 constexpr SealedAs kSealedAs{.tenant = {}, .kind = "session token", .record_id = {}, .version = 0};
 
-class Writer {
- public:
-  void integer(std::uint64_t value, int bytes = 8) {
-    for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) {
-      out.push_back(static_cast<std::uint8_t>(value >> shift));
-    }
-  }
-  void time(WallTime time) { integer(static_cast<std::uint64_t>(time.ms)); }
-  void text(std::string_view text) {
-    integer(text.size(), 4);
-    out.insert(out.end(), text.begin(), text.end());
-  }
-  Bytes out;
-};
-
-class Reader {
- public:
-  explicit Reader(ByteView in) : in_(in) {}
-
-  std::uint64_t integer(std::size_t bytes = 8) {
-    if (in_.size() < bytes) {
-      failed_ = true;
-      return 0;
-    }
-    std::uint64_t value = 0;
-    for (const std::uint8_t byte : in_.first(bytes)) value = value << 8 | byte;
-    in_ = in_.subspan(bytes);
-    return value;
-  }
-  WallTime time() { return WallTime{static_cast<std::int64_t>(integer())}; }
-  std::string text() {
-    const std::uint64_t size = integer(4);
-    if (in_.size() < size) {
-      failed_ = true;
-      return {};
-    }
-    std::string out(as_text(in_.first(size)));
-    in_ = in_.subspan(size);
-    return out;
-  }
-  bool complete() const { return !failed_ && in_.empty(); }
-
- private:
-  ByteView in_;
-  bool failed_ = false;
-};
-
 }  // namespace
 
 WrittenToken write_sealed_token(const Vault& vault, const SealedToken& sealed) {
   const Session& session = sealed.session;
-  Writer writer;
+  PackedWriter writer;
   writer.integer(kLayout, 1);
   writer.integer(static_cast<std::uint64_t>(sealed.user_epoch));
   writer.integer(static_cast<std::uint64_t>(sealed.tenant_epoch));
@@ -91,7 +45,7 @@ std::optional<SealedToken> open_sealed_token(const Vault& vault, std::string_vie
   const auto opened = vault.open(kSealedAs, *envelope);
   if (!opened) return std::nullopt;
 
-  Reader reader(*opened);
+  PackedReader reader(*opened);
   if (reader.integer(1) != kLayout) return std::nullopt;
   SealedToken sealed;
   Session& session = sealed.session;

@@ -12,8 +12,8 @@ constexpr std::size_t kEndsPerUnit = 64;
 
 constexpr std::string_view kLookups = "redoubt_session_lookups_total";
 constexpr std::string_view kLookupsHelp =
-    "Tokens looked at, by what answered: this process's memory, the record, or neither because the "
-    "token is not valid.";
+    "Tokens looked at, by what answered: this process's memory, a copy in the shared tier, the "
+    "record, or none because the token is not valid.";
 
 }  // namespace
 
@@ -24,6 +24,7 @@ SessionMetrics::SessionMetrics(Metrics& metrics)
       expired(metrics.counter("redoubt_sessions_expired_total",
                               "Expired sessions removed from the record.")),
       from_memory(metrics.counter(kLookups, kLookupsHelp, {{"result", "memory"}})),
+      from_copy(metrics.counter(kLookups, kLookupsHelp, {{"result", "copy"}})),
       from_record(metrics.counter(kLookups, kLookupsHelp, {{"result", "record"}})),
       invalid(metrics.counter(kLookups, kLookupsHelp, {{"result", "invalid"}})),
       lookup(metrics.histogram("redoubt_session_lookup_duration_seconds",

@@ -14,6 +14,7 @@
 #include <redoubt/clock.hpp>
 #include <redoubt/random.hpp>
 #include <redoubt/sessions.hpp>
+#include <redoubt/timers.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -23,6 +24,8 @@
 #include <string>
 
 namespace redoubt::sessions {
+
+class SessionCopies;
 
 // Whether uses reach the record, as all workers of a process see it.
 //
@@ -49,6 +52,8 @@ struct SessionParts {
   UnsavedEnds& ends;  // These three: one for all workers.
   UseFlushes& use_flushes;
   record::LaterAudit& refusals;
+  SessionCopies* copies = nullptr;  // In the shared tier; the worker's own. Null: there is none.
+  Timers* timers = nullptr;  // The worker's. Null: nobody waits for another's read of a session.
 };
 
 // How often flush_uses() is called at least. Sessions so short-lived that the idle slack does not
@@ -73,6 +78,7 @@ struct SessionMetrics {
   Counter& revoked;
   Counter& expired;
   Counter& from_memory;
+  Counter& from_copy;
   Counter& from_record;
   Counter& invalid;
   Histogram& lookup;

@@ -16,11 +16,13 @@ SealedAs sealed_as(const record::SessionRow& row) {
   return {.tenant = row.tenant, .kind = "session", .record_id = row.id, .version = row.version};
 }
 
-void announce_session(record::Unit& unit, std::string_view tenant, const Id128& id) {
+// `version`: copies of it or later have the change in them; 0: no copy that was made before has.
+void announce_session(record::Unit& unit, std::string_view tenant, const Id128& id,
+                      std::int64_t version = 0) {
   unit.announce({.kind = Kind::session,
                  .tenant = std::string(tenant),
                  .key = format_id(kIdPrefix, id),
-                 .value = 0});
+                 .value = version});
 }
 
 Task<void> end_one(record::Unit& unit, const Target& target, const record::AuditEvent& audit) {
@@ -119,7 +121,7 @@ Task<OpenedSession> merge_unit(record::Unit& unit, const Vault& vault, const Mer
   session.row.version += 1;
   session.row.data = seal_data(vault, session.row, session.data);
   RD_CO_CHECK(co_await record::store_session_data(unit, session.row));
-  announce_session(unit, merge.target.tenant, merge.target.id);
+  announce_session(unit, merge.target.tenant, merge.target.id, session.row.version);
   co_return session;
 }
 
