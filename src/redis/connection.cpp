@@ -31,6 +31,7 @@ Connection::Connection(std::shared_ptr<Shared> shared, const ConnectionPlan& pla
       in_(std::make_unique_for_overwrite<char[]>(kReadBuffer)),
       decoder_(shared_->options.reply),
       last_used_(shared_->now()),
+      last_awaited_(last_used_),
       quiet_since_(last_used_) {}
 
 Task<ServerFacts> Connection::open(Endpoint endpoint, std::size_t attempt) {
@@ -190,6 +191,7 @@ void Connection::submit(const Command& command, const Submission& submission) {
   const BootTime now = shared_->now();
   if (in_flight() == 0) quiet_since_ = now;
   last_used_ = now;
+  if (submission.sink != nullptr) last_awaited_ = now;
   const Script* const script = command.script();
   const bool whole =
       script != nullptr && (submission.form == ScriptForm::whole ||

@@ -67,7 +67,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool has_room(std::size_t bytes) const;
   bool is_closed() const { return closed_; }
   std::size_t in_flight() const { return pending_.size() - answered_; }
-  BootTime last_used() const { return last_used_; }
+  BootTime last_used() const { return last_used_; }        // Something was sent or came.
+  BootTime last_awaited() const { return last_awaited_; }  // Somebody sent something and waits.
 
  private:
   struct Pending {
@@ -112,6 +113,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   wire::resp::Decoder decoder_;
 
   BootTime last_used_;
+  BootTime last_awaited_;
   BootTime quiet_since_;  // Replies are owed, and nothing has come since.
   BootTime phase_end_{0};
   const char* phase_ = nullptr;  // Of opening; null when open.

@@ -279,7 +279,7 @@ Duration Link::sweep() {
   if (connection) connection->sweep(now);
   const bool busy = !waiting_.empty() || (connection && !ready_) ||
                     (connection && connection->in_flight() > 0) ||
-                    (ready_ && now - connection->last_used() < kRestAfter);
+                    (ready_ && now - connection->last_awaited() < kRestAfter);
   const Duration tick = std::clamp(timeouts.operation / 4, kTickMin, kTickMax);
   if (busy) return tick;
   resting_ = true;
