@@ -16,6 +16,10 @@ class RefusingRecord final : public record::Record {
   // As while its queue is full: writes are refused, and the record is not down.
   void overload(bool overloaded) { overloaded_ = overloaded; }
 
+  // Nobody has looked at the journal since then.
+  void stop_following(BootTime at) { fresh_until_ = at; }
+  BootTime fresh_until() const override { return fresh_until_; }
+
   Task<void> write_unit(std::function<Task<void>(record::Unit&)> work) override {
     if (refusing_) co_return fail(unavailable("record_unavailable", "disk full"));
     if (overloaded_) co_return fail(unavailable("record_overloaded", "too many writes wait"));
@@ -38,6 +42,7 @@ class RefusingRecord final : public record::Record {
   record::Record& record_;
   bool refusing_ = false;
   bool overloaded_ = false;
+  BootTime fresh_until_{INT64_MAX};
 };
 
 }  // namespace redoubt::test

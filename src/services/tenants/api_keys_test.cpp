@@ -1,6 +1,7 @@
 #include "base/metrics.hpp"
 #include "record/audit.hpp"
 #include "services/tenants/api_key_token.hpp"
+#include "tests/support/refusing_record.hpp"
 #include "tests/support/tenants_fixture.hpp"
 
 #include <algorithm>
@@ -103,6 +104,19 @@ TEST_F(ApiKeysTest, AnswersFromMemoryOnceItKnowsAKey) {
   record.reset();
   ASSERT_TRUE(now && *now);
   EXPECT_EQ((**now)->tenant, "default");
+}
+
+TEST_F(ApiKeysTest, DoesNotAnswerFromMemoryWhileTheJournalIsNotFollowed) {
+  test::RefusingRecord following(*record);
+  TenantParts parts{following, vault, clock, random, invalidations, refusals};
+  const auto worker = make_api_keys(parts);
+  ASSERT_TRUE(test::run(worker->authenticate(first.token)));
+  ASSERT_TRUE(worker->authenticate_now(first.token));
+
+  following.stop_following(clock.boot());
+
+  EXPECT_FALSE(worker->authenticate_now(first.token)) << "somebody may have revoked it meanwhile";
+  EXPECT_TRUE(test::run(worker->authenticate(first.token))) << "the record still answers";
 }
 
 TEST_F(ApiKeysTest, GarbageIsRefusedWithoutTheRecord) {
