@@ -12,6 +12,8 @@
 #include "record/sqlite_record.hpp"
 #include "services/limits/service.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <system_error>
 
@@ -89,7 +91,23 @@ Result<void> Instance::open_record() {
     RD_TRY(opened, record::open_postgres_record(options, clock, *log, metrics));
     record = std::move(opened);
   }
+  watch_record();
   return {};
+}
+
+void Instance::watch_record() {
+  metrics.gauge_callback("redoubt_record_instances", "Instances that run on this record.", {},
+                         [this] { return static_cast<double>(record->status().instances); });
+  metrics.gauge_callback("redoubt_record_journal_age_seconds",
+                         "Since the last look at what other instances changed; 0 on SQLite.", {},
+                         [this] { return journal_age_seconds(); });
+}
+
+double Instance::journal_age_seconds() const {
+  const BootTime fresh_until = record->fresh_until();
+  if (fresh_until.ns == INT64_MAX) return 0;
+  const BootTime looked = fresh_until - record::kCopiesTrustedFor;
+  return std::max(0.0, std::chrono::duration<double>(clock.boot() - looked).count());
 }
 
 Result<void> Instance::open_vault() {

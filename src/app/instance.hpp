@@ -76,6 +76,8 @@ class Instance {
   Instance(const config::Config& settings, boost::asio::io_context& control);
 
   Result<void> open_record();
+  void watch_record();
+  double journal_age_seconds() const;
   Result<void> open_vault();
   Result<void> open_redis();
   Result<void> open_services();

@@ -22,7 +22,6 @@ using sql::postgres::Params;
 
 namespace {
 
-constexpr std::chrono::seconds kTrust{2};
 constexpr std::chrono::minutes kPollGapMax{30};  // Half of what the journal is kept for.
 constexpr std::int64_t kPollRows = 5'000;
 constexpr std::int64_t kHistory = 4'000;  // How far back running transactions may have numbers.
@@ -80,16 +79,14 @@ ConnectionOptions follower_options(const PostgresRecordOptions& options) {
 PostgresFollower::PostgresFollower(asio::any_io_executor executor,
                                    const sql::postgres::Target& target,
                                    const PostgresRecordOptions& options, std::string origin,
-                                   Clock& clock, Log& log, Metrics& metrics, JournalListener tell)
+                                   Clock& clock, Log& log, JournalListener tell)
     : options_(options),
       origin_(std::move(origin)),
       clock_(clock),
       log_(log),
       tell_(std::move(tell)),
       link_(executor, target, follower_options(options)),
-      alarm_(executor) {
-  static_cast<void>(metrics);
-}
+      alarm_(executor) {}
 
 Task<void> PostgresFollower::join() {
   RD_CO_TRY(connection, co_await link_.get());
@@ -206,7 +203,7 @@ Task<void> PostgresFollower::poll(Connection& connection) {
         rows.rows, [after](const sql::Row& row) { return row.integer(2) > after; });
     if (above >= kPollRows) continue;
     polled_at_ = began;
-    fresh_until_.store((began + kTrust).ns, std::memory_order_release);
+    fresh_until_.store((began + kCopiesTrustedFor).ns, std::memory_order_release);
     co_return Result<void>{};
   }
 }

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "base/log.hpp"
-#include "base/metrics.hpp"
 #include "record/journal_tail.hpp"
 #include "record/membership.hpp"
 #include "record/postgres_link.hpp"
@@ -40,7 +39,7 @@ class PostgresFollower {
 
   PostgresFollower(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                    const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
-                   Metrics& metrics, JournalListener tell);
+                   JournalListener tell);
 
   Task<void> join();  // Registers this instance and reads the journal to its end.
   boost::asio::awaitable<void> follow();  // Until stop().

@@ -33,7 +33,7 @@ ConnectionOptions reader_options(const PostgresRecordOptions& options) {
   ConnectionOptions out;
   out.connect_timeout = options.connect_timeout;
   out.reply_timeout = options.reply_timeout;
-  out.settings = {{"statement_timeout", "10000"}, {"idle_in_transaction_session_timeout", "10000"}};
+  out.settings = {{"statement_timeout", "5000"}, {"idle_in_transaction_session_timeout", "10000"}};
   return out;
 }
 

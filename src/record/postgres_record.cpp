@@ -60,7 +60,7 @@ class PostgresRecord final : public Record {
         guard_(asio::make_work_guard(io_)),
         writer_(io_.get_executor(), target_, options_, origin_, clock, log, metrics),
         reader_(io_.get_executor(), target_, options_),
-        follower_(io_.get_executor(), target_, options_, origin_, clock, log, metrics,
+        follower_(io_.get_executor(), target_, options_, origin_, clock, log,
                   [this](const JournalEntry& entry) { writer_.tell(entry); }),
         thread_([this] { io_.run(); }) {}
 

@@ -28,7 +28,7 @@ struct PostgresRecordOptions {
   std::size_t queue_units_max = 16'384;  // Waiting units; more are refused ("record_overloaded").
   Duration connect_timeout{5'000};
   Duration pool_wait{1'000};       // How long a read waits for a connection.
-  Duration reply_timeout{15'000};  // How long the server may be silent.
+  Duration reply_timeout{8'000};  // How long the server may be silent.
   Duration poll_interval{200};     // Of the journal.
 };
 

@@ -26,8 +26,8 @@ ConnectionOptions lane_options(const PostgresRecordOptions& options) {
   out.connect_timeout = options.connect_timeout;
   out.reply_timeout = options.reply_timeout;
   out.settings = {{"synchronous_commit", "on"},
-                  {"statement_timeout", "10000"},
-                  {"lock_timeout", "5000"},
+                  {"statement_timeout", "5000"},
+                  {"lock_timeout", "3000"},
                   // A stopped instance must not hold its locks for longer.
                   {"idle_in_transaction_session_timeout", "2000"}};
   return out;

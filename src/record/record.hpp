@@ -41,7 +41,7 @@ namespace redoubt::record {
 // Entries are commutative: a listener drops or marks its copies, whatever the order.
 struct JournalEntry {
   enum class Kind : std::uint8_t {
-    session,   // key: session id. Changed or ended; value: the version with the change, or 0.
+    session,     // key: session id. Changed or ended; value: the version with the change, or 0.
     user,        // key: user. All sessions of the user ended or changed.
     tenant,      // The tenant was disabled or enabled.
     api_key,     // key: API key id. Changed or ended.
@@ -104,6 +104,9 @@ struct Status {
 
 using JournalListener = std::function<void(const JournalEntry&)>;
 
+// How long a copy may be used after the journal was last read to its end.
+inline constexpr std::chrono::seconds kCopiesTrustedFor{2};
+
 class Record {
  public:
   virtual ~Record() = default;
@@ -135,8 +138,9 @@ class Record {
   // Subscribe before the first request.
   virtual void subscribe(JournalListener listener) = 0;
 
-  // Until then copies that listen reflect every change that was acknowledged anywhere 2 s earlier;
-  // afterwards nothing freshness-critical may be answered from a copy. One atomic load.
+  // Until then copies that listen reflect every change that was acknowledged anywhere
+  // kCopiesTrustedFor earlier; afterwards nothing freshness-critical may be answered from a copy.
+  // One atomic load.
   virtual BootTime fresh_until() const { return BootTime{INT64_MAX}; }
 
   // Returns when every running instance has heard every entry committed before the call, or has
@@ -150,21 +154,32 @@ class Record {
 
   template <class T>
   Task<T> write(std::function<Task<T>(Unit&)> work) {
+    return write<T>(Reach{}, std::move(work));
+  }
+
+  template <class T>
+  Task<T> write(Reach reach, std::function<Task<T>(Unit&)> work) {
     std::optional<T> value;
     std::function<Task<void>(Unit&)> unit = [&value, &work](Unit& u) {
       return keep(value, work, u);
     };
-    RD_CO_CHECK(co_await write_unit(std::move(unit)));
+    RD_CO_CHECK(co_await write_within(std::move(reach), std::move(unit)));
     co_return std::move(*value);
   }
 
   template <class T>
   Task<T> read(std::function<Task<T>(sql::Transaction&)> work) {
+    return read<T>(std::string(), std::move(work));
+  }
+
+  // Of one tenant's rows; empty: of anybody's.
+  template <class T>
+  Task<T> read(std::string tenant, std::function<Task<T>(sql::Transaction&)> work) {
     std::optional<T> value;
     std::function<Task<void>(sql::Transaction&)> unit = [&value, &work](sql::Transaction& tx) {
       return keep(value, work, tx);
     };
-    RD_CO_CHECK(co_await read_snapshot(std::move(unit)));
+    RD_CO_CHECK(co_await read_tenant(std::move(tenant), std::move(unit)));
     co_return std::move(*value);
   }
 

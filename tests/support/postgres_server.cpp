@@ -122,9 +122,12 @@ PostgresServer::PostgresServer(Options options) : options_(std::move(options)) {
     if (::chown(directory_.c_str(), user->uid, user->gid) != 0) throw std::runtime_error("chown");
   }
   make_cluster();
+  copy_certificate();
   port_ = free_port();
   start();
-  execute(url("postgres", "postgres"), "CREATE ROLE redoubt LOGIN");
+  if (options_.standby_of == nullptr) {
+    execute(url("postgres", "postgres"), "CREATE ROLE redoubt LOGIN");
+  }
 }
 
 PostgresServer::~PostgresServer() {
@@ -134,10 +137,53 @@ PostgresServer::~PostgresServer() {
 }
 
 void PostgresServer::make_cluster() {
-  const int status = wait_for(spawn({programs() + "/initdb", "-D", directory_ + "/data", "-U",
-                                     "postgres", "-A", "trust", "-N", "--locale=C", "-E", "UTF8"},
-                                    directory_));
-  if (status != 0) throw std::runtime_error("initdb failed; see " + directory_ + "/server.log");
+  std::vector<std::string> command{programs() + "/initdb",
+                                   "-D",
+                                   directory_ + "/data",
+                                   "-U",
+                                   "postgres",
+                                   "-A",
+                                   "trust",
+                                   "-N",
+                                   "--locale=C",
+                                   "-E",
+                                   "UTF8"};
+  if (const PostgresServer* primary = options_.standby_of) {
+    command = {programs() + "/pg_basebackup",
+               "-D",
+               directory_ + "/data",
+               "-R",
+               "-N",
+               "-c",
+               "fast",
+               "-d",
+               primary->url("postgres", "postgres")};
+  }
+  const int status = wait_for(spawn(command, directory_));
+  if (status != 0) throw std::runtime_error("no cluster; see " + directory_ + "/server.log");
+}
+
+void PostgresServer::promote() {
+  execute(url("postgres", "postgres"), "SELECT pg_promote()");
+}
+
+// The server wants its key to be its own.
+void PostgresServer::copy_certificate() {
+  if (options_.tls_key.empty()) return;
+  fs::copy_file(options_.tls_certificate, directory_ + "/server.crt");
+  fs::copy_file(options_.tls_key, directory_ + "/server.key");
+  fs::permissions(directory_ + "/server.key", fs::perms::owner_read);
+  if (const auto user = unprivileged()) {
+    for (const char* name : {"/server.crt", "/server.key"}) {
+      if (::chown((directory_ + name).c_str(), user->uid, user->gid) != 0) {
+        throw std::runtime_error("chown");
+      }
+    }
+  }
+  for (const char* setting :
+       {"ssl=on", "ssl_cert_file=../server.crt", "ssl_key_file=../server.key"}) {
+    options_.settings.emplace_back(setting);
+  }
 }
 
 void PostgresServer::start() {
@@ -153,10 +199,15 @@ void PostgresServer::start() {
     command.emplace_back("-c");
     command.push_back(setting);
   }
-  postmaster_ = spawn(std::move(command), directory_);
+  postmaster_ = spawn(command, directory_);
   for (int i = 0; i < 600; ++i) {
     const PGPing answer = PQping(url("postgres", "postgres").c_str());
     if (answer == PQPING_OK) return;
+    // It refuses to start while the last child of one that was killed is still on its way out.
+    int status = 0;
+    if (::waitpid(postmaster_, &status, WNOHANG) == postmaster_) {
+      postmaster_ = spawn(command, directory_);
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   throw std::runtime_error("PostgreSQL does not start; see " + directory_ + "/server.log");
@@ -177,6 +228,11 @@ std::string PostgresServer::over_tcp(const std::string& socket_url) const {
   const auto name = socket_url.substr(socket_url.find("@/") + 2);
   return "postgresql://redoubt@127.0.0.1:" + std::to_string(port_) + "/" +
          name.substr(0, name.find('?'));
+}
+
+std::string PostgresServer::url_of(const std::string& other) const {
+  const auto name = other.substr(other.find("@/") + 2);
+  return url("redoubt", name.substr(0, name.find('?')));
 }
 
 std::string PostgresServer::execute(const std::string& database_url, const std::string& sql) {
@@ -208,6 +264,7 @@ std::vector<pid_t> PostgresServer::processes() const {
 }
 
 void PostgresServer::kill() {
+  ::kill(postmaster_, SIGSTOP);  // No child is born between the look and the kill.
   for (const pid_t process : processes()) ::kill(process, SIGKILL);
   wait_for(postmaster_);
   postmaster_ = -1;

@@ -19,6 +19,9 @@ class PostgresServer {
   struct Options {
     bool durable = false;               // fsync: for measurements and crashes of the machine.
     std::vector<std::string> settings;  // "max_connections=20"
+    std::string tls_certificate = {};   // Paths of PEM files; with them it speaks TLS.
+    std::string tls_key = {};
+    const class PostgresServer* standby_of = nullptr;  // Follows that one until promote().
   };
 
   PostgresServer();  // REQUIRES: available().
@@ -39,18 +42,23 @@ class PostgresServer {
   std::uint16_t port() const { return port_; }
   std::string data_directory() const { return directory_ + "/data"; }
 
+  // The same database here, of a URL of another server.
+  std::string url_of(const std::string& url) const;
+
   // As superuser in the database of `url`. Throws when the server refuses. The first column of the
   // first row, or "".
   std::string execute(const std::string& url, const std::string& sql);
 
-  void kill();   // SIGKILL to the postmaster and its children; start() recovers.
-  void stop();   // Immediate shutdown.
-  void start();  // After kill() or stop(); returns when it answers.
-  void pause();  // SIGSTOP of all its processes.
+  void promote();  // A standby becomes a server of its own, on the next timeline.
+  void kill();     // SIGKILL to the postmaster and its children; start() recovers.
+  void stop();     // Immediate shutdown.
+  void start();    // After kill() or stop(); returns when it answers.
+  void pause();    // SIGSTOP of all its processes.
   void resume();
 
  private:
   void make_cluster();
+  void copy_certificate();
   std::string url(const std::string& role, const std::string& database) const;
   std::vector<pid_t> processes() const;
 

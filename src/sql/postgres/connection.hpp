@@ -34,7 +34,7 @@ struct ConnectionOptions {
   Duration connect_timeout{5'000};
   // A reply that takes longer ends the connection. Longer than the server's own limits, which it
   // gives up by with an answer.
-  Duration reply_timeout{15'000};
+  Duration reply_timeout{8'000};
   std::vector<std::pair<std::string, std::string>> settings;  // SET of the session.
 };
 

@@ -1,5 +1,6 @@
 #include "sql/postgres/connection.hpp"
 
+#include "tests/support/certificates.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/run.hpp"
 
@@ -148,6 +149,44 @@ TEST_F(PostgresConnection, PreparesAgainWhenAnAddressHasAnotherText) {
   text[7] = '2';
 
   EXPECT_EQ((*run(std::string_view(text.data())))[0].integer(0), 2);
+}
+
+// What `url` leads to: "TLS", "no TLS", or "" when it was refused.
+std::string protection(const std::string& url) {
+  boost::asio::io_context io;
+  const auto target = parse_target(Secret(url));
+  auto opened = test::run(io, Connection::open(io.get_executor(), *target, {}));
+  if (!opened) return {};
+  const auto rows =
+      test::run(io, (*opened)->run("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"));
+  return (*rows)[0].integer(0) != 0 ? "TLS" : "no TLS";
+}
+
+TEST(PostgresTls, WantsARightCertificateForTheRightName) {
+  if (!PostgresServer::available()) GTEST_SKIP() << "no PostgreSQL is installed";
+  const test::Certificates certificates;
+  PostgresServer::Options options;
+  options.tls_certificate = certificates.file("good.crt");
+  options.tls_key = certificates.file("good.key");
+  PostgresServer server(options);
+  const std::string url = server.over_tcp(server.new_database()) + "?hostaddr=127.0.0.1";
+  const std::string verified = "&sslmode=verify-full&sslrootcert=" + certificates.file("ca.crt");
+  const std::string other_authority =
+      "&sslmode=verify-full&sslrootcert=" + certificates.file("self.crt");
+
+  EXPECT_EQ(protection(url + "&host=localhost" + verified), "TLS");
+  EXPECT_EQ(protection(url + "&host=db.example.com" + verified), "") << "another name";
+  EXPECT_EQ(protection(url + "&host=localhost" + other_authority), "");
+  EXPECT_EQ(protection(url + "&host=db.example.com&sslmode=require"), "TLS") << "as it was told";
+}
+
+TEST(PostgresTls, IsNotGivenUpForAServerWithout) {
+  if (!PostgresServer::available()) GTEST_SKIP() << "no PostgreSQL is installed";
+  PostgresServer& server = PostgresServer::shared();
+  const std::string url = server.over_tcp(server.new_database());
+
+  EXPECT_EQ(protection(url + "?sslmode=verify-full"), "");
+  EXPECT_EQ(protection(url), "no TLS") << "on this machine";
 }
 
 TEST(PostgresTarget, VerifiesTheServerUnlessItIsThisMachine) {
