@@ -422,7 +422,8 @@ TEST(Settings, RefuseTextThatIsNotTheirs) {
                                              "redis.sentinel_password",
                                              "redis.sentinel_master",
                                              "redis.cluster_nodes",
-                                             "redis.sentinel_hosts"};
+                                             "redis.sentinel_hosts",
+                                             "upstash.tokens"};
   for (const auto& row : all_settings()) {
     if (free_text.contains(row.name.key)) continue;
     Config config;

@@ -1,0 +1,86 @@
+"""Redis over HTTP as Upstash serves it: the public clients run against the server unmodified, on
+both ways to it, and the server runs against itself over its own REST transport."""
+
+import os
+import subprocess
+import unittest
+
+from backing import Redis
+from server import PATIENCE, Server, free_port, wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOKEN = "a-token-that-reads-and-writes"
+CHECKS = 9
+
+
+def run_clients(url, token):
+    """The names of the checks that passed."""
+    environment = {"PATH": os.environ["PATH"], "UPSTASH_REDIS_REST_URL": url,
+                   "UPSTASH_REDIS_REST_TOKEN": token}
+    done = subprocess.run(["node", "upstash_clients.mjs"], cwd=HERE, env=environment, text=True,
+                          capture_output=True, timeout=PATIENCE * 3, check=False)
+    if "ERR_MODULE_NOT_FOUND" in done.stderr:
+        raise AssertionError("the clients are not there; `npm ci --ignore-scripts` in tests/e2e "
+                             "installs them: " + done.stderr)
+    if done.returncode != 0:
+        raise AssertionError(done.stdout + done.stderr)
+    return done.stdout.splitlines()
+
+
+class Upstash(unittest.TestCase):
+    def setUp(self):
+        self.redis = Redis()
+        self.addCleanup(self.redis.__exit__)
+        self.port = free_port()
+
+    def serve(self, **env):
+        redoubt = Server(env={"REDIS_URL": self.redis.url, "REDOUBT_UPSTASH_TOKENS": TOKEN,
+                              "REDOUBT_UPSTASH_ADDR": str(self.port), **env})
+        self.addCleanup(redoubt.__exit__)
+        return redoubt
+
+    def test_the_public_clients_run_on_a_port_of_its_own(self):
+        self.serve()
+        self.assertEqual(len(run_clients(f"http://127.0.0.1:{self.port}", TOKEN)), CHECKS)
+
+    def test_the_public_clients_run_below_the_path_with_an_api_key(self):
+        redoubt = self.serve()
+        key = redoubt.new_key("service", ["redis"])
+        self.assertEqual(len(run_clients(f"http://127.0.0.1:{redoubt.port}/redis", key)), CHECKS)
+
+    def test_the_public_clients_run_as_a_tenant_with_keys_of_its_own(self):
+        redoubt = self.serve(REDOUBT_UPSTASH_PREFIX="tenant", REDOUBT_UPSTASH_TENANT_SCRIPTS="true")
+        key = redoubt.new_key("service", ["redis"])
+        self.assertEqual(len(run_clients(f"http://127.0.0.1:{redoubt.port}/redis", key)), CHECKS)
+        for name in self.redis.cli("keys", "*").splitlines():
+            self.assertTrue(name.startswith(("tenant:default:", "rd:")), name)
+
+    def test_what_an_address_without_redis_says(self):
+        redoubt = Server()
+        self.addCleanup(redoubt.__exit__)
+        reply = redoubt.get("/redis/get/k")
+        self.assertEqual(reply.status, 503, reply)
+        self.assertEqual(reply.json, {"error": "ERR Redis is not available: none is configured"})
+        self.assertEqual(redoubt.get("/redis/get/k", key=None).status, 401)
+
+    def test_a_server_counts_its_limits_over_rest(self):
+        self.serve(REDOUBT_UPSTASH_PREFIX="tenant", REDOUBT_UPSTASH_TENANT_SCRIPTS="true")
+        redoubt = Server(env={"REDOUBT_LIMIT_SLOW": "5/24h burst 5",
+                              "UPSTASH_REDIS_REST_URL": f"http://127.0.0.1:{self.port}",
+                              "UPSTASH_REDIS_REST_TOKEN": TOKEN, "REDIS_SOCKET_TIMEOUT": "5s"})
+        self.addCleanup(redoubt.__exit__)
+        wait_for(lambda: redoubt.get("/status", key=None).json["redis"]["state"] == "normal",
+                 "Redis to be used")
+        check = {"limits": [{"policy": "slow", "subject": "user:1"}]}
+        reply = wait_for(lambda: self.decided_there(redoubt, check), "Redis to decide")
+        self.assertEqual(reply.status, 200)
+        keys = self.redis.cli("keys", "*").splitlines()
+        self.assertTrue(any(key.startswith("tenant:default:rd:") for key in keys), keys)
+
+    def decided_there(self, redoubt, check):
+        reply = redoubt.post("/api/v1/limits/check", check)
+        return None if "Redoubt-Mode" in reply.headers else reply
+
+
+if __name__ == "__main__":
+    unittest.main()
