@@ -25,6 +25,8 @@ constexpr std::size_t kResealBatch = 200;
 constexpr Duration kEngineSweep{5'000};
 constexpr Duration kResealPause{200};
 constexpr Duration kRetentionEvery{3'600'000};
+// No session token lives longer than a year.
+constexpr Duration kKeepEpochs{366LL * 86'400'000};
 
 std::string storage_name(SessionStorage storage) {
   return storage == SessionStorage::token ? "token" : "record+memory";
@@ -154,6 +156,7 @@ Result<void> Instance::open_services() {
   retention_ = std::make_unique<record::Retention>(*record, clock, *log, metrics);
   const std::chrono::days keep(config.record.audit_retention_days);
   retention_->add(record::audit_retention(std::chrono::duration_cast<Duration>(keep)));
+  retention_->add(record::user_epoch_retention(kKeepEpochs));
   return {};
 }
 

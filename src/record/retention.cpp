@@ -2,6 +2,7 @@
 
 #include "base/assert.hpp"
 #include "record/audit.hpp"
+#include "record/session_rows.hpp"
 
 #include <optional>
 #include <utility>
@@ -19,6 +20,16 @@ RetentionClass audit_retention(Duration keep) {
   rows.keep = keep;
   rows.trim = [](Unit& unit, WallTime cutoff, std::int64_t batch) {
     return trim_audit(unit, cutoff, batch);
+  };
+  return rows;
+}
+
+RetentionClass user_epoch_retention(Duration keep) {
+  RetentionClass rows;
+  rows.name = "user_epochs";
+  rows.keep = keep;
+  rows.trim = [](Unit& unit, WallTime cutoff, std::int64_t batch) {
+    return forget_user_epochs(unit, cutoff, batch);
   };
   return rows;
 }

@@ -27,6 +27,9 @@ struct RetentionClass {
 // The audit trail's; it stays verifiable from the cut on (record/audit.hpp).
 RetentionClass audit_retention(Duration keep);
 
+// The epochs of users; `keep` is longer than any token lives.
+RetentionClass user_epoch_retention(Duration keep);
+
 class Retention {
  public:
   Retention(Record& record, Clock& clock, Log& log, Metrics& metrics);

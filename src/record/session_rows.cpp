@@ -76,8 +76,16 @@ constexpr sql::Statement kEpoch{
     "SELECT epoch FROM rd_user_epoch WHERE tenant = $1 AND user_id = $2"};
 
 constexpr sql::Statement kAdvanceEpoch{
-    "INSERT INTO rd_user_epoch (tenant, user_id, epoch) VALUES ($1, $2, 1)"
-    " ON CONFLICT (tenant, user_id) DO UPDATE SET epoch = rd_user_epoch.epoch + 1"};
+    "INSERT INTO rd_user_epoch (tenant, user_id, epoch) VALUES ($1, $2, $3)"
+    " ON CONFLICT (tenant, user_id) DO UPDATE SET epoch = CASE"
+    " WHEN rd_user_epoch.epoch < excluded.epoch THEN excluded.epoch"
+    " ELSE rd_user_epoch.epoch + 1 END"};
+
+// Numbers too small to be times of this century were counted by an earlier version, and stay.
+constexpr sql::Statement kForgetEpochs{
+    "DELETE FROM rd_user_epoch WHERE (tenant, user_id) IN"
+    " (SELECT tenant, user_id FROM rd_user_epoch"
+    " WHERE epoch > 1000000000000 AND epoch < $1 ORDER BY epoch LIMIT $2)"};
 
 constexpr sql::Statement kUnder{
     "SELECT id, tenant, ver, data FROM rd_session WHERE kid = $1 AND id > $2 ORDER BY id LIMIT $3"};
@@ -244,11 +252,17 @@ Task<std::int64_t> user_epoch(sql::Transaction& tx, std::string_view tenant,
   co_return found.empty() ? std::int64_t{0} : found[0].integer(0);
 }
 
-Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant,
-                              std::string_view user) {
-  const Params params{tenant, user};
+Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user,
+                              WallTime now) {
+  const Params params{tenant, user, now.ms};
   RD_CO_CHECK(co_await tx.run(kAdvanceEpoch, params));
   co_return Result<void>{};
+}
+
+Task<std::int64_t> forget_user_epochs(sql::Transaction& tx, WallTime cutoff, std::int64_t batch) {
+  const Params params{cutoff.ms, batch};
+  RD_CO_TRY(forgotten, co_await tx.run(kForgetEpochs, params));
+  co_return forgotten.changed;
 }
 
 Task<std::vector<SealedSessionRow>> sessions_under(sql::Transaction& tx, const KeyId& key,

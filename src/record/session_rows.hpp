@@ -105,8 +105,13 @@ Task<SweptSessions> sweep_sessions(sql::Transaction& tx, const SweepLook& look);
 // Sets the next look at the others; how many.
 Task<std::int64_t> rearm_sweep(sql::Transaction& tx, const SweepLook& look);
 
+// The epoch of a user: when all its sessions were last ended, in wall milliseconds, and in any case
+// more than the epoch before. 0: never, or so long ago that nothing from before lives.
 Task<std::int64_t> user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user);
-Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user);
+Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant, std::string_view user,
+                              WallTime now);
+// Deletes at most `batch` of those before `cutoff`; how many.
+Task<std::int64_t> forget_user_epochs(sql::Transaction& tx, WallTime cutoff, std::int64_t batch);
 
 // For the rotation of the key ring.
 struct SealedSessionRow {

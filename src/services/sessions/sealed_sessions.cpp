@@ -30,6 +30,8 @@ struct Epochs {
   record::TenantStanding tenant;
 };
 
+// A token is good when it is of the user's epoch or a later one: an epoch that no living token is
+// older than is forgotten, and reads as 0.
 Task<Epochs> read_epochs(sql::Transaction& tx, const Session& session) {
   Epochs epochs;
   RD_CO_TRY(user, co_await record::user_epoch(tx, session.tenant, session.user));
@@ -223,7 +225,7 @@ Task<VerifiedSession> SealedSessions::answer(std::string token, std::string tena
   entry.absolute_expires_at = session.absolute_expires_at;
   RD_CO_TRY(epochs, co_await epochs_of(session));
   metrics_.lookup.observe_ns((parts_.clock.boot() - began).count());
-  const bool good = now < session.absolute_expires_at && epochs.user == sealed->user_epoch &&
+  const bool good = now < session.absolute_expires_at && sealed->user_epoch >= epochs.user &&
                     epochs.tenant.enabled && epochs.tenant.epoch == sealed->tenant_epoch &&
                     (tenant.empty() || session.tenant == tenant) && !ended_here(entry);
   if (!good) {

@@ -64,6 +64,39 @@ TEST_F(SealedSessionsTest, EndForEveryWorkerWhenAllOfTheUserAreEnded) {
   EXPECT_TRUE(valid(create().token));
 }
 
+TEST_F(SealedSessionsTest, StayEndedAndStayGoodWhenTheEpochOfTheirUserIsForgotten) {
+  const auto forget = [this](Duration keep) {
+    std::int64_t forgotten = 0;
+    const WallTime cutoff = clock_.wall() - keep;
+    write([&](record::Unit& unit) -> Task<void> {
+      RD_CO_TRY(count, co_await record::forget_user_epochs(unit, cutoff, 10));
+      forgotten = count;
+      co_return Result<void>{};
+    });
+    return forgotten;
+  };
+  NewSession longest;
+  longest.user = "alice";
+  longest.idle_ttl = longest.absolute_ttl = 365 * 24h;
+  const IssuedSession before = create(longest);
+  clock_.advance(1h);
+  ASSERT_TRUE(test::run(sessions_->revoke_all(acme_, "alice", "")));
+  clock_.advance(364 * 24h);
+  const IssuedSession after = create(longest);
+  EXPECT_EQ(forget(366 * 24h), 0);
+  EXPECT_FALSE(valid(before.token));
+
+  clock_.advance(49h);
+  EXPECT_EQ(forget(366 * 24h), 1);
+  EXPECT_FALSE(valid(*worker(), before.token));
+  EXPECT_TRUE(valid(*worker(), after.token));
+
+  ASSERT_TRUE(test::run(sessions_->revoke_all(acme_, "alice", "")));
+  EXPECT_FALSE(valid(after.token));
+  ASSERT_TRUE(test::run(sessions_->revoke_all(acme_, "alice", ""))) << "in the same millisecond";
+  EXPECT_TRUE(valid(create().token));
+}
+
 TEST_F(SealedSessionsTest, EndWithTheirTenantAndDoNotComeBack) {
   const IssuedSession issued = create();
   ASSERT_TRUE(valid(issued.token));

@@ -164,7 +164,7 @@ Task<std::int64_t> revoke_all_unit(record::Unit& unit, const UserRevocation& rev
   const record::SessionsOfUser& whose = revocation.whose;
   RD_CO_TRY(ended,
             co_await record::end_sessions(unit, whose, revocation.except, revocation.made_until));
-  RD_CO_CHECK(co_await record::advance_user_epoch(unit, whose.tenant, whose.user));
+  RD_CO_CHECK(co_await record::advance_user_epoch(unit, whose.tenant, whose.user, whose.now));
   unit.announce({.kind = Kind::user, .tenant = whose.tenant, .key = whose.user, .value = 0});
   RD_CO_CHECK(co_await unit.audit(revocation.audit));
   co_return ended;
