@@ -34,6 +34,14 @@ constexpr std::string_view kSavepoint = "SAVEPOINT rd_unit";
 constexpr std::string_view kRelease = "RELEASE rd_unit";
 constexpr std::string_view kRollbackTo = "ROLLBACK TO rd_unit";
 
+// All of the batch was written, and the disk does not say whether it has it. The engine takes it
+// back, but a process that dies before the next commit may find it there.
+Error outcome_unknown(Error error) {
+  error.slug = "record_outcome_unknown";
+  error.message += " The change may have been made or not: look, then try again.";
+  return error;
+}
+
 }  // namespace
 
 // What one transaction carries.
@@ -48,9 +56,9 @@ struct SqliteWriter::Batch {
   bool abandoned = false;
 };
 
-// The Unit that `work` sees. Refuses to go on after a failed statement, as PostgreSQL does: a unit is
-// done as a whole or not at all. (The engine may have undone the transaction; what followed would
-// commit on its own.)
+// The Unit that `work` sees. Refuses to go on after a failed statement, as PostgreSQL does: a unit
+// is done as a whole or not at all. (The engine may have undone the transaction; what followed
+// would commit on its own.)
 class SqliteWriter::BatchUnit final : public Unit {
  public:
   BatchUnit(SqliteWriter& writer, Batch& batch) : writer_(writer), batch_(batch) {}
@@ -208,7 +216,11 @@ Task<void> SqliteWriter::execute_units(Batch& batch) {
   }
   BatchUnit tail(*this, batch);
   RD_CO_CHECK(co_await audit_.store_head(tail, batch.audit_before));
-  RD_CO_CHECK(connection_->run(kCommit));
+  auto committed = connection_->run(kCommit);
+  if (!committed && connection_->sync_failed()) {
+    co_return fail(outcome_unknown(std::move(committed).error()));
+  }
+  RD_CO_CHECK(committed);
   co_return Result<void>{};
 }
 

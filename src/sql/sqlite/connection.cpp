@@ -271,6 +271,7 @@ Result<void> Connection::checkpoint() {
 Unexpected Connection::failed(int code) {
   Failure failure = classify(code, system_errno(handle_), sqlite3_errmsg(handle_));
   failure_reason_ = failure.reason;
+  sync_failed_ = code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
   return fail(std::move(failure.error));
 }
 

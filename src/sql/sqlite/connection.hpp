@@ -63,6 +63,8 @@ class Connection final {
 
   // Why the last run() or execute() failed when the database itself was at fault; else empty.
   std::string_view failure_reason() const { return failure_reason_; }
+  // That it was a sync: what was written before may still reach the disk.
+  bool sync_failed() const { return sync_failed_; }
 
   // Pages in the write-ahead log after the last commit of this connection.
   std::int64_t log_pages() const { return log_pages_; }
@@ -94,6 +96,7 @@ class Connection final {
   sqlite3* handle_;
   std::unordered_map<const char*, Prepared> statements_;
   std::string_view failure_reason_;
+  bool sync_failed_ = false;
   std::int64_t log_pages_ = 0;
 };
 
