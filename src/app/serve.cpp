@@ -45,6 +45,7 @@ class Service {
       if (!opened.error().cause.empty()) {
         std::fprintf(stderr, "redoubt: cause: %s\n", opened.error().cause.c_str());
       }
+      save_first_key();
       return EXIT_FAILURE;
     }
     for (const auto& worker : workers_) worker->start();
@@ -71,6 +72,12 @@ class Service {
       ports = workers_.front()->ports();
     }
     return {};
+  }
+
+  // The first start has made it, and the next one is no first start.
+  void save_first_key() {
+    const auto key = instance_ ? instance_->take_first_key() : std::nullopt;
+    if (key) print_first_key(*key);
   }
 
   Result<void> open_tls() {

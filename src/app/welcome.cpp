@@ -39,6 +39,12 @@ void print_first_steps(const std::string& url, const std::string& key) {
 
 }  // namespace
 
+void print_first_key(const IssuedApiKey& key) {
+  std::printf("\nThis is the first start here. Your admin key, shown this once only:\n\n  %s\n",
+              key.token.c_str());
+  std::fflush(stdout);
+}
+
 void print_welcome(const config::Config& config, const std::vector<std::uint16_t>& ports,
                    const std::optional<IssuedApiKey>& first_key) {
   const auto urls = urls_of(config.http, ports);
@@ -51,8 +57,7 @@ void print_welcome(const config::Config& config, const std::vector<std::uint16_t
     std::printf("  Record   PostgreSQL\n");
   }
   if (first_key) {
-    std::printf("\nThis is the first start here. Your admin key, shown this once only:\n\n  %s\n",
-                first_key->token.c_str());
+    print_first_key(*first_key);
     print_first_steps(urls.front(), first_key->token);
   } else {
     print_first_steps(urls.front(), "'\"$REDOUBT_API_KEY\"'");

@@ -11,6 +11,9 @@
 
 namespace redoubt::app {
 
+// The only time that it is shown: printed too when the start fails after it was made.
+void print_first_key(const IssuedApiKey& key);
+
 void print_welcome(const config::Config& config, const std::vector<std::uint16_t>& ports,
                    const std::optional<IssuedApiKey>& first_key);
 

@@ -119,6 +119,8 @@ class Refusals(unittest.TestCase):
             self.assertEqual(status, 1, said)
             self.assertIn(f"127.0.0.1:{first.port}", said)
             self.assertIn("in use", said)
+            # The record is there now, so that no later start shows the first key.
+            self.assertRegex(said, r"Your admin key, shown this once only:\s+rdk_\w+")
 
     def test_a_directory_that_cannot_be_made_is_named(self):
         status, said = refused_start({"REDOUBT_DATA_DIR": "/proc/nowhere"})
