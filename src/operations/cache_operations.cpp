@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "operations/cache_admin_operations.hpp"
 #include "operations/cache_messages.hpp"
+#include "operations/etag.hpp"
 
 #include <fmt/format.h>
 
@@ -25,19 +26,6 @@ struct CacheEntryReply : RawReply {
   Duration ttl{0};
   bool not_modified = false;
 };
-
-// RFC 9110, 13.1.2: weak comparison, a list, or *.
-bool matches_etag(std::string_view header, std::string_view etag) {
-  for (std::string_view candidate : split(header, ',')) {
-    candidate = trim(candidate);
-    if (candidate == "*") return true;
-    if (candidate.starts_with("W/")) candidate.remove_prefix(2);
-    const bool quoted =
-        candidate.size() >= 2 && candidate.front() == '"' && candidate.back() == '"';
-    if (quoted && candidate.substr(1, candidate.size() - 2) == etag) return true;
-  }
-  return false;
-}
 
 CacheGet get_of(const CacheGetRequest& request) {
   CacheGet get;

@@ -1,5 +1,6 @@
 #include "operations/sessions_operations.hpp"
 
+#include "operations/etag.hpp"
 #include "operations/sessions_replies.hpp"
 #include "operations/sessions_requests.hpp"
 
@@ -177,17 +178,29 @@ void register_current(Registry& registry, Sessions& sessions) {
 // ---- By id ----
 
 void register_read_and_update(Registry& registry, Sessions& sessions) {
-  registry.add(OperationSpec<SessionIdRequest, SessionReply>{
+  registry.add(OperationSpec<GetSessionRequest, SessionReply>{
       .info = {.id = "sessions.get",
                .method = Method::get,
                .path = "/api/v1/sessions/{id}",
                .summary = "Read a session",
+               .doc = "304 when `If-None-Match` has the ETag of its version: the data is the same, "
+                      "the times of its last use and expiry may not be.",
                .area = Area::sessions,
                .access = Access::read},
-      .run = [&sessions](const Context& context, SessionIdRequest r) -> Task<SessionReply> {
-        co_return reply_of(co_await sessions.get(context, std::move(r.id)));
+      .run = [&sessions](const Context& context, GetSessionRequest r) -> Task<SessionReply> {
+        RD_CO_TRY(found, co_await sessions.get(context, std::move(r.id)));
+        SessionReply reply(found);
+        const std::string version = std::to_string(found.session->version);
+        reply.not_modified = !r.if_none_match.empty() && matches_etag(r.if_none_match, version);
+        co_return reply;
       },
-      .decorate = say_version<SessionReply>});
+      .decorate =
+          [](const SessionReply& reply, OperationOutput& out) {
+            say_version(reply, out);
+            if (!reply.not_modified) return;
+            out.status = 304;
+            out.body.clear();
+          }});
   registry.add(OperationSpec<UpdateSessionRequest, SessionReply>{
       .info = {.id = "sessions.update",
                .method = Method::patch,

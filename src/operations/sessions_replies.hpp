@@ -17,6 +17,7 @@ namespace redoubt::operations {
 struct SessionReply {
   SessionPtr session;
   WallTime expires_at;
+  bool not_modified = false;  // Since the version that the client has.
 
   SessionReply() = default;
   explicit SessionReply(const VerifiedSession& verified)

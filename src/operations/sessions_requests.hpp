@@ -57,6 +57,17 @@ struct SessionIdRequest {
       describe(field<&SessionIdRequest::id>("id", "Of the session: ses_ and 22 digits.", in_path));
 };
 
+struct GetSessionRequest {
+  std::string id;
+  std::string if_none_match;
+  static constexpr std::string_view schema_name = "GetSession";
+  static constexpr auto fields =
+      describe(field<&GetSessionRequest::id>("id", "Of the session: ses_ and 22 digits.", in_path),
+               field<&GetSessionRequest::if_none_match>(
+                   "if_none_match", "ETags the client has: 304 for them.",
+                   in_header("If-None-Match"), length(0, 4096)));
+};
+
 struct UpdateSessionRequest {
   std::string id;
   std::optional<std::int64_t> if_match;

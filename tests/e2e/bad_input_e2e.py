@@ -267,7 +267,9 @@ class BadJson(ServerTest):
     def test_is_only_read_as_what_it_says_it_is(self):
         for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx",
                              "application/xml"):
-            self.assert_problem(self.post(b'{"user":"ada"}', content_type), 415)
+            reply = self.post(b'{"user":"ada"}', content_type)
+            self.assert_problem(reply, 415)
+            self.assertEqual(reply.json["title"], "Unsupported Media Type")
         reply = self.post(b'{"user":"ada"}', "Application/JSON; charset=utf-8")
         self.assertEqual(reply.status, 201, reply)
 

@@ -44,6 +44,7 @@ class Health(ServerTest):
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
             reply = self.redoubt.request(method, "/readyz", key=None)
             self.assert_problem(reply, 405)
+            self.assertEqual(reply.json["title"], "Method Not Allowed")
             self.assertEqual(reply.headers["Allow"], "GET, HEAD")
 
     def test_documents(self):
@@ -171,6 +172,22 @@ class Requests(ServerTest):
         self.assertEqual(patch(version).status, 200)
         self.assert_problem(patch(version), 412)
         self.assertEqual(patch(self.redoubt.get(path).headers["ETag"]).status, 200)
+
+    def test_a_version_that_the_client_has_is_not_sent_again(self):
+        session = self.redoubt.new_session()
+        path = f"/api/v1/sessions/{session['id']}"
+        version = self.redoubt.get(path).headers["ETag"]
+
+        def get(etag):
+            return self.redoubt.request("GET", path, headers={"If-None-Match": etag})
+
+        for etag in (version, f'"7", W/{version}', "*"):
+            reply = get(etag)
+            self.assertEqual((reply.status, reply.body), (304, ""))
+            self.assertEqual(reply.headers["ETag"], version)
+        self.assertEqual(get('"7"').json["id"], session["id"])
+        self.redoubt.request("PATCH", path, {"data": {"n": 1}})
+        self.assertEqual(get(version).status, 200)
 
     def test_lists_come_in_pages(self):
         for _ in range(5):

@@ -3,6 +3,7 @@
 #include "base/ids.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "net/http_connection.hpp"
 #include "operations/problem.hpp"
 
 #include <algorithm>
@@ -414,7 +415,10 @@ void RestHandler::put_output(const net::HttpRequest& request, Exchange& exchange
 void RestHandler::put_problem(const Error& error, std::string_view request_id,
                               net::HttpResponse& response, int status) {
   operations::Problem problem = operations::problem_of(error, request_id);
-  if (status != 0) problem.status = status;
+  if (status != 0 && status != problem.status) {
+    problem.status = status;  // One that has no kind of error of its own says what it is.
+    problem.title = net::reason_phrase(status);
+  }
   response.status = static_cast<int>(problem.status);
   response.content_type = operations::kProblemContentType;
   response.body.clear();
