@@ -62,6 +62,13 @@ Meaning classify(std::string_view reply) {
   return Meaning::error;
 }
 
+std::string_view name_of(Meaning meaning) {
+  constexpr std::array<std::string_view, kMeanings> kNames{
+      "moved", "ask",       "try_again", "no_safe_writes", "loading",    "busy", "read_only",
+      "full",  "no_script", "denied",    "discarded",      "cross_slot", "error"};
+  return kNames[static_cast<std::size_t>(meaning)];
+}
+
 std::optional<Redirect> parse_redirect(std::string_view reply) {
   const std::vector<std::string_view> words = split(reply, ' ');
   if (words.size() < 3 || (words[0] != "MOVED" && words[0] != "ASK")) return std::nullopt;

@@ -25,6 +25,7 @@
 
 #include <redoubt/error.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -46,6 +47,9 @@ enum class Meaning : std::uint8_t {
   cross_slot,
   error,
 };
+inline constexpr std::size_t kMeanings = 13;
+
+std::string_view name_of(Meaning meaning);  // As above: "moved". For metrics and the log.
 
 struct Redirect {
   std::uint16_t slot = 0;

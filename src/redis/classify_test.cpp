@@ -79,6 +79,13 @@ TEST(Classify, KnowsEveryRowOfTheTable) {
   }
 }
 
+TEST(Classify, NamesEveryMeaning) {
+  EXPECT_EQ(name_of(Meaning::moved), "moved");
+  EXPECT_EQ(name_of(Meaning::denied), "denied");
+  EXPECT_EQ(name_of(Meaning::error), "error");
+  EXPECT_EQ(static_cast<std::size_t>(Meaning::error) + 1, kMeanings);
+}
+
 // Replies may carry keys and arguments of a caller: they are for the log. A discarded transaction
 // is the exception, whose reply is the caller's answer.
 TEST(Classify, KeepsWhatRedisSaysOutOfTheMessage) {

@@ -152,9 +152,10 @@ void Connection::deliver(Value value) {
 
 void Connection::settle(const Pending& pending, Value value) {
   if (value.is_error()) {
-    shared_->metrics.refused.add();
-    if (classify(value.text()) == Meaning::no_script) known_scripts_.clear();
-    events_.on_error_reply(value.text());
+    const Meaning meaning = classify(value.text());
+    shared_->metrics.count_refusal(meaning);
+    if (meaning == Meaning::no_script) known_scripts_.clear();
+    events_.on_error_reply(meaning, value.text());
   } else {
     shared_->metrics.answered.add();
     if (pending.script != nullptr && !knows(*pending.script)) {

@@ -8,6 +8,7 @@
 // Threads: one executor. Sinks and events are called from within; they may submit and close.
 #pragma once
 
+#include "redis/classify.hpp"
 #include "redis/handshake.hpp"
 #include "redis/reply.hpp"
 #include "redis/shared.hpp"
@@ -26,7 +27,7 @@ class ConnectionEvents {
  public:
   virtual ~ConnectionEvents() = default;
   virtual void on_push(Value value) = 0;
-  virtual void on_error_reply(std::string_view text) = 0;
+  virtual void on_error_reply(Meaning meaning, std::string_view text) = 0;
 };
 
 // How a connection is made and used.

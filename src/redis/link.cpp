@@ -174,7 +174,7 @@ Task<ServerFacts> Link::attempt() {
 void Link::became_ready(ServerFacts facts) {
   facts_ = std::move(facts);
   ready_ = true;
-  failing_ = checking_role_ = false;
+  failing_ = checking_role_ = warned_ = false;
   ready_since_ = shared_->now();
   shared_->metrics.connects.add();
   ++shared_->counts.connects;
@@ -227,9 +227,19 @@ void Link::on_push(Value value) {
 
 // READONLY: a master that was demoted, and whose connection must not be kept; or a script that says
 // so. ROLE tells them apart.
-void Link::on_error_reply(std::string_view text) {
-  if (!ready_ || !plan_.handshake.require_master || checking_role_) return;
-  if (classify(text) == Meaning::read_only) check_role();
+void Link::on_error_reply(Meaning meaning, std::string_view text) {
+  if (!ready_) return;
+  if (meaning == Meaning::denied || meaning == Meaning::full) warn(meaning, text);
+  const bool doubtful = meaning == Meaning::read_only && plan_.handshake.require_master;
+  if (doubtful && !checking_role_) check_role();
+}
+
+// What an operator must mend is said once a connection, not once a command.
+void Link::warn(Meaning meaning, std::string_view text) {
+  if (std::exchange(warned_, true)) return;
+  shared_->parts.log.error(
+      "redis.refuses",
+      {{"server", facts_.endpoint.text()}, {"meaning", name_of(meaning)}, {"cause", text}});
 }
 
 void Link::check_role() {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "redis/backoff.hpp"
+#include "redis/classify.hpp"
 #include "redis/connection.hpp"
 
 #include <deque>
@@ -84,7 +85,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   };
 
   void on_push(Value value) override;
-  void on_error_reply(std::string_view text) override;
+  void on_error_reply(Meaning meaning, std::string_view text) override;
 
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> sweep_often();
@@ -92,6 +93,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   void became_ready(ServerFacts facts);
   Duration became_lost(const Error& why);
   Duration attempt_failed(const Error& why);
+  void warn(Meaning meaning, std::string_view text);
   void check_role();
   void checked_role(const Result<Value>& reply);
   Duration sweep();
@@ -124,6 +126,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   bool failing_ = false;
   bool resting_ = false;  // The sweeper is: nothing is due soon.
   bool checking_role_ = false;
+  bool warned_ = false;  // Of rights that lack or a full server, on this connection.
   bool stopped_ = false;
 };
 

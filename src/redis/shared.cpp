@@ -10,11 +10,22 @@ constexpr std::string_view kConnectsHelp = "Attempts to connect to Redis.";
 constexpr std::string_view kRedirects = "redoubt_redis_redirects_total";
 constexpr std::string_view kRedirectsHelp = "Commands a Redis cluster sent elsewhere.";
 
+std::array<Counter*, kMeanings> refusal_counters(Metrics& metrics) {
+  std::array<Counter*, kMeanings> counters{};
+  for (std::size_t i = 0; i < kMeanings; ++i) {
+    counters[i] = &metrics.counter("redoubt_redis_error_replies_total",
+                                   "Error replies of Redis, by what they mean.",
+                                   {{"meaning", name_of(static_cast<Meaning>(i))}});
+  }
+  return counters;
+}
+
 }  // namespace
 
 ClientMetrics::ClientMetrics(Metrics& metrics)
     : answered(metrics.counter(kCommands, kCommandsHelp, {{"result", "answered"}})),
       refused(metrics.counter(kCommands, kCommandsHelp, {{"result", "refused"}})),
+      refusals(refusal_counters(metrics)),
       unknown(metrics.counter(kCommands, kCommandsHelp, {{"result", "unknown"}})),
       unsent(metrics.counter(kCommands, kCommandsHelp, {{"result", "unsent"}})),
       connects(metrics.counter(kConnects, kConnectsHelp, {{"result", "connected"}})),

@@ -1,20 +1,27 @@
 // What all connections of one client have in common.
 #pragma once
 
+#include "redis/classify.hpp"
 #include "redis/client.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ssl/context.hpp>
 
+#include <array>
 #include <memory>
 
 namespace redoubt::redis {
 
 struct ClientMetrics {
   explicit ClientMetrics(Metrics& metrics);
+  void count_refusal(Meaning meaning) {
+    refused.add();
+    refusals[static_cast<std::size_t>(meaning)]->add();
+  }
 
   Counter& answered;
-  Counter& refused;  // By an error reply.
+  Counter& refused;                          // By an error reply,
+  std::array<Counter*, kMeanings> refusals;  // and by what it means.
   Counter& unknown;
   Counter& unsent;
   Counter& connects;
