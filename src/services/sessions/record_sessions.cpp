@@ -9,6 +9,7 @@
 #include "services/sessions/validation.hpp"
 
 #include "base/bytes.hpp"
+#include "local/invalidation_names.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -302,7 +303,9 @@ Task<void> RecordSessions::write_use(const Use& use) {
   std::function<Task<void>(record::Unit&)> work = [use](record::Unit& unit) {
     return record::store_session_use(unit, use.id, use.at);
   };
-  const auto written = co_await parts_.record.write_unit(work);
+  record::Reach reach;
+  reach.keys = {"use/" + to_hex(use.id)};  // What it writes depends on its own row alone.
+  const auto written = co_await parts_.record.write_within(std::move(reach), std::move(work));
   if (!written) {
     parts_.use_flushes.failed(parts_.clock.boot());
     memory_.note(use);
@@ -387,7 +390,10 @@ Task<IssuedSession> RecordSessions::create(const Context& context, NewSession re
   std::function<Task<std::int64_t>(record::Unit&)> work = [&creation](record::Unit& unit) {
     return create_unit(unit, creation);
   };
-  RD_CO_TRY(ended, co_await parts_.record.write<std::int64_t>(work));
+  // Its user's other sessions are what it may end, and nobody else is concerned.
+  record::Reach reach{context.caller.tenant,
+                      {local::invalidation::user(creation.row.tenant, creation.row.user)}};
+  RD_CO_TRY(ended, co_await parts_.record.write<std::int64_t>(std::move(reach), work));
 
   metrics_.created.add();
   metrics_.revoked.add(static_cast<std::uint64_t>(ended));
@@ -525,7 +531,8 @@ Task<SessionPage> RecordSessions::list(const Context& context, std::string user,
   // One more than asked for, to know whether there are more.
   std::function<Task<std::vector<record::SessionRow>>(sql::Transaction&)> read =
       [&](sql::Transaction& tx) { return record::list_sessions(tx, whose, before, limit + 1); };
-  RD_CO_TRY(rows, co_await parts_.record.read<std::vector<record::SessionRow>>(read));
+  RD_CO_TRY(rows, co_await parts_.record.read<std::vector<record::SessionRow>>(
+                      context.caller.tenant, read));
 
   SessionPage page;
   if (rows.size() > limit) {

@@ -96,7 +96,9 @@ Task<std::int64_t> end_all(const SessionParts& parts, SessionMetrics& metrics,
   std::function<Task<std::int64_t>(record::Unit&)> work = [&revocation](record::Unit& unit) {
     return revoke_all_unit(unit, revocation);
   };
-  auto ended = co_await parts.record.write<std::int64_t>(work);
+  record::Reach reach;
+  reach.tenant = context.caller.tenant;
+  auto ended = co_await parts.record.write<std::int64_t>(std::move(reach), work);
   if (!ended && ended.error().code == Errc::unavailable) {
     UnsavedEnd end{context.caller.tenant, user, except, revocation.whose.now, revocation.audit};
     co_return fail(end_here(parts, std::move(end), std::move(ended).error()));
