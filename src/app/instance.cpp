@@ -28,8 +28,9 @@ constexpr Duration kRetentionEvery{3'600'000};
 // No session token lives longer than a year.
 constexpr Duration kKeepEpochs{366LL * 86'400'000};
 
-std::string storage_name(SessionStorage storage) {
-  return storage == SessionStorage::token ? "token" : "record+memory";
+std::string storage_name(SessionStorage storage, bool redis) {
+  if (storage == SessionStorage::token) return "token";
+  return redis && sessions::keeps_copies(storage) ? "record+redis+memory" : "record+memory";
 }
 
 // The setting as it is now: a file may have a new ring in it, the environment cannot. A pipe gives
@@ -136,6 +137,7 @@ Result<void> Instance::open_vault() {
 }
 
 Result<void> Instance::open_services() {
+  RD_CHECK(open_redis());
   follow_journal();
   RD_TRY(first, run_task(io, tenants::make_home_tenant(tenant_parts())));
   first_key_ = std::move(first);
@@ -143,9 +145,11 @@ Result<void> Instance::open_services() {
       std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{}, metrics);
   cache_engine = cache::make_cache_engine(cache_options(config.cache), clock, random, metrics);
   record->subscribe(cache::cache_listener(cache_engine));
-  RD_CHECK(open_redis());
+  if (redis) {
+    RD_CHECK(redis->start(io));
+  }
   health = std::make_unique<health::HealthService>(
-      *record, clock, std::string(version()), storage_name(config.sessions.options.storage),
+      *record, clock, std::string(version()), storage_name(config.sessions.options.storage, redis != nullptr),
       redis ? &redis->state() : nullptr, redis ? redis->topology() : std::string());
   SessionOptions no_cache = config.sessions.options;
   no_cache.cache_bytes = 0;  // The sweeper looks nothing up.
@@ -162,7 +166,7 @@ Result<void> Instance::open_services() {
 
 Result<void> Instance::open_redis() {
   if (!config.redis.options) return {};
-  RD_TRY(tier, RedisTier::open(io, {.options = *config.redis.options,
+  RD_TRY(tier, RedisTier::make(io, {.options = *config.redis.options,
                                     .record = *record,
                                     .clock = clock,
                                     .random = random,

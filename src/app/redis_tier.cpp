@@ -4,6 +4,7 @@
 #include "base/ids.hpp"
 #include "base/timers.hpp"
 #include "services/incarnation/ledger.hpp"
+#include "services/sessions/copies.hpp"
 
 #include <algorithm>
 #include <array>
@@ -34,14 +35,19 @@ RedisTier::RedisTier(boost::asio::io_context& io, const RedisTierParts& parts)
       options_(with_identity(parts.options)),
       timers_(make_timers(io.get_executor())),
       state_(parts.clock, parts.metrics, deadlines_of(parts.options)),
+      changes_(state_.eras()),
       ledger_(incarnation::make_ledger(parts.record, parts.clock, parts.random)) {}
 
-Result<std::unique_ptr<RedisTier>> RedisTier::open(boost::asio::io_context& io,
+Result<std::unique_ptr<RedisTier>> RedisTier::make(boost::asio::io_context& io,
                                                    const RedisTierParts& parts) {
   std::unique_ptr<RedisTier> tier(new RedisTier(io, parts));
   RD_CHECK(tier->connect(io));
-  RD_CHECK(run_task(io, tier->monitor_->start(kStartWait)));
+  parts.record.subscribe(sessions::listen_for_copies(tier->changes_));
   return tier;
+}
+
+Result<void> RedisTier::start(boost::asio::io_context& io) {
+  return run_task(io, monitor_->start(kStartWait));
 }
 
 Result<void> RedisTier::connect(boost::asio::io_context& io) {

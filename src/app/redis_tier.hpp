@@ -7,6 +7,7 @@
 #include "net/task_group.hpp"
 #include "record/record.hpp"
 #include "redis/client.hpp"
+#include "shared/changes.hpp"
 #include "shared/monitor.hpp"
 #include "shared/state.hpp"
 
@@ -32,14 +33,19 @@ struct RedisTierParts {
 
 class RedisTier {
  public:
-  // On the control thread. Waits a moment for Redis; one that is away is used once it is there.
-  // REQUIRES: everybody who must hear the journal has subscribed.
-  // Errors: precondition_failed "redis_of_another_record"; those of the record; invalid_argument
-  // for TLS files that cannot be read.
-  static Result<std::unique_ptr<RedisTier>> open(boost::asio::io_context& io,
+  // On the control thread. Listens to the journal from now on: so it is made before everybody else
+  // who keeps copies subscribes.
+  // Errors: invalid_argument for TLS files that cannot be read.
+  static Result<std::unique_ptr<RedisTier>> make(boost::asio::io_context& io,
                                                  const RedisTierParts& parts);
 
+  // Waits a moment for Redis; one that is away is used once it is there.
+  // REQUIRES: everybody who must hear the journal has subscribed.
+  // Errors: precondition_failed "redis_of_another_record"; those of the record.
+  Result<void> start(boost::asio::io_context& io);
+
   shared::SharedState& state() { return state_; }
+  const shared::Changes& changes() const { return changes_; }
   std::string topology() const;  // "standalone", "sentinel", "cluster", "rest"
 
   // For a worker, on its loop; only the server that the monitor knows as ours is used.
@@ -63,6 +69,7 @@ class RedisTier {
   redis::Options options_;
   std::unique_ptr<Timers> timers_;
   shared::SharedState state_;
+  shared::Changes changes_;
   std::unique_ptr<shared::Ledger> ledger_;
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<shared::Monitor> monitor_;

@@ -41,6 +41,12 @@ Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
   services.redis = std::move(client);
   services.shared_limits =
       shared::make_shared_limits({*services.redis, instance.redis->state(), instance.clock});
+  services.copies =
+      shared::make_redis_copies(*services.redis, instance.redis->state(), instance.metrics);
+  const sessions::SessionCopiesParts parts{
+      *services.copies, instance.redis->state(), instance.redis->changes(), *instance.record,
+      *instance.vault,  instance.clock,          instance.metrics};
+  services.session_copies = std::make_unique<sessions::SessionCopies>(parts);
   return limits::SharedTier{
       .limits = services.shared_limits.get(),
       .instances = [&record = *instance.record] { return record.status().instances; }};
@@ -52,10 +58,15 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   const config::Config& config = instance.config;
   auto services = std::make_unique<Services>();
   services->timers = make_timers(io.get_executor());
-  services->sessions = sessions::make_sessions(instance.session_parts(), config.sessions.options);
+  RD_TRY(shared, open_shared(instance, io, *services));
+  sessions::SessionParts session_parts = instance.session_parts();
+  session_parts.timers = services->timers.get();
+  if (sessions::keeps_copies(config.sessions.options.storage)) {
+    session_parts.copies = services->session_copies.get();
+  }
+  services->sessions = sessions::make_sessions(session_parts, config.sessions.options);
   services->tenants = tenants::make_tenants(instance.tenant_parts());
   services->api_keys = tenants::make_api_keys(instance.tenant_parts());
-  RD_TRY(shared, open_shared(instance, io, *services));
   RD_TRY(limits,
          limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
                              limit_policies(config.limits), instance.metrics, std::move(shared)));

@@ -13,6 +13,8 @@
 #include "net/tls.hpp"
 #include "operations/operation.hpp"
 #include "redis/client.hpp"
+#include "services/sessions/copies.hpp"
+#include "shared/copies.hpp"
 #include "shared/limits.hpp"
 
 #include <redoubt/audit.hpp>
@@ -38,6 +40,8 @@ struct Services {
   std::unique_ptr<Timers> timers;
   std::unique_ptr<redis::Client> redis;  // Null: none is configured.
   std::unique_ptr<shared::SharedLimits> shared_limits;
+  std::unique_ptr<shared::Copies> copies;
+  std::unique_ptr<sessions::SessionCopies> session_copies;
   std::unique_ptr<Sessions> sessions;
   std::unique_ptr<Tenants> tenants;
   std::unique_ptr<ApiKeys> api_keys;

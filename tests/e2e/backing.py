@@ -44,7 +44,7 @@ class Redis:
             return False
 
     def cli(self, *arguments):
-        done = subprocess.run(["redis-cli", "-p", str(self.port), *arguments], text=True,
+        done = subprocess.run(["redis-cli", "-p", str(self.port), *arguments], errors="replace",
                               capture_output=True, timeout=30, check=True)
         return done.stdout.strip()
 

@@ -20,7 +20,7 @@ class ClusterTest(unittest.TestCase):
             cls.redis = made.enter_context(Redis())
             cls.env = {"DATABASE_URL": cls.postgres.url, "REDIS_URL": cls.redis.url,
                        "TOKEN_ENCRYPTION_KEY": secrets.token_hex(32),
-                       "REDOUBT_WORKER_THREADS": "1",
+                       "REDOUBT_WORKER_THREADS": "1", "SESSION_STORAGE": "redis",
                        "REDOUBT_LIMIT_TIGHT": "50/1h burst 50"}
             cls.instances = [made.enter_context(Server(env=cls.env)) for _ in range(3)]
             cls.admin_key = cls.instances[0].admin_key
@@ -58,6 +58,28 @@ class ClusterTest(unittest.TestCase):
                     self.assertLess(time.monotonic() - revoked, REVOCATION_BOUND,
                                     "a revoked session is accepted for too long")
                 self.assertEqual(self.verify(instance, session["token"]).status, 401)
+
+    def test_a_session_is_read_from_its_copy_and_sealed_there(self):
+        first, second, _ = self.instances
+        tokens = []
+
+        def answers_from_a_copy():
+            session = first.new_session(user="a-name-to-look-for", data={"secret": "a-secret"})
+            tokens.append(session["token"])
+            before = second.metric("redoubt_session_lookups_total", result="copy")
+            self.assertEqual(self.verify(second, session["token"]).status, 200)
+            return second.metric("redoubt_session_lookups_total", result="copy") == before + 1
+
+        # An instance that has just started does not judge copies of the time before.
+        wait_for(answers_from_a_copy, "a copy to be trusted")
+        for key in self.redis.cli("keys", "*").splitlines():
+            if ":session:" not in key:
+                continue
+            value = self.redis.cli("get", key)
+            for clear in ("a-name-to-look-for", "a-secret", *tokens):
+                self.assertNotIn(clear, key + value)
+        features = second.get("/status", key=None).json["features"]
+        self.assertEqual(features["sessions"], {"active_backend": "record+redis+memory"})
 
     def test_together_they_admit_what_one_would(self):
         body = {"limits": [{"policy": "tight", "subject": "user:" + secrets.token_hex(4)}]}

@@ -56,6 +56,11 @@ struct SessionParts {
   Timers* timers = nullptr;  // The worker's. Null: nobody waits for another's read of a session.
 };
 
+// Whether sessions stored so have copies in the shared tier, where there is one.
+constexpr bool keeps_copies(SessionStorage storage) {
+  return storage == SessionStorage::redis || storage == SessionStorage::hybrid;
+}
+
 // How often flush_uses() is called at least. Sessions so short-lived that the idle slack does not
 // cover this record their uses before the answer.
 inline constexpr Duration kFlushPeriodMax{5'000};
