@@ -21,6 +21,8 @@
 // Threads: any. One at a time polls.
 #pragma once
 
+#include <redoubt/clock.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -28,6 +30,9 @@
 #include <optional>
 
 namespace redoubt::shared {
+
+// A fresh journal is at most this far behind.
+inline constexpr Duration kEraSettles{2'500};
 
 class Eras {
  public:
@@ -38,7 +43,7 @@ class Eras {
 
   // Around each read of the era in the record.
   Ticket poll_begins() { return begun_.fetch_add(1, std::memory_order_acq_rel) + 1; }
-  void poll_ended(Ticket poll, std::int64_t era);
+  void poll_ended(Ticket poll, std::int64_t era, BootTime now);
 
   // The era to stamp copies with; 0 before the first poll: then none is made.
   std::int64_t current() const { return current_.load(std::memory_order_acquire); }
@@ -47,6 +52,10 @@ class Eras {
   // is too old to be judged.
   std::optional<Ticket> heard_before(std::int64_t era) const;
 
+  // The latest era that was over its beginning by `kEraSettles` at `now`: what is judged good now
+  // by a fresh journal has every change from before that era began. 0: none.
+  std::int64_t settled(BootTime now) const;
+
   // Announcements heard at a ticket below this concern no copy that can be used any more.
   Ticket forgettable() const;
 
@@ -54,6 +63,7 @@ class Eras {
   struct Found {
     std::int64_t era;
     Ticket last;  // The last poll that found it.
+    BootTime first_at;
   };
   static constexpr std::size_t kFoundMax = 8;
 

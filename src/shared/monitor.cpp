@@ -86,7 +86,7 @@ Task<void> Monitor::learn() {
     era_since_ = began;
   }
   page_ = std::move(page);
-  eras.poll_ended(poll, page_.incarnation.era);
+  eras.poll_ended(poll, page_.incarnation.era, parts_.clock.boot());
   parts_.state.learned(page_.incarnation.generation, began);
   co_return Result<void>{};
 }

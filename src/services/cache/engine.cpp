@@ -67,11 +67,13 @@ CacheMetrics::CacheMetrics(Metrics& m)
                                        {{"kind", "everything"}})) {}
 
 CacheEngine::CacheEngine(const CacheOptions& options, Clock& clock, Random& random,
-                         Metrics& metrics)
+                         Metrics& metrics, const shared::Eras* eras)
     : options_(options),
+      eras_(eras),
       clock_(clock),
       random_(random),
       metrics_(metrics),
+      tenants_(eras),
       store_(options, random, metrics),
       fills_(random) {}
 
@@ -193,6 +195,13 @@ CacheLookup CacheEngine::get_without_lease(const Address& at) {
   return may_serve(at, found, now) ? answer(at, found, now) : miss(at);
 }
 
+std::optional<CacheLookup> CacheEngine::get_fresh(const Address& at) {
+  const BootTime now = this->now();
+  const Found found = look(at, now);
+  if (found.freshness != Freshness::fresh) return std::nullopt;
+  return answer(at, found, now);
+}
+
 CacheLookup CacheEngine::inspect(const Address& at) {
   const BootTime now = this->now();
   const Found found = judge(store_.peek(at.id, at.tenant, at.key), now);
@@ -216,7 +225,11 @@ std::shared_ptr<Entry> CacheEngine::make_entry(const Address& at, CachePut& requ
   entry->weight = weight_of(request);
   entry->id = at.id;
   entry->tenant = &tenants_.of(at.tenant);
-  entry->filled = entry->tenant->generations.stamp();
+  const Generations::Moment moment = entry->tenant->generations.moment();
+  entry->filled = moment.at;
+  entry->seen = moment.seen;
+  entry->era = moment.era;
+  entry->version = next_version();
   entry->etag = etag_of(request.content_type, request.value);
   entry->key = std::move(request.key);
   entry->value = std::move(request.value);
@@ -245,7 +258,7 @@ Result<void> CacheEngine::check_fits(const CachePut& request) const {
   return {};
 }
 
-CachePutResult CacheEngine::put(std::string_view tenant, CachePut request) {
+CachePutResult CacheEngine::put(std::string_view tenant, CachePut request, EntryPtr* made) {
   const BootTime now = this->now();
   const std::string key = request.key;
   const std::shared_ptr<Entry> entry = make_entry(address(tenant, key), request, now);
@@ -259,11 +272,46 @@ CachePutResult CacheEngine::put(std::string_view tenant, CachePut request) {
     result.outcome = store_fill(entry, request.lease, now);
     metrics_.fills[static_cast<std::size_t>(result.outcome)]->add();
   }
+  if (made != nullptr) *made = entry;
   return result;
+}
+
+std::int64_t CacheEngine::next_version() {
+  const std::int64_t now = clock_.wall().ms * 1'000;
+  std::int64_t last = version_.load();
+  while (!version_.compare_exchange_weak(last, std::max(now, last + 1))) continue;
+  return std::max(now, last + 1);
+}
+
+void CacheEngine::distrust_copies() {
+  if (eras_ != nullptr) distrusted_until_ = eras_->ticket() + 1;
+}
+
+bool CacheEngine::adopt(const Address& at, std::shared_ptr<Entry> entry, Writes before) {
+  entry->id = at.id;
+  entry->tenant = &tenants_.of(at.tenant);
+  const Generations& generations = entry->tenant->generations;
+  const auto filled = generations.filled_of(entry->seen, entry->era);
+  if (!filled || entry->is_over(now())) return false;
+  const auto before_era = eras_->heard_before(entry->era);
+  if (!before_era || *before_era < distrusted_until_.load()) return false;
+  entry->filled = *filled;
+  if (!generations.is_good(entry->key, entry->tags, entry->filled, entry->checked)) return false;
+  if (entry->weight > store_.tenant_weight_max() || entry->weight > store_.entry_weight_max()) {
+    return false;
+  }
+  const EntryPtr known = store_.peek(at.id, at.tenant, at.key);
+  if (known && known->version > entry->version) return false;
+  // A put or an erasure counts itself before it looks into the store: it finds this entry there and
+  // replaces it, or it is seen here.
+  const auto unchanged = [&] { return writes_of(at.id).load() == before; };
+  static_cast<void>(store_.put_if(entry, unchanged));
+  return true;
 }
 
 CacheStored CacheEngine::store_plain(const std::shared_ptr<Entry>& entry) {
   fills_.revoke(entry->id);
+  writes_of(entry->id).fetch_add(1);
   const bool kept = store_.put(entry);
   fills_.end(entry->id);
   return kept ? CacheStored::stored : CacheStored::not_admitted;
@@ -271,9 +319,12 @@ CacheStored CacheEngine::store_plain(const std::shared_ptr<Entry>& entry) {
 
 CacheStored CacheEngine::store_fill(const std::shared_ptr<Entry>& entry, std::string_view lease,
                                     BootTime now) {
-  const auto stamp = fills_.stamp_of(entry->id, lease, now);
-  if (!stamp) return CacheStored::lease_lost;
-  entry->filled = *stamp;
+  const auto moment = fills_.moment_of(entry->id, lease, now);
+  if (!moment) return CacheStored::lease_lost;
+  entry->filled = moment->at;
+  entry->seen = moment->seen;
+  entry->era = moment->era;
+  writes_of(entry->id).fetch_add(1);
   const bool good =
       entry->tenant->generations.is_good(entry->key, entry->tags, entry->filled, entry->checked);
   if (!good) {
@@ -295,6 +346,7 @@ CacheStored CacheEngine::store_fill(const std::shared_ptr<Entry>& entry, std::st
 
 bool CacheEngine::erase(const Address& at) {
   fills_.revoke_and_pass_on(at.id, now());
+  writes_of(at.id).fetch_add(1);
   const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
   if (!entry) return false;
   const bool was_live = judge(entry, now()).entry != nullptr;
@@ -336,9 +388,16 @@ void CacheEngine::count_invalidation(std::string_view name) {
 }
 
 void CacheEngine::hear(const record::JournalEntry& entry) {
+  if (entry.kind == record::JournalEntry::Kind::everything) {
+    distrust_copies();
+    for (TenantCache* tenant : tenants_.all()) tenant->generations.bump({});
+  }
   if (entry.kind != record::JournalEntry::Kind::cache) return;
-  // A tenant that is not known here has no entries, and its first fill is yet to begin.
-  if (TenantCache* tenant = tenants_.find(entry.tenant)) tenant->generations.bump(entry.key);
+  // Without a shared tier, a tenant that is not known here has no entries, and its first fill is
+  // yet to begin.
+  TenantCache* const tenant =
+      eras_ != nullptr ? &tenants_.of(entry.tenant) : tenants_.find(entry.tenant);
+  if (tenant != nullptr) tenant->generations.bump(entry.key, entry.value);
 }
 
 // ---- Administration ----

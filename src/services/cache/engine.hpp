@@ -15,6 +15,7 @@
 #include <redoubt/random.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 #include <optional>
@@ -44,7 +45,9 @@ struct CacheMetrics {
 
 class CacheEngine {
  public:
-  CacheEngine(const CacheOptions& options, Clock& clock, Random& random, Metrics& metrics);
+  // `eras`: of the shared tier, if there is one.
+  CacheEngine(const CacheOptions& options, Clock& clock, Random& random, Metrics& metrics,
+              const shared::Eras* eras = nullptr);
 
   Address address(std::string_view tenant, std::string_view key) const {
     return {store_.id_of(tenant, key), tenant, key};
@@ -66,12 +69,26 @@ class CacheEngine {
   void leave(const Address& at, const FillWaiterPtr& waiter) { fills_.leave(at.id, waiter, now()); }
 
   CacheLookup get_without_lease(const Address& at);
+  std::optional<CacheLookup> get_fresh(const Address& at);  // Counts when there is one.
   CacheLookup inspect(const Address& at);  // Counts neither as a use nor as a request.
 
   // payload_too_large for what could never be kept.
   Result<void> check_fits(const CachePut& request) const;
-  CachePutResult put(std::string_view tenant, CachePut request);  // REQUIRES: it fits.
+  // REQUIRES: it fits. `made`: the entry, whatever became of it here.
+  CachePutResult put(std::string_view tenant, CachePut request, EntryPtr* made = nullptr);
   bool erase(const Address& at);
+
+  // Of entries that come from elsewhere, below: read before the entry is asked for.
+  using Writes = std::uint32_t;
+  Writes writes(const Address& at) const { return writes_of(at.id).load(); }
+  // Keeps it if it is good and nobody has put or erased the key since; whether it is good.
+  bool adopt(const Address& at, std::shared_ptr<Entry> entry, Writes before);
+  // No entry is adopted that may be older than this moment: something could not be written, or was
+  // not heard.
+  void distrust_copies();
+  TenantCache& tenant(std::string_view name) { return tenants_.of(name); }
+  // Of puts and erasures: grows with each, and over restarts as the clock does.
+  std::int64_t next_version();
   CacheReleased release(const Address& at, const CacheRelease& request);
   CacheKeyPage list(std::string_view tenant, std::string_view pattern, std::size_t limit,
                     std::string after);
@@ -99,6 +116,7 @@ class CacheEngine {
   static CacheLookup describe(const Found& found, BootTime now);
   CacheLookup answer(const Address& at, const Found& found, BootTime now);
   CacheLookup miss(const Address& at);
+  std::atomic<Writes>& writes_of(const Hash128& id) const { return writes_[id.lo % kWriteSlots]; }
   CacheLookup granted(const Address& at, std::string token, BootTime now);
   void count(TenantCache& tenant, CacheState state);
   std::shared_ptr<Entry> make_entry(const Address& at, CachePut& request, BootTime now);
@@ -106,7 +124,13 @@ class CacheEngine {
   CacheStored store_plain(const std::shared_ptr<Entry>& entry);
   std::int64_t sweep_tenant(TenantCache& tenant, std::size_t batch, BootTime now);
 
+  static constexpr std::size_t kWriteSlots = 1'024;
+
   const CacheOptions options_;
+  const shared::Eras* const eras_;
+  mutable std::array<std::atomic<Writes>, kWriteSlots> writes_{};
+  std::atomic<std::int64_t> version_{0};
+  std::atomic<shared::Eras::Ticket> distrusted_until_{0};
   Clock& clock_;
   Random& random_;
   CacheMetrics metrics_;

@@ -24,6 +24,9 @@ struct Entry : CacheEntry {
   Hash128 id;  // Of tenant and key.
   TenantCache* tenant = nullptr;
   Generations::Stamp filled = 0;
+  std::int64_t seen = 0;  // Of its Generations::Moment, for its copy.
+  std::int64_t era = 0;
+  std::int64_t version = 0;  // Orders the puts of a key.
   BootTime stored_at;
   BootTime fresh_until;
   BootTime stale_until;

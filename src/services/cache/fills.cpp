@@ -27,7 +27,7 @@ std::string Fills::new_token() {
 
 void Fills::grant(Shard& shard, const Hash128& id, Fill& fill, Duration lease, BootTime now) {
   fill.token = new_token();
-  fill.stamp = fill.tenant->generations.stamp();
+  fill.moment = fill.tenant->generations.moment();
   fill.until = now + lease;
   shard.expiries.emplace(fill.until, id);
 }
@@ -136,11 +136,18 @@ void Fills::leave(const Hash128& id, const FillWaiterPtr& waiter, BootTime now) 
 
 std::optional<Generations::Stamp> Fills::stamp_of(const Hash128& id, std::string_view token,
                                                   BootTime now) const {
+  const auto moment = moment_of(id, token, now);
+  if (!moment) return std::nullopt;
+  return moment->at;
+}
+
+std::optional<Generations::Moment> Fills::moment_of(const Hash128& id, std::string_view token,
+                                                    BootTime now) const {
   const Shard& shard = shard_of(id);
   const std::lock_guard lock(shard.mutex);
   const auto it = shard.fills.find(id);
   if (!is_held(shard, it, token) || now >= it->second.until) return std::nullopt;
-  return it->second.stamp;
+  return it->second.moment;
 }
 
 void Fills::finish(const Hash128& id, std::string_view token) {

@@ -86,6 +86,9 @@ class Fills {
   // The stamp of the lease while it is held.
   std::optional<Generations::Stamp> stamp_of(const Hash128& id, std::string_view token,
                                              BootTime now) const;
+  // What was known when it was granted, while it is held.
+  std::optional<Generations::Moment> moment_of(const Hash128& id, std::string_view token,
+                                               BootTime now) const;
 
   // The value is in the store: everybody looks again.
   void finish(const Hash128& id, std::string_view token);
@@ -111,7 +114,7 @@ class Fills {
   struct Fill {
     TenantCache* tenant = nullptr;
     std::string token = {};  // Empty while resting, kNobody when revoked.
-    Generations::Stamp stamp = 0;
+    Generations::Moment moment = {};
     BootTime until{};  // The lease's expiry, or the end of the rest.
     std::deque<FillWaiterPtr> waiters = {};
   };

@@ -8,9 +8,68 @@
 
 namespace redoubt::cache {
 
-void Generations::bump(std::string_view name) {
+namespace {
+constexpr std::size_t kAheadMax = 1'024;  // A gap this old will not close: all count as unseen.
+}
+
+Generations::Moment Generations::moment() const {
+  if (eras_ == nullptr) return {stamp(), 0, 0};
+  // The era first: whatever is heard afterwards belongs to it or a later one.
+  const std::int64_t era = eras_->current();
+  const std::shared_lock lock(mutex_);
+  return {head_.load(std::memory_order_relaxed), seen_.value_or(0), era};
+}
+
+void Generations::begin_at(std::int64_t newest) {
+  const std::unique_lock lock(mutex_);
+  seen_ = std::max(seen_.value_or(0), newest);
+  ahead_.erase(ahead_.begin(), ahead_.upper_bound(*seen_));
+  for (auto next = ahead_.begin(); next != ahead_.end() && *next == *seen_ + 1;) {
+    ++*seen_;
+    next = ahead_.erase(next);
+  }
+}
+
+bool Generations::begun() const {
+  const std::shared_lock lock(mutex_);
+  return seen_.has_value();
+}
+
+std::optional<Generations::Stamp> Generations::filled_of(std::int64_t seen,
+                                                         std::int64_t era) const {
+  if (eras_ == nullptr) return std::nullopt;
+  const auto before = eras_->heard_before(era);
+  if (!before) return std::nullopt;
+  const std::shared_lock lock(mutex_);
+  if (forgotten_ && *forgotten_ >= *before) return std::nullopt;
+  for (const Heard& heard : log_) {
+    if (heard.ticket >= *before && heard.generation > seen) return heard.at - 1;
+  }
+  return head_.load(std::memory_order_relaxed);
+}
+
+// REQUIRES: the lock.
+void Generations::note(Stamp at, std::int64_t generation) {
+  if (eras_ == nullptr) return;
+  log_.push_back({at, eras_->ticket(), generation});
+  if (log_.size() > kLogMax) {
+    forgotten_ = log_.front().ticket;
+    log_.pop_front();
+  }
+  if (generation == kUnnumbered) return;
+  ahead_.insert(generation);
+  if (ahead_.size() > kAheadMax) ahead_.erase(ahead_.begin());
+  if (!seen_) return;
+  for (auto next = ahead_.begin(); next != ahead_.end() && *next <= *seen_ + 1;) {
+    seen_ = std::max(*seen_, *next);
+    next = ahead_.erase(next);
+  }
+}
+
+void Generations::bump(std::string_view name, std::int64_t generation) {
   const std::unique_lock lock(mutex_);
   const Stamp at = head_.load(std::memory_order_relaxed) + 1;
+  note(at, generation);
   if (name.empty()) {
     bump_everything(at);
   } else if (name.front() == kGlobName) {

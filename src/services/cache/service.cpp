@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "record/cache_rows.hpp"
+#include "services/cache/copies.hpp"
 #include "services/cache/engine.hpp"
 #include "services/cache/names.hpp"
 #include "services/cache/rules.hpp"
@@ -57,13 +58,20 @@ std::vector<std::string> names_of(const CacheInvalidation& request) {
 class CacheService final : public Cache {
  public:
   CacheService(std::shared_ptr<CacheEngine> engine, record::Record& record, Timers& timers,
-               Log& log)
-      : engine_(std::move(engine)), record_(record), timers_(timers), log_(log) {}
+               Log& log, const CacheCopiesParts* copies)
+      : engine_(std::move(engine)), record_(record), timers_(timers), log_(log) {
+    if (copies != nullptr) copies_.emplace(*engine_, *copies);
+  }
 
   std::optional<Result<CacheLookup>> get_now(const Context& context,
                                              const CacheGet& request) override {
     if (auto checked = check(context, request); !checked) return fail(std::move(checked).error());
     const Address at = engine_->address(context.caller.tenant, request.key);
+    if (asks_copies()) {
+      auto fresh = engine_->get_fresh(at);
+      if (!fresh) return std::nullopt;
+      return Result<CacheLookup>(*std::move(fresh));
+    }
     BootTime until;
     auto lookup = engine_->get(at, request, nullptr, until);
     if (!lookup) return std::nullopt;
@@ -74,6 +82,11 @@ class CacheService final : public Cache {
     RD_CO_CHECK(check(context, request));
     const Address at = engine_->address(context.caller.tenant, request.key);
     const BootTime deadline = engine_->now() + request.wait;
+    if (asks_copies()) {
+      auto fresh = engine_->get_fresh(at);
+      if (fresh) co_return *std::move(fresh);
+      co_await copies_->fetch(at);
+    }
     while (true) {
       const auto waiter = std::make_shared<FillWaiter>();
       if (request.wait > Duration(0)) {
@@ -96,6 +109,14 @@ class CacheService final : public Cache {
     for (std::size_t i = 0; i < keys.size(); ++i) {
       RD_CO_CHECK(check_key(fmt::format("keys.{}", i), keys[i]));
     }
+    if (asks_copies()) {
+      std::vector<Address> missing;
+      for (const std::string& key : keys) {
+        const Address at = engine_->address(context.caller.tenant, key);
+        if (engine_->inspect(at).state == CacheState::miss) missing.push_back(at);
+      }
+      if (!missing.empty()) co_await copies_->fetch_all(std::move(missing));
+    }
     std::vector<CacheLookup> lookups;
     lookups.reserve(keys.size());
     for (const std::string& key : keys) {
@@ -112,7 +133,7 @@ class CacheService final : public Cache {
   Task<CachePutResult> put(const Context& context, CachePut request) override {
     RD_CO_CHECK(check_put("", request, engine_->options()));
     RD_CO_CHECK(engine_->check_fits(request));
-    co_return engine_->put(context.caller.tenant, std::move(request));
+    co_return co_await put_one(context, std::move(request));
   }
 
   Task<std::vector<CachePutResult>> put_batch(const Context& context,
@@ -124,14 +145,17 @@ class CacheService final : public Cache {
     }
     std::vector<CachePutResult> results;
     for (CachePut& request : requests) {
-      results.push_back(engine_->put(context.caller.tenant, std::move(request)));
+      results.push_back(co_await put_one(context, std::move(request)));
     }
     co_return results;
   }
 
   Task<bool> erase(const Context& context, std::string key) override {
     RD_CO_CHECK(check_key("key", key));
-    co_return engine_->erase(engine_->address(context.caller.tenant, key));
+    const Address at = engine_->address(context.caller.tenant, key);
+    const bool erased = engine_->erase(at);
+    if (copies_) co_await copies_->erase(at);
+    co_return erased;
   }
 
   Task<CacheReleased> release(const Context& context, CacheRelease request) override {
@@ -198,6 +222,20 @@ class CacheService final : public Cache {
   }
 
  private:
+  bool asks_copies() const { return copies_ && copies_->usable(); }
+
+  boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
+    EntryPtr entry;
+    CachePutResult result =
+        engine_->put(context.caller.tenant, std::move(request), copies_ ? &entry : nullptr);
+    const bool good = result.outcome == CacheStored::stored ||  //
+                      result.outcome == CacheStored::not_admitted;
+    if (!copies_ || !good) co_return result;
+    const bool kept = co_await copies_->keep(*entry);
+    if (kept) result.outcome = CacheStored::stored;  // There it can be read back, too.
+    co_return result;
+  }
+
   static Result<void> check(const Context& context, const CacheGet& request) {
     RD_CHECK(check_get(request));
     if (request.lease && context.caller.role == Role::read_only) {
@@ -264,14 +302,16 @@ class CacheService final : public Cache {
   record::Record& record_;
   Timers& timers_;
   Log& log_;
+  std::optional<CacheCopies> copies_;
   BootTime next_row_sweep_{0};
 };
 
 }  // namespace
 
 std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options, Clock& clock,
-                                               Random& random, Metrics& metrics) {
-  auto engine = std::make_shared<CacheEngine>(options, clock, random, metrics);
+                                               Random& random, Metrics& metrics,
+                                               const shared::Eras* eras) {
+  auto engine = std::make_shared<CacheEngine>(options, clock, random, metrics, eras);
   const std::weak_ptr<CacheEngine> weak = engine;
   metrics.gauge_callback("redoubt_cache_entries", "Entries in the cache.", {}, [weak] {
     const auto alive = weak.lock();
@@ -290,7 +330,13 @@ record::JournalListener cache_listener(std::shared_ptr<CacheEngine> engine) {
 
 std::unique_ptr<Cache> make_cache(std::shared_ptr<CacheEngine> engine, record::Record& record,
                                   Timers& timers, Log& log) {
-  return std::make_unique<CacheService>(std::move(engine), record, timers, log);
+  return std::make_unique<CacheService>(std::move(engine), record, timers, log, nullptr);
+}
+
+std::unique_ptr<Cache> make_shared_cache(std::shared_ptr<CacheEngine> engine,
+                                         record::Record& record, Timers& timers, Log& log,
+                                         const CacheCopiesParts& copies) {
+  return std::make_unique<CacheService>(std::move(engine), record, timers, log, &copies);
 }
 
 }  // namespace redoubt::cache

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "record/record.hpp"
+#include "shared/eras.hpp"
 
 #include <redoubt/cache.hpp>
 #include <redoubt/clock.hpp>
@@ -16,15 +17,23 @@
 namespace redoubt::cache {
 
 class CacheEngine;
+struct CacheCopiesParts;  // copies.hpp
 
 // REQUIRES: clock, random and metrics outlive it, and random may be used by all workers.
+// `eras`: of the shared tier, if there is one; it outlives it too.
 std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options, Clock& clock,
-                                               Random& random, Metrics& metrics);
+                                               Random& random, Metrics& metrics,
+                                               const shared::Eras* eras = nullptr);
 
 // For Record::subscribe: an invalidation takes effect here.
 record::JournalListener cache_listener(std::shared_ptr<CacheEngine> engine);
 
 std::unique_ptr<Cache> make_cache(std::shared_ptr<CacheEngine> engine, record::Record& record,
                                   Timers& timers, Log& log);
+
+// With copies in the shared tier. REQUIRES: the engine has its eras.
+std::unique_ptr<Cache> make_shared_cache(std::shared_ptr<CacheEngine> engine,
+                                         record::Record& record, Timers& timers, Log& log,
+                                         const CacheCopiesParts& copies);
 
 }  // namespace redoubt::cache

@@ -59,7 +59,7 @@ TenantCache& TenantCaches::of(std::string_view tenant) {
   if (TenantCache* known = find(tenant)) return *known;
   const std::unique_lock lock(mutex_);
   auto& slot = tenants_[std::string(tenant)];
-  if (!slot) slot = std::make_unique<TenantCache>(std::string(tenant));
+  if (!slot) slot = std::make_unique<TenantCache>(std::string(tenant), eras_);
   return *slot;
 }
 

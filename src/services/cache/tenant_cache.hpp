@@ -22,7 +22,8 @@ namespace redoubt::cache {
 
 class TenantCache {
  public:
-  explicit TenantCache(std::string name) : name_(std::move(name)) {}
+  explicit TenantCache(std::string name, const shared::Eras* eras = nullptr)
+      : generations(eras), name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }
 
@@ -61,11 +62,14 @@ class TenantCache {
 
 class TenantCaches {
  public:
+  explicit TenantCaches(const shared::Eras* eras = nullptr) : eras_(eras) {}
+
   TenantCache& of(std::string_view tenant);
   TenantCache* find(std::string_view tenant);
   std::vector<TenantCache*> all();
 
  private:
+  const shared::Eras* const eras_;
   std::shared_mutex mutex_;
   std::map<std::string, std::unique_ptr<TenantCache>, std::less<>> tenants_;
 };

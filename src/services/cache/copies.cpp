@@ -1,0 +1,103 @@
+#include "services/cache/copies.hpp"
+
+#include "record/cache_rows.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace redoubt::cache {
+namespace {
+
+// How long an erasure keeps late puts away: longer than any of them can be on its way.
+constexpr Duration kGoneLife{60'000};
+
+shared::CopyName name_of(const Address& at) {
+  return {.noun = shared::Noun::cache, .tenant = at.tenant, .id = at.key};
+}
+
+}  // namespace
+
+bool CacheCopies::usable() const {
+  return parts_.state.usable() && parts_.clock.boot() < parts_.record.fresh_until();
+}
+
+boost::asio::awaitable<void> CacheCopies::fetch(const Address& at) {
+  const CacheEngine::Writes before = engine_.writes(at);
+  const std::optional<shared::Copy> found = co_await parts_.copies.get(name_of(at));
+  if (!found) co_return;
+  auto again = take(at, *found, before);
+  if (again) co_await write(at, found->version, std::move(*again));
+}
+
+boost::asio::awaitable<void> CacheCopies::fetch_all(std::vector<Address> wanted) {
+  std::vector<shared::CopyName> names;
+  std::vector<CacheEngine::Writes> before;
+  for (const Address& at : wanted) {
+    names.push_back(name_of(at));
+    before.push_back(engine_.writes(at));
+  }
+  const auto found = co_await parts_.copies.get_all(std::move(names));
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (found[i]) static_cast<void>(take(wanted[i], *found[i], before[i]));
+  }
+}
+
+std::optional<CacheCopy> CacheCopies::take(const Address& at, const shared::Copy& found,
+                                           CacheEngine::Writes before) {
+  auto copy = read_copy(parts_.vault, at.tenant, at.key, found.version, found.bytes);
+  // The journal may have fallen behind while Redis was asked.
+  if (!copy || copy->gone || !usable()) return std::nullopt;
+  const std::shared_ptr<Entry> entry = entry_of(*copy, found.version, now());
+  if (!engine_.adopt(at, entry, before)) return std::nullopt;
+  // Good now means: it has every change of the eras that were over when the journal was last read.
+  const auto settled = parts_.state.eras().settled(parts_.clock.boot());
+  if (settled <= copy->era) return std::nullopt;
+  copy->era = settled;
+  return copy;
+}
+
+boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std::int64_t version,
+                                                          CacheCopy copy) {
+  const Duration age = std::max(Duration(0), parts_.clock.wall() - copy.stored_at);
+  const Duration left = copy.gone ? kGoneLife : copy.life() - age;
+  const Duration life = std::clamp(left, Duration(1), shared::kCopyLifeMax);
+  shared::Copy value;
+  value.version = version;
+  value.bytes = write_copy(parts_.seal ? &parts_.vault : nullptr, at.tenant, version, copy);
+  co_return co_await parts_.copies.put_if_newer(name_of(at), std::move(value), life);
+}
+
+boost::asio::awaitable<bool> CacheCopies::keep(const Entry& entry) {
+  const Address at{entry.id, entry.tenant->name(), entry.key};
+  shared::Stored stored = shared::Stored::nowhere;
+  if (entry.era > 0) {
+    co_await begin_tenant(at.tenant);
+    stored = co_await write(at, entry.version, copy_of(entry, now()));
+  }
+  if (stored == shared::Stored::nowhere) engine_.distrust_copies();
+  co_return stored == shared::Stored::stored;
+}
+
+boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
+  CacheCopy gone;
+  gone.entry.key = at.key;
+  gone.gone = true;
+  const std::int64_t version = engine_.next_version();
+  const auto stored = co_await write(at, version, std::move(gone));
+  if (stored == shared::Stored::nowhere) engine_.distrust_copies();
+}
+
+// Once for a tenant: from where its generations are counted without a gap.
+boost::asio::awaitable<void> CacheCopies::begin_tenant(std::string_view tenant) {
+  Generations& generations = engine_.tenant(tenant).generations;
+  if (generations.begun()) co_return;
+  const std::string name(tenant);
+  std::function<Task<std::int64_t>(sql::Transaction&)> work = [&name](sql::Transaction& tx) {
+    return record::newest_cache_generation(tx, name);
+  };
+  const Result<std::int64_t> newest = co_await parts_.record.read<std::int64_t>(work);
+  if (newest) generations.begin_at(*newest);
+}
+
+}  // namespace redoubt::cache

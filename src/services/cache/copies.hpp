@@ -1,0 +1,76 @@
+// Copies of cache entries in the shared tier, for all instances: looked for where memory has none,
+// written after memory.
+//
+// An entry is taken only while the journal is fresh, and judged by what its filler knew
+// (generations.hpp) as one from memory is. A write that Redis did not take, or may not have, makes
+// this instance distrust every copy until the era has moved on: it must not show a value older than
+// one it acknowledged.
+//
+// A copy that nobody reads for two eras is given up; one that is read is stamped anew.
+//
+// Between instances, the last of two puts wins by the clock of its host; and an instance that has a
+// value in memory keeps it until it ends or is invalidated, whatever another one puts.
+//
+// Threads: one worker's. Cost: one GET where memory has nothing, one script for each put and
+// erasure.
+#pragma once
+
+#include "base/vault.hpp"
+#include "record/record.hpp"
+#include "services/cache/copy_format.hpp"
+#include "services/cache/engine.hpp"
+#include "shared/copies.hpp"
+#include "shared/state.hpp"
+
+#include <redoubt/clock.hpp>
+
+#include <boost/asio/awaitable.hpp>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace redoubt::cache {
+
+struct CacheCopiesParts {
+  shared::Copies& copies;
+  const shared::SharedState& state;
+  record::Record& record;
+  const Vault& vault;
+  const Clock& clock;
+  bool seal = true;  // What is written; both forms are read.
+};
+
+class CacheCopies {
+ public:
+  CacheCopies(CacheEngine& engine, const CacheCopiesParts& parts)
+      : engine_(engine), parts_(parts) {}
+
+  // Whether it is worth asking.
+  bool usable() const;
+
+  // Brings what is good into memory.
+  boost::asio::awaitable<void> fetch(const Address& at);
+  boost::asio::awaitable<void> fetch_all(std::vector<Address> wanted);
+
+  // False when it cannot be read back from there.
+  boost::asio::awaitable<bool> keep(const Entry& entry);
+  // Whether there may have been one is not known: it is not asked.
+  boost::asio::awaitable<void> erase(const Address& at);
+
+ private:
+  Now now() const { return {parts_.clock.boot(), parts_.clock.wall()}; }
+  // The copy to write again, under the era of now; empty: not good, or not worth it.
+  std::optional<CacheCopy> take(const Address& at, const shared::Copy& found,
+                                CacheEngine::Writes before);
+  boost::asio::awaitable<shared::Stored> write(const Address& at, std::int64_t version,
+                                               CacheCopy copy);
+  boost::asio::awaitable<void> begin_tenant(std::string_view tenant);
+
+  CacheEngine& engine_;
+  CacheCopiesParts parts_;
+};
+
+}  // namespace redoubt::cache
