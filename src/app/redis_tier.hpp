@@ -46,6 +46,7 @@ class RedisTier {
 
   shared::SharedState& state() { return state_; }
   const shared::Changes& changes() const { return changes_; }
+  const std::string& record_identity() const { return monitor_->identity(); }
   std::string topology() const;  // "standalone", "sentinel", "cluster", "rest"
 
   // For a worker, on its loop; only the server that the monitor knows as ours is used.

@@ -1,9 +1,11 @@
 #include "app/worker.hpp"
 
 #include "app/options.hpp"
+#include "app/redis_inspection.hpp"
 #include "base/timers.hpp"
 #include "faces/health/health_routes.hpp"
 #include "operations/cache_operations.hpp"
+#include "operations/diagnostics_operations.hpp"
 #include "operations/gate_operations.hpp"
 #include "operations/keys_operations.hpp"
 #include "operations/limits_operations.hpp"
@@ -11,6 +13,7 @@
 #include "operations/sessions_operations.hpp"
 #include "operations/tenants_operations.hpp"
 #include "services/cache/service.hpp"
+#include "services/diagnostics/service.hpp"
 #include "services/gate/service.hpp"
 #include "services/limits/service.hpp"
 #include "services/sessions/service.hpp"
@@ -52,6 +55,35 @@ Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
       .instances = [&record = *instance.record] { return record.status().instances; }};
 }
 
+RedisPool pool_of(const redis::Client& client) {
+  const redis::ClientStatus status = client.status();
+  RedisPool pool;
+  pool.model =
+      "No pool: a worker sends everything over one connection to each server, many commands at "
+      "once.";
+  pool.commands_in_flight = static_cast<std::int64_t>(status.in_flight);
+  pool.commands_sent = static_cast<std::int64_t>(status.sent);
+  pool.unknown_outcomes = static_cast<std::int64_t>(status.unknown_outcomes);
+  pool.connects = static_cast<std::int64_t>(status.reconnects);
+  return pool;
+}
+
+std::unique_ptr<Diagnostics> make_diagnostics(Instance& instance, asio::io_context& io,
+                                              const Services& services) {
+  diagnostics::DiagnosticsParts parts{.clock = instance.clock};
+  if (instance.redis) {
+    parts.setup = redis_setup(instance.config, instance.redis->record_identity());
+    parts.state = &instance.redis->state();
+    parts.pool = [&client = *services.redis] { return pool_of(client); };
+    parts.inspect = [&instance, &timers = *services.timers, executor = io.get_executor()] {
+      const InspectionParts inspection{executor, *instance.config.redis.options, instance.clock,
+                                       timers, instance.random};
+      return inspect_redis(inspection);
+    };
+  }
+  return diagnostics::make_diagnostics(std::move(parts));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_context& io) {
@@ -74,6 +106,7 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   services->cache =
       cache::make_cache(instance.cache_engine, *instance.record, *services->timers, *instance.log);
   services->audit = tenants::make_audit(*instance.record, instance.later_audit);
+  services->diagnostics = make_diagnostics(instance, io, *services);
   services->gate = gate::make_gate(*services->sessions, *services->limits);
 
   operations::Registry& registry = services->registry;
@@ -84,6 +117,7 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   operations::register_tenants(registry, *services->tenants, *services->api_keys);
   operations::register_keys(registry, *instance.key_ring);
   operations::register_audit(registry, *services->audit);
+  operations::register_diagnostics(registry, *services->diagnostics);
   return services;
 }
 

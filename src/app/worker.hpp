@@ -19,6 +19,7 @@
 
 #include <redoubt/audit.hpp>
 #include <redoubt/cache.hpp>
+#include <redoubt/diagnostics.hpp>
 #include <redoubt/gate.hpp>
 #include <redoubt/limits.hpp>
 #include <redoubt/sessions.hpp>
@@ -48,6 +49,7 @@ struct Services {
   std::unique_ptr<Limits> limits;
   std::unique_ptr<Cache> cache;
   std::unique_ptr<Audit> audit;
+  std::unique_ptr<Diagnostics> diagnostics;
   std::unique_ptr<Gate> gate;
   operations::Registry registry;
 };

@@ -36,8 +36,10 @@ class Health(ServerTest):
             self.assertEqual(health["status"], "healthy")
             self.assertEqual(health["dependencies"],
                              {"database": "connected", "redis": "not_configured"})
-        redis = self.get("/api/v2/debug/health/redis")
+            self.assertEqual(health["features"]["limits"], {"active_backend": "memory"})
+        redis = self.redoubt.get("/api/v2/debug/health/redis")
         self.assertEqual((redis.status, redis.json["status"]), (200, "not_configured"))
+        self.assert_problem(self.get("/api/v2/debug/health/redis"), 401)
         self.assertEqual(self.get("/api/v1/info").json["name"], "redoubt")
 
     def test_only_reading_is_allowed(self):

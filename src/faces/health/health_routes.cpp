@@ -146,19 +146,8 @@ void put_health(const Health& health, HttpResponse& response) {
   body["status"] = report.degraded() ? "degraded" : "healthy";
   body["dependencies"] = std::move(dependencies);
   body["details"] = std::move(details);
+  body["features"] = features_json(report);
   body["version"] = report.version;
-  put_json(response, body);
-}
-
-void put_redis(const Health& health, HttpResponse& response) {
-  const HealthReport report = health.report();
-  json::object body;
-  for (const Dependency& dependency : report.dependencies) {
-    if (dependency.name == "redis") body = dependency_json(dependency);
-  }
-  body["message"] =
-      "no Redis is configured: sessions and strict limits are in the record, caches and limits in "
-      "memory";
   put_json(response, body);
 }
 
@@ -187,8 +176,6 @@ void add_health_routes(StaticRoutes& routes, const Health& health) {
     put_checks(q, r, "startupz", {{"started", health.report().started}});
   });
   routes.add("/status", [&health](const HttpRequest&, HttpResponse& r) { put_status(health, r); });
-  routes.add("/api/v2/debug/health/redis",
-             [&health](const HttpRequest&, HttpResponse& r) { put_redis(health, r); });
   routes.add("/api/v1/info",
              [&health](const HttpRequest&, HttpResponse& r) { put_info(health, r); });
 }

@@ -5,7 +5,6 @@
 //   ?exclude=<check> /status                           200 always: agentapi's shape plus every
 //   dependency /health, /api/v2/health           200 always: healthy or degraded, per dependency
 //   /health/ready, /api/v2/health/ready   as /readyz      /health/live, ...  as /livez
-//   /api/v2/debug/health/redis        what is known of Redis: not configured
 //   /api/v1/info                      version and features
 //   /metrics                          Prometheus text 0.0.4, or OpenMetrics 1.0 when asked for
 #pragma once
