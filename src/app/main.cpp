@@ -1,4 +1,5 @@
 #include "app/cli/commands.hpp"
+#include "app/doctor/doctor.hpp"
 #include "app/instance.hpp"
 #include "app/serve.hpp"
 #include "base/text.hpp"
@@ -27,6 +28,7 @@ struct Arguments {
   std::vector<std::string> call_arguments;
   bool call_help = false;
   bool reference = false;
+  bool as_json = false;
 };
 
 Result<config::Loaded> load(const Arguments& arguments) {
@@ -101,6 +103,8 @@ void add_commands(CLI::App& cli, Arguments& arguments) {
   auto* audit = cli.add_subcommand("audit", "The audit trail of a running server");
   audit->require_subcommand(1);
   audit->add_subcommand("verify", "Walk the hash chain and say whether it is intact");
+  auto* doctor = cli.add_subcommand("doctor", "Find what is wrong here, and what mends it");
+  doctor->add_flag("--json", arguments.as_json, "Print one JSON object");
   cli.add_subcommand("new-admin-key", "Make another admin key; the server must be stopped");
   cli.add_subcommand("version", "Print the version");
 }
@@ -150,6 +154,13 @@ int run(const CLI::App& cli, const Arguments& arguments) {
   if (cli.got_subcommand("openapi")) return app::print_openapi();
   if (arguments.reference) return app::print_configuration_reference();
   const auto loaded = load(arguments);
+  if (cli.got_subcommand("doctor")) {
+    const config::ConfigSources defaults;
+    const std::string& named = arguments.config_file;
+    return app::run_doctor(loaded,
+                           {named.empty() ? defaults.toml_path : named, defaults.dotenv_path},
+                           arguments.as_json);
+  }
   if (!loaded) {
     std::fprintf(stderr, "%s\n", loaded.error().message.c_str());
     return app::kExitConfig;
