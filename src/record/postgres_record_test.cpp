@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -297,6 +298,36 @@ TEST_F(PostgresRecord, RunsAUnitAgainThatLostADeadlock) {
 
   EXPECT_TRUE(one) << one.error().cause;
   EXPECT_TRUE(two) << two.error().cause;
+}
+
+// As one that was suspended in the middle of a unit that may touch anything.
+TEST_F(PostgresRecord, AStoppedInstanceHoldsTheOthersUpForSecondsOnly) {
+  Instance a(url_);
+  Instance b(url_);
+  std::promise<void> entered;
+  std::promise<void> go;
+  Result<void> stopped;
+  std::thread other([&] {
+    stopped = a.write([&](Unit& unit) -> Task<void> {
+      RD_CO_CHECK(co_await put(unit, "test.a", 1));
+      entered.set_value();
+      go.get_future().wait();
+      co_return co_await put(unit, "test.a", 2);
+    });
+  });
+  entered.get_future().wait();
+  const BootTime began = b.clock.boot();
+
+  const Result<void> written = b.put_number("test.b", 1);
+
+  EXPECT_TRUE(written) << written.error().cause;
+  EXPECT_LT(b.clock.boot() - began, 5s);
+  go.set_value();
+  other.join();
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().slug, "record_unavailable");
+  EXPECT_EQ(b.number_of("test.a").value(), -1);
+  EXPECT_TRUE(eventually([&] { return a.put_number("test.a", 3).has_value(); }));
 }
 
 TEST_F(PostgresRecord, KeepsTheAuditTrailWholeWithManyWriters) {
