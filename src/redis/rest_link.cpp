@@ -170,6 +170,7 @@ void RestLink::dispatch_later() {
 
 void RestLink::dispatch() {
   if (std::exchange(resting_, false)) tick_->ring();
+  sweep_waiting(shared_->now());
   for (const auto& connection : connections_) {
     if (waiting_.empty()) return;
     if (!connection->is_idle()) continue;
