@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -18,11 +19,12 @@ constexpr std::int64_t kMicrosPerMs = 1000;
 constexpr std::int64_t kExactProductMax = std::int64_t{1} << 52;
 constexpr std::size_t kReplyHead = 2;
 constexpr std::size_t kReplyOfLimit = 4;
+constexpr std::size_t kArgumentsMax = 9;  // Of a limit.
 
 // The arguments of the script: numbers as text, kept where views can point to.
 class Arguments {
  public:
-  explicit Arguments(std::string_view operation) { add(operation); }
+  explicit Arguments(std::size_t limits) { texts_.reserve(1 + limits * kArgumentsMax); }
 
   void add(std::string_view text) { texts_.emplace_back(text); }
   void add(std::int64_t number) { texts_.push_back(fmt::to_string(number)); }
@@ -49,7 +51,6 @@ void add_gcra(const LimitUse& use, Arguments& out) {
   const Price tau = price_of(use, use.burst);
   const Price price =
       use.cost > use.burst ? Price{tau.whole + 1, tau.rest} : price_of(use, use.cost);
-  out.add("g");
   out.add(price.whole);
   out.add(price.rest);
   out.add(tau.whole);
@@ -75,6 +76,7 @@ void add_months(WallTime now, Arguments& out) {
 void add_limit(const LimitUse& use, WallTime now, Arguments& out) {
   switch (use.algorithm) {
     case LimitAlgorithm::gcra:
+      out.add("g");
       return add_gcra(use, out);
     case LimitAlgorithm::sliding_window: {
       out.add("s");
@@ -121,9 +123,17 @@ Result<LimitsReply> read_reply(const redis::Value& value, std::size_t limits) {
   return reply;
 }
 
-const redis::Script& script() {
-  static const redis::Script limits{std::string(scripts::f_limits_lua)};
-  return limits;
+const redis::Script& any_script() {
+  static const redis::Script script{std::string(scripts::f_limits_lua)};
+  return script;
+}
+const redis::Script& gcra_script() {
+  static const redis::Script script{std::string(scripts::f_limits_gcra_lua)};
+  return script;
+}
+
+bool is_gcra(const LimitUse& use) {
+  return use.algorithm == LimitAlgorithm::gcra;
 }
 
 class RedisLimits final : public SharedLimits {
@@ -134,6 +144,7 @@ class RedisLimits final : public SharedLimits {
   bool usable() const override { return parts_.state.usable(); }
 
   Task<LimitsReply> take(std::string tenant, std::vector<LimitUse> uses) override {
+    if (std::ranges::all_of(uses, is_gcra)) return take_gcra(std::move(tenant), std::move(uses));
     return run("take", std::move(tenant), std::move(uses));
   }
   Task<LimitsReply> peek(std::string tenant, std::vector<LimitUse> uses) override {
@@ -184,18 +195,28 @@ class RedisLimits final : public SharedLimits {
 
   Task<LimitsReply> run(std::string_view operation, std::string tenant,
                         std::vector<LimitUse> uses) {
-    RD_ASSERT(!uses.empty(), "a decision about no limits needs no Redis");
     const WallTime now = parts_.clock.wall();
-    Arguments arguments(operation);
+    Arguments arguments(uses.size());
+    arguments.add(operation);
+    for (const LimitUse& use : uses) add_limit(use, now, arguments);
+    co_return co_await ask(any_script(), tenant, uses, arguments);
+  }
+
+  Task<LimitsReply> take_gcra(std::string tenant, std::vector<LimitUse> uses) {
+    Arguments arguments(uses.size());
+    for (const LimitUse& use : uses) add_gcra(use, arguments);
+    co_return co_await ask(gcra_script(), tenant, uses, arguments);
+  }
+
+  Task<LimitsReply> ask(const redis::Script& script, std::string_view tenant,
+                        const std::vector<LimitUse>& uses, const Arguments& arguments) {
+    RD_ASSERT(!uses.empty(), "a decision about no limits needs no Redis");
     std::vector<std::string> keys;
     keys.reserve(uses.size());
-    for (const LimitUse& use : uses) {
-      keys.push_back(key_of(tenant, use));
-      add_limit(use, now, arguments);
-    }
+    for (const LimitUse& use : uses) keys.push_back(key_of(tenant, use));
     const std::vector<std::string_view> key_views(keys.begin(), keys.end());
     const std::vector<std::string_view> argument_views = arguments.views();
-    auto value = co_await parts_.client.script(script(), key_views, argument_views);
+    auto value = co_await parts_.client.script(script, key_views, argument_views);
     note(value);
     if (!value) co_return fail(std::move(value).error());
     co_return read_reply(*value, uses.size());

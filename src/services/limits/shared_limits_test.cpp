@@ -172,6 +172,22 @@ TEST_F(Script, DecidesAsTheArithmeticInMemory) {
   EXPECT_GT(charged_, 300) << "else nothing was seen";
 }
 
+TEST_F(Script, OfGcraAloneDecidesAsTheArithmeticInMemory) {
+  int number = 1'000;
+  for (int round = 0; round < 30; ++round) {
+    std::vector<Modelled> limits;
+    while (limits.size() < 1 + random_.below(4)) {
+      Modelled limit = random_limit(random_, number++);
+      if (limit.rule.algorithm == LimitAlgorithm::gcra) limits.push_back(std::move(limit));
+    }
+    for (int i = 0; i < 60 && !HasFatalFailure(); ++i) {
+      step(limits);
+      if (random_.below(4) == 0) loop_.pass(std::chrono::milliseconds(random_.below(4)));
+    }
+  }
+  EXPECT_GT(charged_, 200) << "else nothing was seen";
+}
+
 TEST_F(Script, NeverLeavesAKeyWithoutATtl) {
   for (int i = 0; i < 40; ++i) {
     std::vector<Modelled> limits;
