@@ -143,13 +143,15 @@ Result<void> Instance::open_services() {
   first_key_ = std::move(first);
   limit_engine =
       std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{}, metrics);
-  cache_engine = cache::make_cache_engine(cache_options(config.cache), clock, random, metrics);
+  cache_engine = cache::make_cache_engine(cache_options(config.cache), clock, random, metrics,
+                                          redis ? &redis->state().eras() : nullptr);
   record->subscribe(cache::cache_listener(cache_engine));
   if (redis) {
     RD_CHECK(redis->start(io));
   }
   health = std::make_unique<health::HealthService>(
-      *record, clock, std::string(version()), storage_name(config.sessions.options.storage, redis != nullptr),
+      *record, clock, std::string(version()),
+      storage_name(config.sessions.options.storage, redis != nullptr),
       redis ? &redis->state() : nullptr, redis ? redis->topology() : std::string());
   SessionOptions no_cache = config.sessions.options;
   no_cache.cache_bytes = 0;  // The sweeper looks nothing up.

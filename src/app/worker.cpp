@@ -12,6 +12,7 @@
 #include "operations/openapi.hpp"
 #include "operations/sessions_operations.hpp"
 #include "operations/tenants_operations.hpp"
+#include "services/cache/copies.hpp"
 #include "services/cache/service.hpp"
 #include "services/diagnostics/service.hpp"
 #include "services/gate/service.hpp"
@@ -53,6 +54,21 @@ Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
   return limits::SharedTier{
       .limits = services.shared_limits.get(),
       .instances = [&record = *instance.record] { return record.status().instances; }};
+}
+
+std::unique_ptr<Cache> make_cache(Instance& instance, Services& services) {
+  if (!services.copies) {
+    return cache::make_cache(instance.cache_engine, *instance.record, *services.timers,
+                             *instance.log);
+  }
+  const cache::CacheCopiesParts copies{.copies = *services.copies,
+                                       .state = instance.redis->state(),
+                                       .record = *instance.record,
+                                       .vault = *instance.vault,
+                                       .clock = instance.clock,
+                                       .seal = instance.config.cache.seal};
+  return cache::make_shared_cache(instance.cache_engine, *instance.record, *services.timers,
+                                  *instance.log, copies);
 }
 
 RedisPool pool_of(const redis::Client& client) {
@@ -103,8 +119,7 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
          limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
                              limit_policies(config.limits), instance.metrics, std::move(shared)));
   services->limits = std::move(limits);
-  services->cache =
-      cache::make_cache(instance.cache_engine, *instance.record, *services->timers, *instance.log);
+  services->cache = make_cache(instance, *services);
   services->audit = tenants::make_audit(*instance.record, instance.later_audit);
   services->diagnostics = make_diagnostics(instance, io, *services);
   services->gate = gate::make_gate(*services->sessions, *services->limits);

@@ -72,6 +72,12 @@ std::vector<Setting> cache_settings() {
                     {"REDOUBT_CACHE_TENANT_MAX"},
                     "Memory that one tenant's entries may take; 0: as much as there is."},
                    0, 1ull << 40, cache(&CacheSettings::tenant_bytes_max)),
+      boolean_setting(
+          {"cache.seal",
+           {"REDOUBT_CACHE_SEAL"},
+           "Copies of cache entries in Redis are sealed under the key ring: who can read "
+           "or write Redis can neither read nor forge them."},
+          cache(&CacheSettings::seal)),
   };
 }
 

@@ -94,6 +94,7 @@ struct CacheSettings {
   Duration default_ttl{3'600'000};
   std::size_t value_bytes_max = 1u << 20;
   std::size_t tenant_bytes_max = 0;  // What one tenant may keep; 0: no quota.
+  bool seal = true;                  // Copies of entries in Redis.
 };
 
 struct CryptoSettings {

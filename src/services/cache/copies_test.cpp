@@ -314,6 +314,57 @@ TEST_F(CacheCopiesTest, WithoutRedisItIsTheCacheOfOneInstance) {
   EXPECT_EQ(get(0, "a"), "value") << "from memory, without asking";
 }
 
+// Anything in any order, on two instances, with a Redis that forgets, fails and goes back in time.
+// The values count the invalidations of their tag: none that is lower may be found after one was
+// acknowledged; and of one that was put here, none that was put before.
+TEST_F(CacheCopiesTest, NeverShowWhatWasInvalidatedInAnyHistory) {
+  SeededRandom random(3);
+  constexpr std::size_t kKeys = 4;
+  std::vector<int> generation(kKeys, 0);
+  std::vector<shared::MemoryCopies::Values> snapshots(1);
+  std::size_t found_elsewhere = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const std::size_t at = random.below(2);
+    const std::size_t key = random.below(kKeys);
+    const std::string name = "key" + std::to_string(key);
+    const std::string tag = "tag" + std::to_string(key);
+    switch (random.below(12)) {
+      case 0:
+        ++generation[key];
+        invalidate_tag(at, tag);
+        break;
+      case 1:
+      case 2:
+        put(at, name, std::to_string(generation[key]), {tag});
+        break;
+      case 3:
+        snapshots.push_back(copies_.values());
+        break;
+      case 4:
+        copies_.restore(snapshots[random.below(snapshots.size())]);
+        break;
+      case 5:
+        copies_.fail(random.below(12) == 0);
+        break;
+      case 6:
+        if (random.below(40) == 0) start(at);
+        break;
+      case 7:
+        if (random.below(12) == 0) ++era_;
+        poll();
+        break;
+      default: {
+        const std::size_t reads = copies_.reads();
+        const std::string value = random.below(2) == 0 ? get(at, name) : get_anew(at, name);
+        if (value == "(none)") break;
+        ASSERT_EQ(value, std::to_string(generation[key])) << "step " << i;
+        if (copies_.reads() > reads) ++found_elsewhere;
+      }
+    }
+  }
+  EXPECT_GT(found_elsewhere, 100U) << "too few to say anything";
+}
+
 TEST(CacheCopyFormat, IsReadAsItWasWritten) {
   CacheCopy copy;
   copy.entry.key = "k";
