@@ -148,7 +148,8 @@ class OfARunningServer(unittest.TestCase):
                           "maxmemory-policy allkeys-lru")
         cls.addClassCleanup(cls.redis.__exit__)
         cls.redoubt = Server(env={
-            "REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:{cls.redis.port}/0"})
+            "REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:{cls.redis.port}/0",
+            "SESSION_STORAGE": "redis"})
         cls.addClassCleanup(cls.redoubt.__exit__)
 
     def test_the_whole_and_its_parts(self):
@@ -189,16 +190,24 @@ class OfARunningServer(unittest.TestCase):
         health = self.redoubt.get("/health", key=None).json
         self.assertEqual(health["features"]["limits"], {"active_backend": "redis"})
         self.assertEqual(health["features"]["limits.strict"], {"active_backend": "record"})
+        self.assertEqual(health["features"]["sessions"], {"active_backend": "record+redis+memory"})
+        self.assertEqual(health["features"]["cache"], {"active_backend": "redis+memory"})
 
     def test_a_redis_that_is_gone_is_a_finding_not_an_error(self):
         with Redis() as redis:
-            redoubt = Server(env={"REDIS_URL": f"redis://127.0.0.1:{redis.port}"})
+            redoubt = Server(env={"REDIS_URL": f"redis://127.0.0.1:{redis.port}",
+                                  "SESSION_STORAGE": "redis"})
             self.addCleanup(redoubt.__exit__)
         reply = redoubt.get("/api/v2/debug/health/redis")
         self.assertEqual((reply.status, reply.json["status"], reply.json["verdict"]),
                          (200, "disconnected", "critical"))
         self.assertEqual(reply.json["findings"][0]["code"], "redis_unreachable")
         self.assertEqual(redoubt.get("/readyz", key=None).status, 200)
+        for path in ("/status", "/health"):
+            features = redoubt.get(path, key=None).json["features"]
+            self.assertEqual(features["sessions"], {"active_backend": "record+memory"})
+            self.assertEqual(features["limits"], {"active_backend": "memory (share)"})
+            self.assertEqual(features["cache"], {"active_backend": "memory"})
 
 
 if __name__ == "__main__":

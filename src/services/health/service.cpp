@@ -44,6 +44,14 @@ DependencyState state_of(shared::Availability availability) {
   return DependencyState::down;
 }
 
+// "record+redis+memory" while Redis is not used: "record+memory".
+std::string without_redis(std::string backend) {
+  constexpr std::string_view kRedis = "redis+";
+  const std::size_t at = backend.find(kRedis);
+  if (at != std::string::npos) backend.erase(at, kRedis.size());
+  return backend;
+}
+
 }  // namespace
 
 HealthService::HealthService(const record::Record& record, const Clock& clock, std::string version,
@@ -90,12 +98,12 @@ HealthReport HealthService::report() const {
   report.draining = draining_;
   report.dependencies = {record_state(), redis_state()};
   const bool shared = redis_ != nullptr && redis_->usable();
-  report.features = {{"sessions", session_backend_},
+  report.features = {{"sessions", shared ? session_backend_ : without_redis(session_backend_)},
                      {"limits", shared              ? "redis"
                                 : redis_ != nullptr ? "memory (share)"
                                                     : "memory"},
                      {"limits.strict", "record"},
-                     {"cache", "memory"}};
+                     {"cache", shared ? "redis+memory" : "memory"}};
   report.uptime = std::chrono::duration_cast<Duration>(clock_.boot() - born_);
   report.version = version_;
   return report;

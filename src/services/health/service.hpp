@@ -13,6 +13,7 @@ namespace redoubt::health {
 // The two switches belong to the composition root: started once, draining once.
 class HealthService final : public Health {
  public:
+  // `session_backend`: what serves sessions while Redis is used, as "record+redis+memory".
   HealthService(const record::Record& record, const Clock& clock, std::string version,
                 std::string session_backend, const shared::SharedState* redis = nullptr,
                 std::string redis_topology = {});
