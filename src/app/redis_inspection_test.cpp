@@ -294,5 +294,33 @@ TEST_F(RedisInspection, FindsTheRedisOfAnotherRecord) {
   EXPECT_THAT(look(server.port()).codes, Not(Contains("redis_another_record")));
 }
 
+TEST(RedisSetup, SaysHowFarAndHowSafeEachTopologyIs) {
+  using diagnostics::Reach;
+  const auto setup_of = [](auto topology) {
+    config::Config config;
+    config.redis.options.emplace();
+    config.redis.options->topology = topology;
+    return redis_setup(config, "rec_ours");
+  };
+  const auto at = [](std::string host) { return redis::Endpoint{std::move(host), 6379, {}}; };
+
+  const auto socket = setup_of(redis::Standalone{{.host = {}, .port = 0, .socket_path = "/run/r"}});
+  EXPECT_EQ(socket.reach, Reach::loopback);
+  const auto far = setup_of(redis::Standalone{at("cache.example.com")});
+  EXPECT_EQ(far.reach, Reach::anywhere);
+  EXPECT_FALSE(far.password);
+  const auto cluster = setup_of(redis::Cluster{{at("127.0.0.1"), at("10.0.0.7")}});
+  EXPECT_EQ(cluster.reach, Reach::private_network) << "the farthest counts";
+  EXPECT_EQ(cluster.topology, "cluster");
+  redis::Sentinel watched;
+  watched.sentinels = {at("s1"), at("s2")};
+  EXPECT_EQ(setup_of(watched).sentinels, 2u);
+  EXPECT_EQ(setup_of(watched).topology, "sentinel");
+  const auto rest = setup_of(redis::Rest{"https://eu1.example.io/x", Secret(std::string("token"))});
+  EXPECT_TRUE(rest.tls && rest.password);
+  EXPECT_EQ(rest.reach, Reach::anywhere);
+  EXPECT_FALSE(setup_of(redis::Rest{"http://127.0.0.1:8079", Secret(std::string("t"))}).tls);
+}
+
 }  // namespace
 }  // namespace redoubt::app

@@ -101,16 +101,28 @@ class DiagnosticsService final : public Diagnostics {
 
   Task<RedisDiagnosis> redis(const Context&) override {
     if (!parts_.setup) co_return none();
-    if (std::exchange(running_, true)) {
+    if (running_) {
       co_return fail(unavailable(
           "diagnosis_running", "A diagnosis of Redis is running already; its result is the same."));
     }
+    const Running running(running_);
     const shared::RedisFacts facts = co_await parts_.inspect();
-    running_ = false;
     co_return diagnosis(facts);
   }
 
  private:
+  // However the diagnosis ends.
+  class Running {
+   public:
+    explicit Running(bool& flag) : flag_(flag) { flag_ = true; }
+    ~Running() { flag_ = false; }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+
+   private:
+    bool& flag_;
+  };
+
   RedisDiagnosis none() const {
     RedisDiagnosis out;
     out.status = "not_configured";
