@@ -171,7 +171,7 @@ TEST_F(RedisInspection, FindsCommandsThatTheAccountMayNotUse) {
   const Look found = look(server.port());
 
   EXPECT_THAT(found.codes, Contains("redis_command_denied"));
-  EXPECT_THAT(found.facts.denied_commands, IsSupersetOf({"SET", "EVAL", "RPUSH", "DEL"}));
+  EXPECT_THAT(found.facts.denied_commands, IsSupersetOf({"SET", "EVAL", "EVALSHA", "RPUSH"}));
   EXPECT_THAT(found.facts.denied_commands, Not(Contains("GET")));
 
   // The line that mends it does.
@@ -179,6 +179,22 @@ TEST_F(RedisInspection, FindsCommandsThatTheAccountMayNotUse) {
   ASSERT_TRUE(mend.starts_with("redis-cli ACL SETUSER limited +set")) << mend;
   server.cli(mend.substr(std::string("redis-cli ").size()));
   EXPECT_THAT(look(server.port()).codes, Not(Contains("redis_command_denied")));
+}
+
+// What redis_account_all_rights advises.
+TEST_F(RedisInspection, OfTheAdvisedAccountFindsNothingCritical) {
+  RedisServer server({"maxmemory 200mb", "maxmemory-policy volatile-lru",
+                      "user redoubt on >secret ~rd:* &rd:* +@all -@dangerous +info +role",
+                      "user default off"});
+  options_.credentials = {.user = "redoubt", .password = Secret(std::string("secret"))};
+  const Look found = look(server.port());
+  EXPECT_TRUE(found.facts.reached) << found.facts.trouble;
+  EXPECT_THAT(found.facts.denied_commands, ::testing::IsEmpty());
+  for (const Finding& one : found.findings) {
+    EXPECT_NE(one.severity, Severity::critical) << one.code << ": " << one.what;
+  }
+  EXPECT_FALSE(found.facts.persistence.snapshots) << "CONFIG is refused: not told";
+  EXPECT_EQ(found.facts.memory.max_bytes, 200 << 20);
 }
 
 TEST_F(RedisInspection, FindsKeysThatTheAccountMayNotUse) {

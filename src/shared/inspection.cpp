@@ -28,11 +28,10 @@ struct Need {
   std::string_view command;
   std::array<std::string_view, 3> arguments;  // "K" is the key of a text, "L" that of a list.
 };
-constexpr std::array<Need, 15> kNeeds{{{"SET", {"K", "1"}},
+constexpr std::array<Need, 12> kNeeds{{{"SET", {"K", "1"}},
                                        {"GET", {"K"}},
-                                       {"MGET", {"K"}},
-                                       {"PTTL", {"K"}},
                                        {"GETRANGE", {"K", "0", "0"}},
+                                       {"PEXPIRE", {"K", "10000"}},
                                        {"RPUSH", {"L", "1"}},
                                        {"PEXPIRE", {"L", "10000"}},
                                        {"LLEN", {"L"}},
@@ -40,9 +39,7 @@ constexpr std::array<Need, 15> kNeeds{{{"SET", {"K", "1"}},
                                        {"LSET", {"L", "0", "2"}},
                                        {"LTRIM", {"L", "0", "0"}},
                                        {"RPOP", {"L"}},
-                                       {"TIME", {}},
-                                       {"PEXPIRE", {"K", "10000"}},
-                                       {"DEL", {"K"}}}};
+                                       {"TIME", {}}}};
 
 const redis::Script& check_script() {
   static const redis::Script script(
@@ -50,6 +47,11 @@ const redis::Script& check_script() {
       "return redis.call('GET', KEYS[1])",
       redis::Script::Effect::repeatable);
   return script;
+}
+
+// DEL is not: what is left behind expires.
+bool is_needed(std::string_view command) {
+  return command == "EVAL" || std::ranges::find(kNeeds, command, &Need::command) != kNeeds.end();
 }
 
 std::chrono::microseconds microseconds(std::chrono::nanoseconds d) {
@@ -221,7 +223,7 @@ class Inspection {
       const Value reply = co_await ask(make());
       if (reply.is_error()) {
         times.error = std::string(reply.text());
-        note_denied(name, reply);
+        if (is_needed(name)) note_denied(name, reply);
         break;
       }
       took.push_back(parts_.clock.boot() - began);
@@ -266,6 +268,12 @@ class Inspection {
 };
 
 }  // namespace
+
+std::vector<std::string_view> needed_commands() {
+  std::vector<std::string_view> names{"EVAL", "EVALSHA"};
+  for (const Need& need : kNeeds) names.push_back(need.command);
+  return names;
+}
 
 awaitable<RedisFacts> inspect(InspectParts parts, InspectOptions options) {
   Inspection inspection(parts, options);

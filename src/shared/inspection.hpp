@@ -11,6 +11,9 @@
 #include <redoubt/clock.hpp>
 #include <redoubt/random.hpp>
 
+#include <string_view>
+#include <vector>
+
 namespace redoubt::shared {
 
 inline constexpr std::string_view kCheckPrefix = "rd:check:";
@@ -28,6 +31,9 @@ struct InspectParts {
   const Clock& clock;
   Random& random;
 };
+
+// What the account must be allowed to run, over the keys rd:*.
+std::vector<std::string_view> needed_commands();
 
 // Never fails: what does not work is among the facts.
 // Threads: the client's executor.
