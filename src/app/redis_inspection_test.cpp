@@ -3,6 +3,7 @@
 
 #include "services/diagnostics/redis_rules.hpp"
 #include "shared/incarnation.hpp"
+#include "tests/support/certificates.hpp"
 #include "tests/support/redis_loop.hpp"
 #include "tests/support/redis_server.hpp"
 
@@ -179,6 +180,20 @@ TEST_F(RedisInspection, FindsCommandsThatTheAccountMayNotUse) {
   ASSERT_TRUE(mend.starts_with("redis-cli ACL SETUSER limited +set")) << mend;
   server.cli(mend.substr(std::string("redis-cli ").size()));
   EXPECT_THAT(look(server.port()).codes, Not(Contains("redis_command_denied")));
+}
+
+TEST_F(RedisInspection, FindsCertificatesThatAreNotTrustedOrNotVerified) {
+  const test::Certificates files;
+  const std::uint16_t port = test::free_port();
+  RedisServer server({"port 0", "tls-port " + std::to_string(port),
+                      "tls-cert-file " + files.file("other.crt"),
+                      "tls-key-file " + files.file("other.key"),
+                      "tls-ca-cert-file " + files.file("ca.crt"), "tls-auth-clients no"});
+  options_.tls.enabled = true;
+  options_.tls.ca_file = files.file("ca.crt");
+  EXPECT_THAT(look(port).codes, Contains("redis_certificate"));
+  options_.tls.verify = false;
+  EXPECT_THAT(look(port).codes, Contains("redis_certificate_unverified"));
 }
 
 // What redis_account_all_rights advises.
