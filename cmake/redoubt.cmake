@@ -111,6 +111,8 @@ function(redoubt_test name)
   target_compile_options(${name} PRIVATE -fPIC)  # As the precompiled header was made.
   target_precompile_headers(${name} REUSE_FROM redoubt_pch)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  # For tests that compare a file of the tree with the code.
+  target_compile_definitions(${name} PRIVATE SOURCE_DIRECTORY="${PROJECT_SOURCE_DIR}")
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(${name} PRIVATE redoubt_${dep})
   endforeach()

@@ -17,7 +17,8 @@ namespace {
 // What the document of the example operations is: reviewed, then kept. REDOUBT_UPDATE_GOLDEN=1 in
 // the environment writes it anew.
 std::filesystem::path golden_file() {
-  return std::filesystem::path(__FILE__).parent_path() / "testdata" / "openapi.json";
+  return std::filesystem::path(SOURCE_DIRECTORY) / "src" / "operations" / "testdata" /
+         "openapi.json";
 }
 
 std::string document() {

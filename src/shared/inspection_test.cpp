@@ -20,7 +20,7 @@ TEST(Inspection, TriesEveryCommandThatTheScriptsUse) {
   const auto needed = needed_commands();
   const std::regex call("redis\\.p?call\\('([A-Z]+)'");
   std::set<std::string> used;
-  const auto folder = std::filesystem::path(__FILE__).parent_path();
+  const auto folder = std::filesystem::path(SOURCE_DIRECTORY) / "src" / "shared";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".lua") continue;
     std::ifstream file(entry.path());

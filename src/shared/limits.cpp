@@ -157,6 +157,7 @@ class RedisLimits final : public SharedLimits {
   Task<void> reset(std::string tenant, LimitUse use) override {
     redis::Command command =
         use.algorithm == LimitAlgorithm::gcra ? forgiven(tenant, use) : forgotten(tenant, use);
+    command.within(parts_.state.deadline());
     auto done = co_await parts_.client.run(std::move(command));
     note(done);
     RD_CO_CHECK(std::move(done));
@@ -216,7 +217,9 @@ class RedisLimits final : public SharedLimits {
     for (const LimitUse& use : uses) keys.push_back(key_of(tenant, use));
     const std::vector<std::string_view> key_views(keys.begin(), keys.end());
     const std::vector<std::string_view> argument_views = arguments.views();
-    auto value = co_await parts_.client.script(script, key_views, argument_views);
+    redis::Command command = script.command(key_views, argument_views);
+    command.within(parts_.state.deadline());
+    auto value = co_await parts_.client.run(std::move(command));
     note(value);
     if (!value) co_return fail(std::move(value).error());
     co_return read_reply(*value, uses.size());
