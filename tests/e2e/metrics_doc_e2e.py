@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import unittest
 
+from backing import Redis
 from server import ROOT, Server
 
 PAGE = os.path.join(ROOT, "docs", "metrics.md")
-BEGIN, END = "<!-- metrics:begin -->\n", "<!-- metrics:end -->\n"
+BLOCK = ("<!-- metrics:begin -->\n", "<!-- metrics:end -->\n")
+REDIS_BLOCK = ("<!-- metrics-redis:begin -->\n", "<!-- metrics-redis:end -->\n")
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? \S+$")
 LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count")}
@@ -57,15 +59,20 @@ def table(found):
 class MetricsDocument(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.redoubt = Server(env={"REDOUBT_LIMIT_STRICT_ONE": "5/1m strict"})
-        cls.addClassCleanup(cls.redoubt.__exit__)
-        cls.tour()
-        cls.text = cls.redoubt.get("/metrics", key=None).body
+        cls.text = cls.metrics_after_a_tour({})
+        with Redis() as redis:
+            cls.text_with_redis = cls.metrics_after_a_tour(
+                {"REDIS_URL": redis.url, "SESSION_STORAGE": "redis"})
 
     @classmethod
-    def tour(cls):
+    def metrics_after_a_tour(cls, env):
+        with Server(env={"REDOUBT_LIMIT_STRICT_ONE": "5/1m strict", **env}) as redoubt:
+            cls.tour(redoubt)
+            return redoubt.get("/metrics", key=None).body
+
+    @staticmethod
+    def tour(ask):
         """Every operation once, well or badly asked, and every other path."""
-        ask = cls.redoubt
         session = ask.new_session("ada")
         ask.post("/api/v1/gate", {"token": session["token"], "limits": [{"policy": "strict_one"}]})
         ask.request("PUT", "/api/v1/cache/entries/k?tags=t", "v")
@@ -77,31 +84,41 @@ class MetricsDocument(unittest.TestCase):
                     continue
                 filled = re.sub(r"{\w+}", session["id"], path)
                 body = {} if "requestBody" in operation else None
-                cls.redoubt.request(method.upper(), filled, body)
+                ask.request(method.upper(), filled, body)
         for path in ("/", "/docs", "/status", "/health", "/readyz", "/livez", "/nowhere"):
             ask.get(path, key=None)
 
-    def test_lists_every_metric_with_its_labels(self):
+    def assert_listed(self, block, found):
         with open(PAGE, encoding="utf-8") as file:
             page = file.read()
-        before, rest = page.split(BEGIN)
-        listed, after = rest.split(END)
-        expected = table(families(self.text))
+        before, rest = page.split(block[0])
+        listed, after = rest.split(block[1])
+        expected = table(found)
         if os.environ.get("UPDATE_GOLDEN"):
             with open(PAGE, "w", encoding="utf-8") as file:
-                file.write(before + BEGIN + expected + END + after)
+                file.write(before + block[0] + expected + block[1] + after)
             return
         self.assertEqual(listed, expected)
 
+    def test_lists_every_metric_with_its_labels(self):
+        self.assert_listed(BLOCK, families(self.text))
+
+    def test_lists_every_metric_of_a_server_with_redis(self):
+        alone = families(self.text)
+        with_redis = families(self.text_with_redis)
+        self.assert_listed(REDIS_BLOCK, {name: family for name, family in with_redis.items()
+                                         if name not in alone})
+
     def test_what_is_to_be_watched_exists(self):
         with open(PAGE, encoding="utf-8") as file:
-            prose = file.read().split(BEGIN)[0]
+            prose = file.read().split(BLOCK[0])[0]
         kinds = {name: kind for name, (kind, _, _) in families(self.text).items()}
         for name in set(re.findall(r"\b(?:redoubt|process)_[a-z_]+", prose)):
             self.assertIn(family_of(name, kinds), kinds)
 
     def test_labels_tell_nothing_about_whom(self):
-        values = {value for line in self.text.splitlines() if not line.startswith("#")
+        lines = self.text.splitlines() + self.text_with_redis.splitlines()
+        values = {value for line in lines if not line.startswith("#")
                   for _, value in LABEL.findall(line)}
         for value in values:
             self.assertNotRegex(value, r"ses_|rds_|rdk_|\bada\b|strict_one:")
@@ -109,9 +126,10 @@ class MetricsDocument(unittest.TestCase):
     def test_passes_promtool(self):
         if not shutil.which("promtool"):
             self.skipTest("promtool is not installed")
-        done = subprocess.run(["promtool", "check", "metrics"], input=self.text, text=True,
-                              capture_output=True, check=False)
-        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+        for text in (self.text, self.text_with_redis):
+            done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                                  capture_output=True, check=False)
+            self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
 
 if __name__ == "__main__":
