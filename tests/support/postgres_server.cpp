@@ -28,8 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The directory with initdb and postgres, of the newest version installed; empty: none.
-std::string programs() {
+std::string find_programs() {
   std::vector<std::string> found;
   std::error_code ignored;
   for (const auto& version : fs::directory_iterator("/usr/lib/postgresql", ignored)) {
@@ -37,6 +36,14 @@ std::string programs() {
   }
   std::ranges::sort(found);
   return found.empty() ? std::string() : found.back();
+}
+
+// The directory with initdb and postgres, of the newest version installed; empty: none. Looked for
+// once: a directory that is opened beside threads that close sockets takes over their descriptors'
+// numbers, which looks like a race to a thread sanitizer.
+const std::string& programs() {
+  static const std::string found = find_programs();
+  return found;
 }
 
 struct User {
