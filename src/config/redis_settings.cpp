@@ -39,8 +39,12 @@ const auto kSecretShown = [](const Secret& value) {
 };
 const auto kTextShown = [](const std::string& value) { return value.empty() ? "not set" : value; };
 
-bool is_printable(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return c > 0x20 && c != 0x7f; });
+// Accounts and passwords may be in any language, and have spaces in them.
+bool has_control(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
 }
 
 // Never quotes what it refuses.
@@ -49,7 +53,7 @@ Setting secret_setting(SettingName name, std::string accepts, Field field) {
   auto row = setting(
       std::move(name), std::move(accepts), field,
       [](std::string_view text) -> Parsed<Secret> {
-        if (!is_printable(text)) return wrong("has white space or control characters in it");
+        if (has_control(text)) return wrong("has control characters in it");
         return Secret{std::string(text)};
       },
       kSecretShown);
@@ -76,8 +80,8 @@ Setting text_setting(SettingName name, std::string accepts, Field field) {
   return setting(
       std::move(name), std::move(accepts), field,
       [](std::string_view text) -> Parsed<std::string> {
-        if (!is_printable(text)) {
-          return wrong(fmt::format("{} has white space or control characters in it", quote(text)));
+        if (has_control(text)) {
+          return wrong(fmt::format("{} has control characters in it", quote(text)));
         }
         return std::string(text);
       },
@@ -87,7 +91,7 @@ Setting text_setting(SettingName name, std::string accepts, Field field) {
 Parsed<std::string> web_address(std::string_view text) {
   const bool web = text.starts_with("https://") || text.starts_with("http://");
   // What stands before an @ would be a secret, and this is not shown as one.
-  if (!web || text.contains('@') || !is_printable(text)) {
+  if (!web || text.find_first_of("@ ") != text.npos || has_control(text)) {
     return wrong("must be https://host, without user or password");
   }
   return std::string(text);

@@ -85,6 +85,13 @@ TEST(ResolveRedis, FillsInWhatAUrlDoesNotSay) {
   EXPECT_EQ(options.credentials.password.reveal(), "hunter2");
 }
 
+TEST(ResolveRedis, TakesPasswordsWithSpacesAndLettersOfAnyLanguage) {
+  const std::string password = "gr\xc3\xbc\xc3\x9f dich";
+  const auto options = options_of({{"REDIS_HOST", "cache"}, {"REDIS_PASSWORD", password}});
+
+  EXPECT_EQ(options.credentials.password.reveal(), password);
+}
+
 TEST(ResolveRedis, TakesUpstashNativeBeforeItsRest) {
   const Environment both{{"UPSTASH_REDIS_URL", "rediss://default:t@x.upstash.io:6379"},
                          {"UPSTASH_REDIS_REST_URL", "https://x.upstash.io"},
@@ -157,7 +164,7 @@ TEST(ResolveRedis, NeverShowsASecret) {
   for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
            {"REDIS_URL", "http://:hunter2@cache"},
            {"REDIS_URL", "redis://:hunter2@cache:0x1"},
-           {"REDIS_PASSWORD", "hunter2 x"},
+           {"REDIS_PASSWORD", "hunter2\x01x"},
            {"UPSTASH_REDIS_REST_URL", "https://u:hunter2@x"}}) {
     const std::string text = problem({{name, value}});
     EXPECT_NE(text, "none") << name;
