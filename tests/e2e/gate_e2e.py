@@ -10,7 +10,7 @@ import tempfile
 import threading
 import unittest
 
-from server import PATIENCE, Server, free_port, wait_for
+from server import PATIENCE, Server, forged_of, free_port, wait_for
 
 ENV = {"REDOUBT_LIMIT_CHAT": "2/1h burst 2 gcra", "REDOUBT_LIMIT_KNOCK": "3/1h burst 3 gcra",
        "REDOUBT_TRUSTED_PROXIES": "127.0.0.1/32"}
@@ -119,7 +119,7 @@ class Gate(unittest.TestCase):
         session = self.redoubt.new_session("ada", agent="planner")
         ask = {"token": session["token"], "limits": [{"policy": "chat"}]}
 
-        forged = self.redoubt.post("/api/v1/gate", {**ask, "token": session["token"][:-1] + "x"})
+        forged = self.redoubt.post("/api/v1/gate", {**ask, "token": forged_of(session["token"])})
         wrong_agent = self.redoubt.post("/api/v1/gate", {**ask, "agent": "coder"})
         admitted = [self.redoubt.post("/api/v1/gate", ask).status for _ in range(2)]
         limited = self.redoubt.post("/api/v1/gate", ask)

@@ -35,6 +35,11 @@ def wait_for(condition, what):
     raise AssertionError(f"waited {PATIENCE:.0f} s for {what}")
 
 
+def forged_of(token):
+    """The token with another last character, whichever it has."""
+    return token[:-1] + ("y" if token[-1] == "x" else "x")
+
+
 class Reply:
     def __init__(self, status, headers, body):
         self.status = status
