@@ -18,28 +18,9 @@ Result<Value> finish(const Command& command, Result<Value> reply) {
   return reply;
 }
 
-Task<Value> run_on(std::shared_ptr<Shared> shared, std::shared_ptr<Link> link, Command command) {
-  Submission submission{.deadline = deadline_of(*shared, command)};
-  bool repeated = false;
-  for (;;) {
-    Call call;
-    submission.sink = &call;
-    link->submit(command, submission);
-    if (!call.done()) co_await call.wait();
-    if (!call.reply) {
-      const bool again = !repeated && !link->is_failing() &&
-                         may_repeat(call.reply.error(), command) &&
-                         shared->now() < submission.deadline;
-      if (!again) co_return call.reply;
-      repeated = true;
-      continue;
-    }
-    const bool lacks_script = call.reply->is_error() && command.script() != nullptr &&
-                              submission.form == ScriptForm::by_sha &&
-                              classify(call.reply->text()) == Meaning::no_script;
-    if (!lacks_script) co_return finish(command, std::move(call.reply));
-    submission.form = ScriptForm::whole;
-  }
+bool lacks_script(const Command& command, const Submission& submission, const Value& reply) {
+  return reply.is_error() && command.script() != nullptr && submission.form == ScriptForm::by_sha &&
+         classify(reply.text()) == Meaning::no_script;
 }
 
 boost::asio::awaitable<std::vector<Result<Value>>> run_all_on(std::shared_ptr<Shared> shared,

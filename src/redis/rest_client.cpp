@@ -1,6 +1,5 @@
 // The client of a REST service: Upstash, or another Redoubt.
 #include "redis/calls.hpp"
-#include "redis/classify.hpp"
 #include "redis/rest_link.hpp"
 #include "redis/rest_subscription.hpp"
 #include "redis/topology.hpp"
@@ -13,31 +12,6 @@ namespace {
 constexpr std::size_t kConnectionsMax = 8;  // A request on each.
 
 using Results = std::vector<Result<Value>>;
-
-Task<Value> run_on(std::shared_ptr<Shared> shared, std::shared_ptr<RestLink> link,
-                   Command command) {
-  Submission submission{.deadline = deadline_of(*shared, command)};
-  bool repeated = false;
-  for (;;) {
-    Call call;
-    submission.sink = &call;
-    link->submit(command, submission);
-    if (!call.done()) co_await call.wait();
-    if (!call.reply) {
-      const bool again = !repeated && !link->is_failing() &&
-                         may_repeat(call.reply.error(), command) &&
-                         shared->now() < submission.deadline;
-      if (!again) co_return call.reply;
-      repeated = true;
-      continue;
-    }
-    const bool lacks_script = call.reply->is_error() && command.script() != nullptr &&
-                              submission.form == ScriptForm::by_sha &&
-                              classify(call.reply->text()) == Meaning::no_script;
-    if (!lacks_script) co_return finish(command, std::move(call.reply));
-    submission.form = ScriptForm::whole;
-  }
-}
 
 // How many of `commands` one request may carry; at least one.
 std::size_t fitting(std::span<const Command> commands) {
