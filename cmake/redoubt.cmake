@@ -37,7 +37,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
 endif()
 if(REDOUBT_SANITIZE)
   add_compile_options(-fsanitize=${REDOUBT_SANITIZE} -fno-sanitize-recover=all
-                      -fno-omit-frame-pointer)
+                      -fno-omit-frame-pointer -g1)  # A report needs lines, not types.
   add_link_options(-fsanitize=${REDOUBT_SANITIZE})
   if(REDOUBT_SANITIZE MATCHES "undefined")
     # Coroutine frames and -fsanitize=function do not link on this Clang.
