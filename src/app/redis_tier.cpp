@@ -15,6 +15,8 @@ namespace {
 
 constexpr Duration kStartWait{2'000};
 constexpr Duration kWorkerPauseMax{1'000};
+// What is promised is that Redis is used again 5 s after it answers; recovering takes up to 3 of them.
+constexpr Duration kMonitorPauseMax{2'000};
 
 redis::Options with_identity(redis::Options options) {
   options.identity_key = shared::kIncarnationKey;
@@ -53,7 +55,9 @@ Result<void> RedisTier::start(boost::asio::io_context& io) {
 Result<void> RedisTier::connect(boost::asio::io_context& io) {
   const redis::ClientParts parts{parts_.clock, *timers_,       parts_.random,
                                  parts_.log,   parts_.metrics, {}};
-  RD_TRY(client, redis::make_client(io.get_executor(), options_, parts));
+  redis::Options of_monitor = options_;
+  of_monitor.backoff.max = std::min(of_monitor.backoff.max, kMonitorPauseMax);
+  RD_TRY(client, redis::make_client(io.get_executor(), of_monitor, parts));
   client_ = std::move(client);
   shared::MonitorOptions options;
   options.instance = format_id("", new_id(parts_.clock.wall(), parts_.random));
