@@ -17,6 +17,7 @@ using redis::Value;
 constexpr Duration kLearnEvery{500};
 constexpr Duration kProbeAwayEvery{1'000};
 constexpr Duration kCanaryLife{5'000};
+constexpr Duration kConnectWait{500};
 constexpr int kEraAttempts = 5;
 constexpr int kReconcileRounds = 3;
 
@@ -145,6 +146,9 @@ Task<void> Monitor::canary() {
 
 Task<Sight> Monitor::look() {
   Sight sight;
+  // Every master of a cluster is to be seen, also one that was promoted since the last look: workers
+  // are admitted to no other.
+  RD_CO_CHECK(co_await parts_.client.connected(kConnectWait));
   Command read = Command("GET").key(kIncarnationKey).read_only();
   RD_CO_TRY(mark, co_await parts_.client.run(std::move(read)));
   if (mark.is_text()) sight.mark = mark.take_text();
