@@ -2,7 +2,8 @@
 #
 #   rd_ensure_packages build             what `scripts/serve` needs
 #   rd_ensure_packages build data        and `scripts/cluster`
-#   rd_ensure_packages build data test   what `scripts/test` needs
+#   rd_ensure_packages build data lab    what `scripts/lab` needs
+#   rd_ensure_packages build data lab test   what `scripts/test` needs
 #
 # A line is: set | packages, the first available of several wins | what it is for
 # shellcheck shell=bash
@@ -35,6 +36,8 @@ data  | redis-tools valkey-tools             | redis-cli
 data  | curl                                 | examples and end-to-end tests
 data  | jq                                   | the same
 data  | openssl                              | certificates and keys for tests
+lab   | iproute2                             | network namespaces
+lab   | nftables                             | one-way and silent cuts
 test  | sqlite3                              | looks into the record
 test  | nodejs                               | the OpenAPI linter; 18 or newer
 test  | npm                                  | installs it
@@ -62,6 +65,8 @@ rd_is_installed() {
     nodejs) [ "$(node -p 'parseInt(process.versions.node) >= 18' 2>/dev/null)" = true ] && return 0 ;;
     prometheus) command -v promtool >/dev/null 2>&1 && return 0 ;;
     nginx-light) command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] && return 0 ;;
+    iproute2) command -v ip >/dev/null 2>&1 || [ -x /usr/sbin/ip ] && return 0 ;;
+    nftables) command -v nft >/dev/null 2>&1 || [ -x /usr/sbin/nft ] && return 0 ;;
     curl | jq | openssl | sqlite3 | python3 | cmake | ccache | wrk | npm | chromium)
       command -v "$1" >/dev/null 2>&1 && return 0 ;;
   esac

@@ -15,36 +15,47 @@ from server import free_port, wait_for
 class Redis:
     """with Redis("requirepass x") as redis: redis.url"""
 
-    def __init__(self, *lines, port=None):
+    def __init__(self, *lines, port=None, host="127.0.0.1", prefix=(), env=None, mode=(),
+                 directory=None):
+        """`prefix`: a command that runs it, as `ip netns exec` does; `mode`: as in --sentinel."""
+        self.host = host
+        self.prefix, self.env, self.mode = list(prefix), env, list(mode)
         self.port = port or free_port()
-        self.directory = tempfile.mkdtemp(prefix="redoubt-redis-")
+        self.directory = directory or tempfile.mkdtemp(prefix="redoubt-redis-")
         self.lines = lines
         self.process = None
         self.start()
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{self.host}:{self.port}"
 
     def start(self):
-        path = os.path.join(self.directory, "redis.conf")
-        with open(path, "w") as file:
-            file.write(f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\nsave \"\"\n")
-            file.writelines(line + "\n" for line in self.lines)
-        self.process = subprocess.Popen(["redis-server", path], stdout=subprocess.DEVNULL)
+        self.launch()
         wait_for(self._answers, "redis-server")
         return self
 
+    def launch(self):
+        """Without waiting for it."""
+        path = os.path.join(self.directory, "redis.conf")
+        if not (self.mode and os.path.exists(path)):  # A Sentinel keeps what it knows in there.
+            with open(path, "w") as file:
+                file.write(f"port {self.port}\nbind {self.host}\ndir {self.directory}\n")
+                file.writelines(["save \"\"\n"] if not self.mode else [])
+                file.writelines(line + "\n" for line in self.lines)
+        self.process = subprocess.Popen([*self.prefix, "redis-server", path, *self.mode],
+                                        stdout=subprocess.DEVNULL, env=self.env)
+
     def _answers(self):
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+            with socket.create_connection((self.host, self.port), timeout=1) as probe:
                 probe.sendall(b"PING\r\n")
                 return probe.recv(64)[:1] in (b"+", b"-")
         except OSError:
             return False
 
     def cli(self, *arguments):
-        done = subprocess.run(["redis-cli", "-p", str(self.port), *arguments], errors="replace",
+        done = subprocess.run(["redis-cli", "-h", self.host, "-p", str(self.port), *arguments], errors="replace",
                               capture_output=True, timeout=30, check=True)
         return done.stdout.strip()
 
@@ -71,9 +82,12 @@ class Postgres:
     """with Postgres() as postgres: postgres.url. PostgreSQL refuses to run as root; then it runs as
     the account that its package made."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", prefix=(), settings=(), directory=None, env=None):
+        """`prefix`: a command that runs it, as `ip netns exec` does."""
+        self.host, self.settings, self.env = host, list(settings), env
+        self.prefix = list(prefix)
         self.port = free_port()
-        self.directory = tempfile.mkdtemp(prefix="redoubt-postgres-")
+        self.directory = directory or tempfile.mkdtemp(prefix="redoubt-postgres-")
         self.account = {"user": "postgres"} if os.geteuid() == 0 else {}
         if self.account:
             shutil.chown(self.directory, "postgres")
@@ -82,21 +96,29 @@ class Postgres:
         subprocess.run([f"{self.bin}/initdb", "-D", self.data, "-U", "redoubt", "-A", "trust",
                         "-E", "UTF8", "--locale=C", "--no-sync"], check=True, cwd=self.directory,
                        stdout=subprocess.DEVNULL, **self.account)
+        if self.host != "127.0.0.1":
+            with open(f"{self.data}/pg_hba.conf", "a") as file:
+                file.write("host all all samenet trust\n")
         self.process = None
         self.start()
 
     @property
     def url(self):
-        return f"postgresql://redoubt@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://redoubt@{self.host}:{self.port}/postgres"
 
     def start(self):
+        # Entering a namespace is root's; becoming the account is the last step there.
+        account = {} if self.prefix else self.account
+        become = (["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
+                  if self.prefix and self.account else [])
         self.process = subprocess.Popen(
-            [f"{self.bin}/postgres", "-D", self.data, "-p", str(self.port), "-k", self.directory,
-             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200",
-             "-c", "log_min_messages=fatal"],
-            cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            **self.account)
-        ready = [f"{self.bin}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+            [*self.prefix, *become, f"{self.bin}/postgres", "-D", self.data, "-p", str(self.port),
+             "-k", self.directory, "-c", f"listen_addresses={self.host}",
+             "-c", "max_connections=200", "-c", "log_min_messages=fatal",
+             *(part for setting in self.settings for part in ("-c", setting))],
+            cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.env,
+            **account)
+        ready = [f"{self.bin}/pg_isready", "-q", "-h", self.host, "-p", str(self.port)]
         wait_for(lambda: subprocess.run(ready).returncode == 0, "PostgreSQL")
         return self
 

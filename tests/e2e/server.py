@@ -139,7 +139,11 @@ class Raw:
 class Server:
     """with Server(env={...}) as redoubt: redoubt.post("/api/v1/sessions", {"user": "ada"})"""
 
-    def __init__(self, env=None, data_dir=None, arguments=(), tls=False, port=None, start=True):
+    def __init__(self, env=None, data_dir=None, arguments=(), tls=False, port=None, start=True,
+                 host="127.0.0.1", prefix=()):
+        """`prefix`: a command that runs the server, as `ip netns exec` does."""
+        self.host = host
+        self.prefix = list(prefix)
         self.port = port or free_port()
         self.own_dir = data_dir is None
         self.data_dir = data_dir or tempfile.mkdtemp(prefix="redoubt-e2e-")
@@ -147,7 +151,7 @@ class Server:
             "PATH": os.environ.get("PATH", ""),
             "HOME": self.data_dir,
             "REDOUBT_DATA_DIR": self.data_dir,
-            "REDOUBT_LISTEN": f"127.0.0.1:{self.port}",
+            "REDOUBT_LISTEN": f"{host}:{self.port}",
             "REDOUBT_WORKER_THREADS": "2",
             "RATE_LIMIT_REQUESTS_PER_MINUTE": "60",
         }
@@ -167,7 +171,7 @@ class Server:
     def start(self, expect_up=True):
         self.output, self.errors = [], []
         self.process = subprocess.Popen(
-            [BINARY, "serve", *self.arguments], env=self.env, cwd=self.data_dir,
+            [*self.prefix, BINARY, "serve", *self.arguments], env=self.env, cwd=self.data_dir,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.readers = [self._collect(self.process.stdout, self.output),
                         self._collect(self.process.stderr, self.errors)]
@@ -203,7 +207,7 @@ class Server:
             return False
 
     def request(self, method, path, body=None, key="admin", headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
         sent = dict(headers or {})
         if key == "admin":
             key = self.admin_key

@@ -1,0 +1,242 @@
+"""The checkers see what they are for, and let pass what is allowed: on histories made by hand."""
+
+import unittest
+
+from checks import (budget, counters, durable, freshness, hygiene, isolation, limits, monotone,
+                    revocation)
+
+
+def event(kind, key="s", t=0.0, took=0.01, outcome="ok", status=200, **more):
+    made = {"op_id": 0, "client": 1, "instance": 0, "tenant": "a", "type": kind, "key": key,
+            "args": {}, "result": {}, "mode": "", "t_inv": t, "t_ret": t + took,
+            "outcome": outcome, "status": status}
+    made.update(more)
+    return made
+
+
+def made(session="s", n=1, t=0.0, **more):
+    return event("session.create", "ada", t, args={"n": n},
+                 result={"session": session, "version": 1}, **more)
+
+
+def updated(version, n, t=1.0, **more):
+    return event("session.update", t=t, args={"n": n}, result={"version": version}, **more)
+
+
+def revoked(t=2.0, **more):
+    return event("session.revoke", t=t, **more)
+
+
+def read(version=1, t=3.0, **more):
+    return event("session.read", t=t, result={"version": version, "n": 1}, **more)
+
+
+def final(version=1, n=1, **more):
+    return event("session.final", t=9.0, result={"version": version, "n": n}, **more)
+
+
+GONE = {"outcome": "refused", "status": 401}
+UNKNOWN = {"outcome": "unknown", "status": 0}
+
+
+class Case(unittest.TestCase):
+    def passes(self, complaints):
+        self.assertEqual(complaints, [])
+
+    def sees(self, what, complaints):
+        self.assertTrue(any(what in c for c in complaints), complaints)
+
+
+class Durable(Case):
+    def test_what_was_acknowledged_and_is_there(self):
+        self.passes(durable.check([made(), updated(2, 7), final(2, 7)]))
+        self.passes(durable.check([made(), revoked(), final(**GONE)]))
+
+    def test_a_session_that_is_lost(self):
+        self.sees("allow", durable.check([made(), final(**GONE)]))
+
+    def test_an_update_that_is_lost(self):
+        self.sees("allow", durable.check([made(), updated(2, 7), final(1, 1)]))
+
+    def test_a_session_that_came_back(self):
+        self.sees("allow", durable.check([made(), revoked(), final(1, 1)]))
+
+    def test_an_unknown_write_may_have_happened_or_not(self):
+        unknown = updated(0, 7, **UNKNOWN)
+        self.passes(durable.check([made(), unknown, final(1, 1)]))
+        self.passes(durable.check([made(), unknown, final(2, 7)]))
+        self.sees("allow", durable.check([made(), unknown, final(2, 8)]))
+        self.passes(durable.check([made(), revoked(**UNKNOWN), final(**GONE)]))
+
+    def test_an_acknowledged_write_settles_an_unknown_one(self):
+        history = [made(), updated(0, 7, **UNKNOWN), updated(3, 8, t=2.0)]
+        self.passes(durable.check([*history, final(3, 8)]))
+        self.sees("allow", durable.check([*history, final(2, 7)]))
+
+    def test_a_refused_write_did_not_happen(self):
+        self.sees("allow", durable.check([made(), updated(2, 7, outcome="refused"), final(2, 7)]))
+
+    def test_a_session_nobody_looked_at(self):
+        self.sees("not looked at", durable.check([made()]))
+
+    def test_sessions_that_nobody_made(self):
+        listed = event("session.list", "ada", t=9.0, result={"sessions": ["s", "x"]})
+        self.sees("nobody was told of", durable.check([made(), final(), listed]))
+        self.passes(durable.check([made(), made(**UNKNOWN), final(), listed]))
+
+    def test_a_server_that_gives_no_answer_in_the_end(self):
+        self.sees("no answer", durable.check([made(), final(outcome="unknown", status=500)]))
+
+
+class Counters(Case):
+    def history(self, used, **second):
+        return [event("counter.add", "c", args={"cost": 2}),
+                event("counter.add", "c", args={"cost": 3}, **second),
+                event("counter.final", "c", result={"used": used})]
+
+    def test_bounds(self):
+        self.passes(counters.check(self.history(5)))
+        self.sees("acknowledged", counters.check(self.history(4)))
+        self.sees("acknowledged", counters.check(self.history(6)))
+
+    def test_unknown_ones_widen_them(self):
+        for used in (2, 5):
+            self.passes(counters.check(self.history(used, **UNKNOWN)))
+        self.sees("unknown", counters.check(self.history(1, **UNKNOWN)))
+        self.sees("unknown", counters.check(self.history(8, **UNKNOWN)))
+
+    def test_one_that_nobody_looked_at(self):
+        self.sees("not looked at", counters.check(self.history(5)[:2]))
+
+
+class Revocation(Case):
+    def test_elsewhere_it_may_take_the_bound(self):
+        self.passes(revocation.check([made(), revoked(2.0), read(t=4.0, instance=1)]))
+        self.sees("accepted", revocation.check([made(), revoked(2.0), read(t=4.1, instance=1)]))
+
+    def test_here_it_takes_nothing(self):
+        self.sees("accepted", revocation.check([made(), revoked(2.0), read(t=2.1)]))
+
+    def test_a_read_that_started_before_it(self):
+        self.passes(revocation.check([made(), revoked(2.0), read(t=2.005, took=9)]))
+
+    def test_an_unknown_revocation_promises_nothing(self):
+        self.passes(revocation.check([made(), revoked(2.0, **UNKNOWN), read(t=9.0)]))
+
+    def test_an_instance_without_the_record_has_its_grace(self):
+        history = [made(), revoked(2.0), read(t=9.0, instance=1)]
+        self.passes(revocation.check(history, cut_off={1: [(0, 20, 10.0)]}))
+        self.sees("accepted", revocation.check(history, cut_off={1: [(0, 20, 5.0)]}))
+        self.sees("accepted", revocation.check(history, cut_off={1: [(0, 8, 10.0)]}))
+
+
+class Freshness(Case):
+    def test_versions(self):
+        history = [made(), updated(2, 7, t=1.0)]
+        self.passes(freshness.check([*history, read(1, t=2.9, instance=1)]))
+        self.passes(freshness.check([*history, read(2, t=9.0, instance=1)]))
+        self.sees("version 1", freshness.check([*history, read(1, t=3.2, instance=1)]))
+        self.sees("version 1", freshness.check([*history, read(1, t=1.1)]))
+
+    def test_values_that_were_invalidated(self):
+        put = event("cache.put", "k", t=0.0, args={"value": "v"})
+        ended = event("cache.invalidate", "k", t=1.0)
+
+        def get(t, instance, key="k"):
+            return event("cache.get", key, t=t, instance=instance, result={"value": "v"})
+
+        self.passes(freshness.check([put, ended, get(3.0, 1)]))
+        self.sees("after its invalidation", freshness.check([put, ended, get(3.1, 1)]))
+        self.sees("after its invalidation", freshness.check([put, ended, get(1.1, 0)]))
+        self.passes(freshness.check([put, get(0.5, 1), ended]))
+        late_put = {**put, "t_inv": 0.9, "t_ret": 1.5}
+        self.passes(freshness.check([late_put, ended, get(9.0, 1)]))
+        self.sees("another key", freshness.check([put, get(0.5, 1, key="other")]))
+
+
+class Limits(Case):
+    policies = {"p": limits.Policy(10, 1.0, 5)}
+
+    def burst(self, count, t=0.0, took=0.01, **more):
+        return [event("limit.check", "u", t, took, args={"policy": "p"}, result={"allowed": True},
+                      **more) for _ in range(count)]
+
+    def test_exact_while_redis_decides(self):
+        self.passes(limits.check(self.burst(5), self.policies))
+        self.sees("6 were admitted", limits.check(self.burst(6), self.policies))
+        self.passes(limits.check(self.burst(5) + self.burst(5, t=0.5), self.policies))
+        self.sees("11 were admitted", limits.check(self.burst(5) + self.burst(6, t=0.5),
+                                                   self.policies))
+
+    def test_what_may_have_been_before_the_interval_does_not_count(self):
+        self.passes(limits.check(self.burst(5, took=1.0) + self.burst(5, t=0.5, took=1.0),
+                                 self.policies))
+
+    def test_shares(self):
+        share = {"mode": "limits=share"}
+        spread = [e for i in range(3) for e in self.burst(2, instance=i, **share)]
+        self.passes(limits.check(spread, self.policies))
+        self.sees("admitted", limits.check(self.burst(9, **share), self.policies))
+
+    def test_some_by_share(self):
+        mixed = self.burst(5, instance=1) + self.burst(2, instance=0, mode="limits=share")
+        self.passes(limits.check(mixed, self.policies))
+        self.sees("1 instances by share", limits.check(mixed * 2, self.policies))
+
+    def test_a_loss_adds_a_burst(self):
+        spread = self.burst(5, t=0.0) + self.burst(5, t=0.1)
+        self.sees("admitted", limits.check(spread, self.policies))
+        self.passes(limits.check(spread, self.policies, losses=[0.05]))
+
+    def test_refusals_do_not_count(self):
+        refused = event("limit.check", "u", args={"policy": "p"}, result={"allowed": False})
+        self.passes(limits.check(self.burst(5) + [refused] * 9, self.policies))
+
+
+class Monotone(Case):
+    def test_versions_of_one_client(self):
+        self.passes(monotone.check([read(1, t=1), read(2, t=2), read(1, t=3, client=2)]))
+        self.sees("saw version 2", monotone.check([read(2, t=1), read(1, t=2)]))
+        self.sees("saw version 2", monotone.check([updated(2, 1, t=1), read(1, t=2)]))
+
+    def test_an_end(self):
+        self.sees("good again", monotone.check([read(t=1, **GONE), read(t=2)]))
+
+
+class Isolation(Case):
+    def test_a_stranger(self):
+        self.passes(isolation.check([read(canaries=["a"])]))
+        self.sees("shown", isolation.check([read(canaries=["b"])]))
+
+    def test_places(self):
+        self.passes(isolation.check([], [("the log", "nothing")], ["canary-a"]))
+        self.sees("the log", isolation.check([], [("the log", "x canary-a y")], ["canary-a"]))
+
+
+class Hygiene(Case):
+    small, large = ({"fds": n, "threads": n, "rss": n} for n in (20, 40))
+
+    def test_all_well(self):
+        self.passes(hygiene.check([("one", True, "started", self.small, self.small)], ["secret"]))
+
+    def test_what_it_sees(self):
+        self.sees("not running", hygiene.check([("one", False, "", None, None)]))
+        self.sees("secret", hygiene.check([("one", True, "a secret", None, None)], ["secret"]))
+        self.sees("Sanitizer", hygiene.check(
+            [("one", True, "==1==ERROR: AddressSanitizer: heap", None, None)]))
+        self.sees("fds", hygiene.check([("one", True, "", self.small, self.large)]))
+
+
+class Budget(Case):
+    def test_phases(self):
+        events = [read(t=0.1), read(t=0.2, status=503, outcome="refused"), read(t=1.5, **GONE),
+                  read(t=1.6, took=0.5, **UNKNOWN)]
+        first, second = budget.phases(events, [("one", 0, 1), ("two", 1, 2)])
+        self.assertEqual((first.requests, first.failures), (2, 1))
+        self.assertEqual((second.requests, second.failures), (2, 1))
+        self.assertAlmostEqual(second.p(1), 500.0)
+        self.assertEqual(budget.slower_than(events, 0.1, 0, 2), {0: 1})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,18 @@
+"""What rows of several files share."""
+
+ALL = "C1 C3 C6 C7 C8 C10 C11 C12"
+
+
+def serve(run, short=2, long=10):
+    run.hold("before", run.pick(short, long))
+
+
+def serves(run):
+    """What was broken does not decide whether a request is answered."""
+    failures = sum(p.failures for p in run.phases)
+    total = sum(p.requests for p in run.phases)
+    run.figure("answered", 100 * (1 - failures / max(total, 1)), "%", least=99.99)
+
+
+def generation(run, instance=0):
+    return run.fleet.instances[instance].metric("redoubt_shared_generation")

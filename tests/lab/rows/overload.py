@@ -1,0 +1,181 @@
+"""Rows 79 and 80: more than it can take, everybody at once, and faults without end."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+
+from checks import budget
+from database import Database
+from registry import row
+from server import wait_for
+from wire import encode
+
+from .common import ALL, serve
+from .postgres import until_written, without_record
+
+# Of a write to one hot row, of which PostgreSQL takes a few hundred a second however many cores it has.
+HOT = {"counter.add": 90, "session.read": 10}
+
+
+def goodput(run, start, end):
+    """Writes a second that were acknowledged."""
+    return sum(e["type"] == "counter.add" and e["outcome"] == "ok" and start <= e["t_ret"] < end
+               for e in run.history.events) / (end - start)
+
+
+@row(79, "twice as many writes as it can take, from clients that try again, and Redis gone meanwhile",
+     "at least 80 % of capacity is acknowledged under overload; back to normal within 10 s by itself",
+     ALL, mix=HOT, fleet={"postgres": Database}, rate=100)
+def overloaded(run):
+    load, capacity = run.load, 0.0
+    load.counters = 1
+    run.hold("capacity")
+    for rate in run.pick((200, 800), (100, 200, 400, 800, 1200, 1600)):
+        load.rate, began = rate, run.now()
+        time.sleep(run.pick(2, 8))
+        capacity = max(capacity, goodput(run, began + 1, run.now()))
+    run.figure("capacity", capacity, "/s")
+    load.rate, load.retries = 2 * capacity, 3
+    began = run.hold("overload")
+    time.sleep(run.pick(2, 20))
+    run.fleet.redis.kill()
+    run.lost_data()
+    time.sleep(run.pick(3, 60))
+    run.fleet.redis.start()
+    time.sleep(run.pick(1, 10))
+    ended = run.hold("after")
+    load.rate, load.retries = capacity / 2, 0
+    run.figure("acknowledged under overload, of capacity",
+               100 * goodput(run, began + 1, ended) / capacity, "%", least=80)
+
+    def is_well():
+        recent = [e for e in run.history.events[-100:] if e["t_inv"] > ended]
+        return (len(recent) >= 50 and not any(budget.failed(e) for e in recent)
+                and run.fleet.is_normal())
+    wait_for(is_well, "it to be well again")
+    run.figure("well again after", run.now() - ended, "s", most=10)
+    time.sleep(run.pick(1, 10))
+
+
+@row(80, "an entry that everybody wants is missing, with Redis up and with Redis down",
+     "one caller of an instance fills it, the others wait for its value", ALL, short=True)
+def stampede(run):
+    serve(run)
+    callers = run.pick(200, 2000)
+    for phase in ("with Redis", "without"):
+        run.hold(phase)
+        if phase == "without":
+            run.fleet.redis.kill()
+            run.lost_data()
+        fills, served = run.call(_stampede(run, f"hot-{phase.replace(' ', '-')}", callers))
+        run.figure(f"{phase}: fills of {callers} callers on 3 instances", fills)
+        run.require(1 <= fills <= 3, f"{phase}: {fills} filled the same entry")
+        run.require(served == callers, f"{phase}: {callers - served} of {callers} got no value")
+    run.fleet.redis.start()
+    back = run.hold("after")
+    run.until_normal(back)
+
+
+async def _stampede(run, key, callers):
+    load, tenant = run.load, run.fleet.tenants[0]
+    path = f"/api/v1/cache/entries/{key}"
+    counts = {"fills": 0, "served": 0}
+
+    async def one(number):
+        pool = load.pool(number % 3)
+        connection = await pool.take()
+        try:
+            answer = await connection.ask(
+                encode("GET", path + "?lease=20s&wait=20s", tenant.key), 30)
+            lease = answer.header(b"Redoubt-Fill-Lease")
+            if lease:
+                counts["fills"] += 1
+                await asyncio.sleep(0.3)
+                request = encode("PUT", path, tenant.key, "the value", "text/plain")
+                head = f"\r\nRedoubt-Fill-Lease: {lease}\r\n".encode()
+                answer = await connection.ask(request.replace(b"\r\n", head, 1), 30)
+            counts["served"] += answer.status < 300
+        finally:
+            pool.give_back(connection)
+
+    for number in range(3):
+        load.pool(number).most = callers
+    await asyncio.gather(*(one(n) for n in range(callers)))
+    return counts["fills"], counts["served"]
+
+
+@row("soak", "a random fault every half minute, for --minutes", "every checker; memory does not grow",
+     ALL, fleet={"postgres": Database}, restarts=(0, 1, 2))
+def soak(run):
+    run.spread = 3 / 2
+    rng = random.Random(run.load.random.random())
+    serve(run)
+    before = [i.census()["rss"] for i in run.fleet.instances]
+    faults = [_redis_killed, _redis_paused, _redis_flushed, _postmaster_killed, _postgres_paused,
+              _instance_killed]
+    end, count = run.now() + run.pick(0.2, 1) * 60 * run.minutes, 0
+    while run.now() < end:
+        fault = rng.choice(faults)
+        count += 1
+        run.hold(f"{count} {fault.__name__[1:]}")
+        fault(run, rng)
+        time.sleep(rng.uniform(5, run.pick(6, 30)))
+    back = run.hold("after")
+    run.until_normal(back, most=35)
+    grown = max(i.census()["rss"] - b for i, b in zip(run.fleet.instances, before))
+    run.figure("faults", count)
+    run.figure("memory of an instance grew by", grown / 2**20, "MiB")
+
+
+def _redis_killed(run, rng):
+    run.fleet.redis.kill()
+    run.lost_data()
+    time.sleep(rng.uniform(.1, 5))
+    run.fleet.redis.start()
+
+
+def _redis_paused(run, rng):
+    run.fleet.redis.pause()
+    time.sleep(rng.uniform(.1, 5))
+    run.fleet.redis.resume()
+
+
+def _redis_flushed(run, _rng):
+    run.fleet.redis.cli("flushall")
+    run.lost_data()
+
+
+def _postmaster_killed(run, rng):
+    began = run.now()
+    run.fleet.postgres.kill()
+    time.sleep(rng.uniform(.1, 3))
+    run.fleet.postgres.start()
+    until_written(run, run.now())
+    without_record(run, began)
+
+
+def _postgres_paused(run, rng):
+    began = run.now()
+    run.fleet.postgres.pause()
+    time.sleep(rng.uniform(.1, 5))
+    run.fleet.postgres.resume()
+    until_written(run, run.now())
+    without_record(run, began)
+
+
+def _instance_killed(run, rng):
+    victim = rng.randrange(3)
+    instance = run.fleet.instances[victim]
+    if rng.random() < .5:
+        instance.kill()
+        run.load.reach([n for n in range(3) if n != victim])
+        time.sleep(rng.uniform(.1, 2))
+        instance.start()
+    else:
+        run.load.reach([n for n in range(3) if n != victim])
+        os.kill(instance.process.pid, signal.SIGSTOP)
+        time.sleep(rng.uniform(.1, 5))
+        os.kill(instance.process.pid, signal.SIGCONT)
+    run.load.reach(range(3))
