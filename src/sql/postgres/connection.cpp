@@ -8,6 +8,9 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -71,6 +74,8 @@ Result<void> append_rows(PGresult* result, Rows& rows) {
 struct Connection::Io {
   explicit Io(const asio::any_io_executor& executor) : descriptor(executor), timer(executor) {}
 
+  // Of the socket, another one than libpq's, which libpq closes when the connection is lost: the
+  // next connection gets its number, and would be unwatched in place of the lost one.
   asio::posix::stream_descriptor descriptor;
   asio::steady_timer timer;
   std::uint64_t round = 0;
@@ -92,6 +97,10 @@ struct Connection::Io {
     ++round;
     timer.cancel();
   }
+  void forget_socket() {
+    boost::system::error_code ignored;
+    descriptor.close(ignored);
+  }
 };
 
 void Connection::ResultFree::operator()(pg_result* result) const {
@@ -103,7 +112,7 @@ Connection::Connection(asio::any_io_executor executor, const ConnectionOptions& 
 
 Connection::~Connection() {
   io_->disarm();
-  if (io_->descriptor.is_open()) io_->descriptor.release();  // The socket is libpq's to close.
+  io_->forget_socket();
   PQfinish(handle_);
 }
 
@@ -141,7 +150,7 @@ Task<void> Connection::connect(const Target& target) {
       lost(io_->expired ? kSilent : kUnreachable);
       co_return failed();
     }
-    io_->descriptor.release();  // Polling may close it: the next address is another socket.
+    io_->forget_socket();  // Polling may close it: the next address is another socket.
     next = PQconnectPoll(handle_);
   }
   if (PQstatus(handle_) != CONNECTION_OK) {
@@ -152,9 +161,13 @@ Task<void> Connection::connect(const Target& target) {
 }
 
 Result<void> Connection::watch_socket() {
-  boost::system::error_code error;
-  io_->descriptor.assign(PQsocket(handle_), error);
-  if (!error) return {};
+  const int own = fcntl(PQsocket(handle_), F_DUPFD_CLOEXEC, 0);
+  if (own >= 0) {
+    boost::system::error_code error;
+    io_->descriptor.assign(own, error);
+    if (!error) return {};
+    close(own);
+  }
   lost(kUnreachable);
   return failed();
 }

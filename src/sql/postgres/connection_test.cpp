@@ -130,6 +130,19 @@ TEST_F(PostgresConnection, NoticesThatTheServerEndedIt) {
   EXPECT_FALSE(connection_->alive());
 }
 
+TEST_F(PostgresConnection, ThatIsLostTakesNoOtherWithIt) {
+  const std::int64_t pid = (*run("SELECT pg_backend_pid()"))[0].integer(0);
+  PostgresServer::shared().execute(
+      url_, "SELECT pg_terminate_backend(" + std::to_string(pid) + ", 5000)");
+  ASSERT_FALSE(run("SELECT 1"));
+  ASSERT_FALSE(connection_->alive());
+
+  auto next = open();  // Its socket has the number of the lost one.
+  connection_ = std::move(next);
+
+  EXPECT_TRUE(run("SELECT 2"));
+}
+
 TEST_F(PostgresConnection, GivesUpOnAServerThatIsSilent) {
   ConnectionOptions options;
   options.reply_timeout = Duration(100);
