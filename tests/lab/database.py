@@ -68,12 +68,23 @@ class Database(Postgres):
         return kept
 
     def put_back(self, kept):
-        """Starts again from a base backup, as an operator would who restores one."""
+        """Starts again from a base backup, by a recovery, as an operator would who restores one: it
+        ends on a timeline of its own."""
         self.stop()
         shutil.rmtree(self.data)
         shutil.move(os.path.join(kept, "data"), self.data)
         shutil.rmtree(kept)
+        signal_file = os.path.join(self.data, "recovery.signal")
+        with open(signal_file, "w", encoding="utf-8"):
+            pass
+        if self.account:
+            shutil.chown(signal_file, "postgres")
+        recovery = ["restore_command=false", "recovery_target=immediate",
+                    "recovery_target_action=promote"]
+        kept_settings, self.settings = self.settings, [*self.settings, *recovery]
         self.start()
+        self.settings = kept_settings
+        wait_for(lambda: self.sql("SELECT pg_is_in_recovery()") == "f", "the recovery to end")
 
 
 class OnSmallDisk(Database):

@@ -75,7 +75,7 @@ class ProxyTest(unittest.TestCase):
         self.assertEqual(connection.recv(100), b"+OK\r\n")
 
     def test_a_reply_is_lost_after_its_command_was_done(self):
-        self.proxy.cut_after = b"INCR"
+        self.proxy.cut_reply = b":1"
         with self.assertRaises(ConnectionResetError):
             self.ask(self.connect(), b"INCR n\r\n", 4)
         self.assertEqual(self.redis.cli("get", "n"), "1")

@@ -18,10 +18,12 @@ UNKNOWN_STATUS = {500, 502, 504}
 UNKNOWN_CODES = {"record_outcome_unknown", "redis_unknown_outcome"}
 
 
-def outcome_of(status, code=""):
+def outcome_of(kind, status, code=""):
     if status < 400:
         return OK
-    return UNKNOWN if status in UNKNOWN_STATUS or code in UNKNOWN_CODES else REFUSED
+    # A revocation that cannot be recorded holds at once all the same, and is recorded later.
+    held = kind == "session.revoke" and status == 503
+    return UNKNOWN if held or status in UNKNOWN_STATUS or code in UNKNOWN_CODES else REFUSED
 
 
 class History:

@@ -159,7 +159,7 @@ class Load:
             event["result"] = read_result(answer)
         else:
             body = answer.json() if b"problem+json" in answer.head else {}
-            event["outcome"] = outcome_of(answer.status, body.get("code", ""))
+            event["outcome"] = outcome_of(event["type"], answer.status, body.get("code", ""))
             event["result"] = {"code": body.get("code", "")}
 
     # ---- Sessions ----

@@ -8,8 +8,8 @@ for whatever passes then:
     slice, gap         chunks of so many bytes, so many seconds apart
     hold_requests, hold_replies   nothing passes that way; the connection stays: half of a network
     refuse             new connections are reset at once
-    cut_after          bytes: the connection is reset once a request that contains them was answered,
-                       before the answer arrives: the reply of a COMMIT that is lost
+    cut_reply          bytes: a reply that contains them never arrives, the connection is reset
+                       instead: a COMMIT that was done and whose answer is lost
     reset_every        one in so many replies is cut in its middle by a reset
 """
 
@@ -66,7 +66,7 @@ class Proxy:
         self.latency = self.jitter = self.gap = 0.0
         self.bandwidth = self.slice = self.reset_every = 0
         self.hold_requests = self.hold_replies = self.refuse = False
-        self.cut_after = None
+        self.cut_reply = None
 
     def reset_all(self):
         """Every connection ends with RST."""
@@ -100,7 +100,7 @@ class Proxy:
             there, away = await asyncio.open_connection(*self.target)
         except OSError:
             return _reset(writer)
-        link = _Link(self, writer, away)
+        link = _Link(self, writer)
         self.writers |= {writer, away}
         pumps = [asyncio.ensure_future(link.pump(reader, away, True)),
                  asyncio.ensure_future(link.pump(there, writer, False))]
@@ -117,9 +117,8 @@ class Proxy:
 class _Link:
     """One connection through a proxy."""
 
-    def __init__(self, proxy, client, server):
-        self.proxy, self.client, self.server = proxy, client, server
-        self.doomed = False  # The next reply is the one to lose.
+    def __init__(self, proxy, client):
+        self.proxy, self.client = proxy, client
 
     async def pump(self, reader, writer, is_request):
         queue = asyncio.Queue(maxsize=1000)
@@ -144,11 +143,11 @@ class _Link:
         """Whether the connection was cut instead of passing this on."""
         proxy = self.proxy
         if is_request:
-            self.doomed = self.doomed or bool(proxy.cut_after and proxy.cut_after in data)
             return False
-        if self.doomed or (proxy.reset_every and proxy.random.randrange(proxy.reset_every) == 0):
+        is_lost = bool(proxy.cut_reply) and proxy.cut_reply in data
+        if is_lost or (proxy.reset_every and proxy.random.randrange(proxy.reset_every) == 0):
             proxy.cuts += 1
-            if not self.doomed:
+            if not is_lost:
                 self.client.write(data[:proxy.random.randrange(len(data))])
             _reset(self.client)
             return True

@@ -35,7 +35,7 @@ class RedisWithClock(Single):
 
 @row(44, "the wall clock of Redis jumps by +120 s and -3600 s",
      "limits stay within a burst more; nothing else changes", ALL, judge=serves,
-     fleet={"shape": RedisWithClock}, needs=("shim",), short=True)
+     fleet={"shape": RedisWithClock}, needs=("shim",))
 def redis_clock(run):
     serve(run)
     redis = run.fleet.redis
@@ -101,5 +101,5 @@ def paused(run):
     # From the first moment on it is asked again, among others for what ended meanwhile.
     run.load.reach([0, 1, 2])
     back = run.hold("after")
-    time.sleep(run.pick(3, 20))
     run.until_normal(back, most=10)
+    time.sleep(run.pick(3, 20))

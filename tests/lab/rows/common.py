@@ -3,7 +3,7 @@
 ALL = "C1 C3 C6 C7 C8 C10 C11 C12"
 
 
-def serve(run, short=2, long=10):
+def serve(run, short=1, long=10):
     run.hold("before", run.pick(short, long))
 
 

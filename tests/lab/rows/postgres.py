@@ -135,7 +135,7 @@ def commits_cut(run):
     began = run.hold("commits cut")
     for _ in range(run.pick(4, 60)):
         for proxy in run.fleet.database_proxies:
-            proxy.cut_after = b"COMMIT"
+            proxy.cut_reply = b"COMMIT\0"
         time.sleep(0.1)
         for proxy in run.fleet.database_proxies:
             proxy.heal()
@@ -179,14 +179,13 @@ def restored(run):
             status = instance.get("/api/v1/sessions/current", key=session["token"]).status
             run.require(status == 401, f"instance {number} answers {status} to a session that the "
                                        f"record does not have")
-    for number, instance in enumerate(instances):
-        run.require("record.database_changed" in instance.log(),
-                    f"instance {number} did not say that the database is another one")
+    # The first that sees it notes it in the database; the others see that it is noted.
+    run.require(any("record.database_changed" in instance.log() for instance in instances),
+                "nobody said that the database is another one")
 
 
 @row(41, "a transaction holds a number of the journal for 5 s; a thousand others take one and abort",
-     "nothing is missed behind the hole; copies are not trusted across it", ALL, fleet=PLAIN,
-     short=True)
+     "nothing is missed behind the hole; copies are not trusted across it", ALL, fleet=PLAIN)
 def journal_holes(run):
     serve(run)
     postgres = run.fleet.postgres

@@ -364,7 +364,7 @@ def orphaned(run):
 
 
 @row(16, "SCRIPT FLUSH all the time (-NOSCRIPT)",
-     "every command once; limits exact", ALL, judge=serves, short=True)
+     "every command once; limits exact", ALL, judge=serves)
 def scripts_flushed(run):
     serve(run)
     began = run.hold("flushing")
