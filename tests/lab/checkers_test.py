@@ -1,7 +1,12 @@
 """The checkers see what they are for, and let pass what is allowed: on histories made by hand."""
 
+import os
+import tempfile
 import unittest
+import xml.etree.ElementTree
 
+import figure
+import history
 from checks import (budget, counters, durable, freshness, hygiene, isolation, limits, monotone,
                     revocation)
 
@@ -123,6 +128,13 @@ class Revocation(Case):
     def test_an_unknown_revocation_promises_nothing(self):
         self.passes(revocation.check([made(), revoked(2.0, **UNKNOWN), read(t=9.0)]))
 
+    def test_one_without_the_record_holds_where_it_was_made(self):
+        unrecorded = revoked(2.0, outcome="unknown", status=503,
+                             result={"held": True})
+        self.sees("without the record", revocation.check([made(), unrecorded, read(t=3.0)]))
+        self.passes(revocation.check([made(), unrecorded, read(t=3.0, instance=1)]))
+        self.passes(revocation.check([made(), unrecorded, read(t=3.0)], restarted=[0]))
+
     def test_an_instance_without_the_record_has_its_grace(self):
         history = [made(), revoked(2.0), read(t=9.0, instance=1)]
         self.passes(revocation.check(history, cut_off={1: [(0, 20, 10.0)]}))
@@ -186,7 +198,8 @@ class Limits(Case):
     def test_a_loss_adds_a_burst(self):
         spread = self.burst(5, t=0.0) + self.burst(5, t=0.1)
         self.sees("admitted", limits.check(spread, self.policies))
-        self.passes(limits.check(spread, self.policies, losses=[0.05]))
+        self.passes(limits.check(spread, self.policies, losses=[(0.05, 0.06)]))
+        self.sees("admitted", limits.check(spread, self.policies, losses=[(0.2, 0.3)]))
 
     def test_refusals_do_not_count(self):
         refused = event("limit.check", "u", args={"policy": "p"}, result={"allowed": False})
@@ -236,6 +249,43 @@ class Budget(Case):
         self.assertEqual((second.requests, second.failures), (2, 1))
         self.assertAlmostEqual(second.p(1), 500.0)
         self.assertEqual(budget.slower_than(events, 0.1, 0, 2), {0: 1})
+
+
+class Outcomes(Case):
+    def test_of_answers(self):
+        self.assertEqual(history.outcome_of(200), "ok")
+        self.assertEqual(history.outcome_of(409), "refused")
+        self.assertEqual(history.outcome_of(503, "record_unavailable"), "refused")
+        self.assertEqual(history.outcome_of(503, "record_outcome_unknown"), "unknown")
+        self.assertEqual(history.outcome_of(500), "unknown")
+
+    def test_a_revocation_that_holds_without_the_record_may_be_recorded_later(self):
+        self.assertEqual(history.outcome_of(503, "record_unavailable", "It is away. This server "
+                                            "refuses what was to end from now on, ..."), "unknown")
+
+
+class Histories(Case):
+    def test_are_read_back_as_they_were(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "history.jsonl")
+            kept = history.History(path)
+            kept.append(made())
+            kept.append(read())
+            kept.close()
+            self.assertEqual(history.read(path), kept.events)
+            self.assertEqual([e["op_id"] for e in kept.events], [0, 1])
+
+
+class Pictures(Case):
+    def test_show_every_second_and_state(self):
+        events = [read(t=t / 10) for t in range(30)] + [read(t=2.5, status=503)]
+        text = figure.svg("a <run>", events, [["down", 1.0, 2.0]],
+                          [(0.0, 0, "normal"), (1.0, 0, "down")], [(1.0, 10.0), (2.0, 20.0)])
+        drawn = xml.etree.ElementTree.fromstring(text)
+        lines = drawn.findall(".//{*}polyline")
+        self.assertEqual([len(line.get("points").split()) for line in lines], [3, 3, 3, 3, 2])
+        bands = [r.get("fill") for r in drawn.findall(".//{*}rect") if r.get("height") == "12"]
+        self.assertEqual(bands, [figure.COLOURS["normal"], figure.COLOURS["down"]])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The faults are what they say: the proxy, the clock and the network, against real processes."""
 
+import http.client
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import clock  # noqa: E402
 import network  # noqa: E402
 from backing import Redis  # noqa: E402
 from proxy import Proxy  # noqa: E402
+from rest import RestService  # noqa: E402
 
 
 class ProxyTest(unittest.TestCase):
@@ -99,6 +102,54 @@ class ProxyTest(unittest.TestCase):
         except ConnectionResetError:
             pass
         self.assertEqual(self.proxy.cuts, 1)
+
+
+class RestServiceTest(unittest.TestCase):
+    def setUp(self):
+        self.redis = Redis()
+        self.addCleanup(self.redis.__exit__)
+        self.service = RestService((self.redis.host, self.redis.port), "a-token")
+        self.service.every = 1
+        self.addCleanup(self.service.close)
+
+    def ask(self, body, path="/", token="a-token"):
+        connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=5)
+        self.addCleanup(connection.close)
+        connection.request("POST", path, json.dumps(body), {"Authorization": "Bearer " + token})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def test_serves_commands_pipelines_and_transactions(self):
+        self.assertEqual(self.ask(["SET", "k", "v"]), (200, b'{"result": "OK"}'))
+        self.assertEqual(self.ask([["GET", "k"], ["INCR", "k"]], "/pipeline")[1],
+                         b'[{"result": "dg=="}, {"error": "ERR value is not an integer or out of '
+                         b'range"}]')
+        self.assertEqual(self.ask([["INCR", "n"], ["INCR", "n"]], "/multi-exec")[1],
+                         b'[{"result": 1}, {"result": 2}]')
+        self.assertEqual(self.ask(["GET", "k"], token="another")[0], 401)
+
+    def test_refuses_without_doing(self):
+        for fault, status in (("too_many", 429), ("forbidden", 403)):
+            self.service.fault = fault
+            self.assertEqual(self.ask(["INCR", "n"])[0], status)
+        self.assertEqual(self.redis.cli("get", "n"), "")
+
+    def test_does_and_says_nothing_of_use(self):
+        self.service.fault = "server_error"
+        self.assertEqual(self.ask(["INCR", "n"])[0], 502)
+        self.service.fault = "dropped"
+        with self.assertRaises(http.client.RemoteDisconnected):
+            self.ask(["INCR", "n"])
+        self.service.fault = "wrong_length"
+        with self.assertRaises(http.client.IncompleteRead):
+            self.ask(["INCR", "n"])
+        self.service.fault = "truncated"
+        self.assertLess(len(self.ask(["INCR", "n"])[1]), len(b'{"result": 4}'))
+        self.assertEqual(self.redis.cli("get", "n"), "4")
+        self.service.fault = "reordered"
+        self.assertEqual(self.ask([["INCR", "n"], ["GET", "k"]], "/pipeline")[1],
+                         b'[{"result": null}, {"result": 5}]')
+        self.assertEqual(self.service.bad, 5)
 
 
 class ClockTest(unittest.TestCase):

@@ -18,12 +18,16 @@ UNKNOWN_STATUS = {500, 502, 504}
 UNKNOWN_CODES = {"record_outcome_unknown", "redis_unknown_outcome"}
 
 
-def outcome_of(kind, status, code=""):
+# What a server adds to the 503 of a revocation that it could not record and keeps to all the same, and
+# records when it can.
+HELD = "refuses what was to end"
+
+
+def outcome_of(status, code="", detail=""):
     if status < 400:
         return OK
-    # A revocation that cannot be recorded holds at once all the same, and is recorded later.
-    held = kind == "session.revoke" and status == 503
-    return UNKNOWN if held or status in UNKNOWN_STATUS or code in UNKNOWN_CODES else REFUSED
+    open_ended = status in UNKNOWN_STATUS or code in UNKNOWN_CODES or HELD in detail
+    return UNKNOWN if open_ended else REFUSED
 
 
 class History:

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 
-from history import OK, UNKNOWN, outcome_of
+from history import HELD, OK, UNKNOWN, outcome_of
 from wire import Lost, NotSent, Pool, encode
 
 LIVE_MAX = 400          # Sessions alive at a time, over all tenants.
@@ -159,8 +159,9 @@ class Load:
             event["result"] = read_result(answer)
         else:
             body = answer.json() if b"problem+json" in answer.head else {}
-            event["outcome"] = outcome_of(event["type"], answer.status, body.get("code", ""))
-            event["result"] = {"code": body.get("code", "")}
+            code, detail = body.get("code", ""), body.get("detail", "")
+            event["outcome"] = outcome_of(answer.status, code, detail)
+            event["result"] = {"code": code, "held": HELD in detail}
 
     # ---- Sessions ----
 

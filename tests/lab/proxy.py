@@ -22,7 +22,7 @@ import time
 
 
 class _Loop:
-    """The thread on which all proxies run."""
+    """A thread with a loop."""
 
     def __init__(self):
         self.loop = asyncio.new_event_loop()
@@ -35,7 +35,8 @@ class _Loop:
 _shared = None
 
 
-def _loop():
+def background():
+    """The loop of everything that stands between two processes."""
     global _shared
     _shared = _shared or _Loop()
     return _shared
@@ -59,7 +60,7 @@ class Proxy:
         self.accepted = []  # When each connection was made.
         self.cuts = 0
         self.heal()
-        self.server = _loop().call(self._listen())
+        self.server = background().call(self._listen())
         self.port = self.server.sockets[0].getsockname()[1]
 
     def heal(self):
@@ -70,10 +71,10 @@ class Proxy:
 
     def reset_all(self):
         """Every connection ends with RST."""
-        _loop().call(self._reset_all())
+        background().call(self._reset_all())
 
     def close(self):
-        _loop().call(self._close())
+        background().call(self._close())
 
     def __enter__(self):
         return self

@@ -9,7 +9,7 @@ from checks import (budget, counters, durable, freshness, hygiene, isolation, li
                     revocation)
 from fleet import SOFT
 from history import History
-from load import READ, SPEND, Load
+from load import COUNTERS, READ, SPEND, Load
 from server import wait_for
 from watch import States, Transactions
 from wire import encode
@@ -69,9 +69,10 @@ class Run:
         time.sleep(seconds or 0)
         return now
 
-    def lost_data(self):
-        """Redis may have forgotten what it knew."""
-        self.losses.append(self.now())
+    def lost_data(self, since=None):
+        """Redis forgot what it knew, now or at some moment since."""
+        now = self.now()
+        self.losses.append((now if since is None else since, now))
 
     def without_record(self, instance, since, grace=BOUND, catch_up=BOUND):
         """An instance could not ask the record from `since` to now: its reads were bounded by a
@@ -139,7 +140,7 @@ class Run:
                 looks.append(self._look_at(session, number))
         for tenant, user in sorted(load.users, key=lambda pair: pair[1]):
             looks.append(self._list(tenant, user))
-        looks += [self._count(f"{load.run}-counter-{n}") for n in range(load.counters)]
+        looks += [self._count(f"{load.run}-counter-{n}") for n in range(COUNTERS)]
         for start in range(0, len(looks), 64):
             await asyncio.gather(*looks[start:start + 64])
         for pool in load.pools.values():
@@ -175,7 +176,8 @@ class Run:
         if not self.row.rewrites_the_past:
             self.complaints += durable.check(events)
             self.complaints += counters.check(events)
-            self.complaints += revocation.check(events, BOUND, self.cut_off)
+            self.complaints += revocation.check(events, BOUND, self.cut_off,
+                                                 self.row.restarts)
             self.complaints += freshness.check(events, BOUND, self.cut_off)
             self.complaints += monotone.check(events)
         self.complaints += limits.check(events, {READ: POLICY}, len(self.fleet.instances),

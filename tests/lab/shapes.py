@@ -4,6 +4,7 @@ ports; `env(instance)` is what an instance is told."""
 import subprocess
 
 from backing import Redis
+from rest import RestService
 from server import free_port, wait_for
 
 OPEN = "protected-mode no"  # In a namespace nobody else is there.
@@ -45,6 +46,24 @@ class Single:
             proxy.close()
         for server in self.servers:
             server.__exit__()
+
+
+class OverHttp(Single):
+    """A Redis that is reached over HTTP alone (rest.py)."""
+
+    TOKEN = "the-token-of-the-rest-service"
+
+    def __init__(self):
+        super().__init__()
+        self.service = RestService((self.redis.host, self.redis.port), self.TOKEN)
+
+    def env(self, _instance):
+        return {"UPSTASH_REDIS_REST_URL": f"http://127.0.0.1:{self.service.port}",
+                "UPSTASH_REDIS_REST_TOKEN": self.TOKEN}
+
+    def close(self):
+        self.service.close()
+        super().close()
 
 
 class Sentinel:

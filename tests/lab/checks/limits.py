@@ -8,7 +8,7 @@ do. With N instances, rate 1/T and an interval of d seconds:
     k instances by share, others not    (1 + k/N) * (burst + d/T) * spread + k
 
 `spread` is N over the number of instances that the shares are of, where that is fewer for a while.
-Every loss of Redis' data inside the interval adds a burst.
+Every loss of Redis' data that may have been inside the interval adds a burst.
 """
 
 import collections
@@ -23,7 +23,7 @@ class Policy:
 
 
 def check(events, policies, instances=3, losses=(), spread=1.0):
-    """`losses`: the moments when Redis may have forgotten what it knew."""
+    """`losses`: [(from, to)], within which Redis forgot what it knew."""
     admitted = collections.defaultdict(list)
     for event in events:
         if (event["type"] == "limit.check" and event["outcome"] == "ok"
@@ -63,7 +63,7 @@ def _worst(found, policy, instances, losses, spread):
             else:
                 redis = True
             end = event["t_ret"]
-            lost = sum(start <= moment <= end for moment in losses)
+            lost = sum(start <= until and since <= end for since, until in losses)
             bound = allowed(policy, end - start, len(shares), redis, instances, lost, spread)
             if count - bound > worst:
                 worst = count - bound

@@ -1,6 +1,9 @@
 """C6, revocation: no request is accepted that started later than the bound after a revocation was
 acknowledged. On the instance that acknowledged it the bound is 0; on others `bound` seconds.
 
+A revocation that could not be recorded and was said to hold all the same does so on its instance for as
+long as that one lives: `restarted` are the instances that did not.
+
 `cut_off` maps an instance to [(from, to, grace)]: while it was cut off from the record, and until it
 has caught up, its bound is the grace.
 """
@@ -8,12 +11,12 @@ has caught up, its bound is the grace.
 from . import ENOUGH, brief
 
 
-def check(events, bound=2.0, cut_off=None):
+def check(events, bound=2.0, cut_off=None, restarted=()):
     revoked = {}
     for event in events:
         if event["type"] == "session.revoke" and event["outcome"] == "ok":
             revoked[event["key"]] = event
-    complaints = []
+    complaints = _unrecorded(events, restarted)
     for event in events:
         if event["type"] not in ("session.read", "session.final") or event["outcome"] != "ok":
             continue
@@ -25,6 +28,20 @@ def check(events, bound=2.0, cut_off=None):
             complaints.append(f"C6: session {event['key']} was accepted {late:.3f} s after its "
                               f"revocation by instance {revocation['instance']}: {brief(event)}")
     return complaints[:ENOUGH]
+
+
+def _unrecorded(events, restarted):
+    held, complaints = {}, []
+    for event in sorted(events, key=lambda e: e["t_ret"]):
+        where = event["key"], event["instance"]
+        if event["type"] == "session.revoke" and event["instance"] not in restarted:
+            if event["result"].get("held"):
+                held.setdefault(where, event["t_ret"])
+        elif (event["type"] in ("session.read", "session.final") and event["outcome"] == "ok"
+              and event["t_inv"] > held.get(where, float("inf"))):
+            complaints.append(f"C6: session {event['key']} was accepted by the instance that had "
+                              f"revoked it without the record: {brief(event)}")
+    return complaints
 
 
 def _bound(event, revocation, bound, cut_off):

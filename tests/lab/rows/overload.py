@@ -32,7 +32,7 @@ def overloaded(run):
     load, capacity = run.load, 0.0
     load.counters = 1
     run.hold("capacity")
-    for rate in run.pick((200, 800), (100, 200, 400, 800, 1200, 1600)):
+    for rate in run.pick((400, 1600), (100, 200, 400, 800, 1600, 2400)):
         load.rate, began = rate, run.now()
         time.sleep(run.pick(2, 8))
         capacity = max(capacity, goodput(run, began + 1, run.now()))

@@ -105,7 +105,7 @@ def flushed(run):
         before = generation(run)
         flushed_at = run.hold("flushed")
         run.fleet.redis.cli("flushall")
-        run.lost_data()
+        run.lost_data(flushed_at)
         wait_for(lambda: all(generation(run, n) > before for n in range(3)), "the new generation")
         run.figure("noticed by every instance after", run.now() - flushed_at, "s", most=1.0)
         time.sleep(run.pick(2, 5))
@@ -175,12 +175,14 @@ def evicted(run):
         ["redis-benchmark", "-p", str(redis.port), "-q", "-t", "set", "-d", "100", "-P", "16",
          "-c", "4", "-r", "1000000", "-n", str(run.pick(300_000, 3_000_000))],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    evictions = 0
+    evictions, looked = 0, run.now()
     while flood.poll() is None:
         before, evictions = evictions, _info(redis, "stats", "evicted_keys")
         if evictions > before:
-            run.lost_data()
-        time.sleep(0.25)
+            run.lost_data(looked)
+        looked = run.now()
+        time.sleep(0.1)
+    run.lost_data(looked)
     run.hold("after", run.pick(2, 10))
     evictions = _info(redis, "stats", "evicted_keys")
     run.figure("keys evicted", evictions)

@@ -5,7 +5,7 @@ import time
 
 from registry import elsewhere, row
 from server import wait_for
-from shapes import Cluster, Sentinel
+from shapes import Cluster, OverHttp, Sentinel
 
 from .common import ALL, generation, serve, serves
 
@@ -62,9 +62,8 @@ def fork(run):
     # Instance 0 keeps the record: what it is told by Redis alone must not mislead it.
     network.cut([host], others)
     network.cut(["i0"], [n for n in others if n.startswith(("r", "s"))])
-    run.lost_data()
     wait_for(lambda: shape.master() is not old, "the failover")
-    run.lost_data()
+    run.lost_data(cut)
     failed_over = run.now()
     wait_for(lambda: run.fleet.states()[1:] == ["normal", "normal"],
              "the majority side to use the new master")
@@ -178,3 +177,27 @@ def uncovered(run):
     wait_for(shape.is_whole, "the cluster to be whole")
     back = run.hold("after")
     run.until_normal(back, most=10)
+
+
+@row(24, "Redis over HTTP: 429, 403, 5xx after it was done, slow, truncated, wrong lengths, replies in "
+         "another order, dropped",
+     "what is refused and what is unknown are told apart; the token is nowhere", ALL, judge=serves,
+     fleet={"shape": OverHttp})
+def over_http(run):
+    service = run.fleet.shape.service
+    serve(run)
+    for fault in service.FAULTS:
+        wait_for(run.fleet.is_normal, "Redis to be used")
+        bad = service.bad
+        run.hold(fault)
+        service.fault = fault
+        time.sleep(run.pick(1, 20))
+        run.require(service.bad > bad, f"nobody met {fault}")
+        service.fault = None
+        run.hold(f"after {fault}")
+    # What was told to have been done may not have been, and the other way round.
+    run.lost_data()
+    back = run.hold("after")
+    run.until_normal(back, most=35)
+    for number, instance in enumerate(run.fleet.instances):
+        run.require(service.token not in instance.log(), f"instance {number} logged the token")
