@@ -68,10 +68,13 @@ def fork(run):
     wait_for(lambda: run.fleet.states()[1:] == ["normal", "normal"],
              "the majority side to use the new master")
     run.figure("the majority uses the new master after", run.now() - failed_over, "s", most=5)
-    wait_for(lambda: generation(run, 0) > before, "instance 0 to hear of the generation")
-    run.figure("instance 0 knows of it, after the cut, after", run.now() - cut, "s")
-    run.require(run.fleet.states()[0] != "normal", "instance 0 goes on with the master that was "
-                                                   "left behind")
+    wait_for(lambda: generation(run, 0) > before and run.fleet.states()[0] != "normal",
+             "instance 0 to leave the old master")
+    left = run.states.first("down", cut).get(0, 0.0)
+    moved = min(run.states.first("recovering", cut).get(n, 1e9) for n in (1, 2))
+    run.figure("instance 0 used the old master after the cut for", left, "s")
+    run.figure("instance 0 left it after the others had moved on, after", left - moved, "s", most=2)
+    run.require(left > failed_over - cut, "instance 0 left before there were two masters: no fork")
     _is_still_acknowledging(run, old)
     time.sleep(run.pick(3, 20))
     network.heal()
