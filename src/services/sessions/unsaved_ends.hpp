@@ -2,7 +2,10 @@
 // the end is not durable (503); it holds in this process nevertheless, until it is written.
 //
 // Bounded: what finds no room is not held, and only the 503 is left. What is here when the process
-// ends is lost.
+// ends is lost: nothing of it was acknowledged, and whoever asked has reason to ask again. A file
+// beside the record would not help where it matters. It would lie on the disk that just failed;
+// with PostgreSQL, other instances would not know of it, nor this one when it starts on another
+// machine; and an end that some instances know of and others do not is no better than the 503 says.
 //
 // Threads: any. While there are none, a question costs one load.
 #pragma once
