@@ -42,6 +42,21 @@ TEST_F(UpstashFaceTest, AnswersInJsonWhateverIsWrong) {
   expect({.path = "/get/a", .headers = {{"Upstash-Response-Format", "xml"}}}, 400, "ERR unknown");
 }
 
+// What is refused before its body was read is answered by whoever it was for.
+TEST_F(UpstashFaceTest, RefusesInItsOwnWordsBelowAPathToo) {
+  start();
+  const Ask large{
+      .path = "/redis", .body = std::string(2 << 20, 'x'), .port = running_->main_port()};
+  const Reply reply = ask(large);
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_EQ(reply.body, R"({"error":"ERR max request size exceeded"})");
+  EXPECT_EQ(reply.header("Content-Type"), "application/json");
+
+  Ask elsewhere = large;
+  elsewhere.path = "/rediscover";
+  EXPECT_EQ(ask(elsewhere).body, "") << "that is the other handler's to refuse";
+}
+
 TEST_F(UpstashFaceTest, TakesTheTokenFromTheQueryToo) {
   start();
   EXPECT_EQ(ask({.path = "/set/k/v?_token=" + std::string(kWriter), .token = ""}).status, 200);

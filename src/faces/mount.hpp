@@ -15,20 +15,21 @@ class Mount final : public net::HttpHandler {
       : root_(root), path_(std::move(path)), below_(below) {}
 
   bool handle_now(const net::HttpRequest& request, net::HttpResponse& response) override {
-    return choose(request).handle_now(request, response);
+    return choose(request.head).handle_now(request, response);
   }
   boost::asio::awaitable<void> handle(const net::HttpRequest& request,
                                       net::HttpResponse& response) override {
-    return choose(request).handle(request, response);
+    return choose(request.head).handle(request, response);
   }
-  // Of a request that could not be read nobody knows where it belongs.
+  // Of a request whose head could not be read nobody knows where it belongs.
   void refuse(int status, std::string_view reason, net::HttpResponse& response) override {
     root_.refuse(status, reason, response);
   }
+  net::HttpHandler& answering(const wire::RequestHead& head) override { return choose(head); }
 
  private:
-  net::HttpHandler& choose(const net::HttpRequest& request) {
-    const std::string_view path = request.head.path;
+  net::HttpHandler& choose(const wire::RequestHead& head) {
+    const std::string_view path = head.path;
     const bool below =
         path.starts_with(path_) && (path.size() == path_.size() || path[path_.size()] == '/');
     return below ? below_ : root_;

@@ -330,13 +330,13 @@ bool HttpConnection::take_head() {
     refuse(result.status, result.reason);
     return true;
   }
-  const wire::RequestHead& head = server_->head;
-  if (head.body == wire::BodyKind::length && head.content_length > server_->options.body_max) {
-    refuse(413, kTooLarge, head.method == wire::HttpMethod::head);
-    return true;
-  }
   head_size_ = result.size;
   head_is_current_ = true;
+  const wire::RequestHead& head = server_->head;
+  if (head.body == wire::BodyKind::length && head.content_length > server_->options.body_max) {
+    refuse(413, kTooLarge);
+    return true;
+  }
   body_kind_ = head.body;
   body_length_ = static_cast<std::size_t>(head.content_length);
   continue_expected_ = head.expects_continue;
@@ -428,7 +428,7 @@ void HttpConnection::answer(std::string_view body) {
   try {
     if (!server_->handler.handle_now(request, response)) return suspend(request);
   } catch (...) {
-    put_failure(std::current_exception(), response);
+    put_failure(head, std::current_exception(), response);
   }
   finish(head, response);
 }
@@ -499,7 +499,7 @@ void HttpConnection::resume(Suspended& suspended, std::exception_ptr thrown) {
   --server_->counters.in_flight;
   waiting_ = false;
   if (phase_ == Phase::closed) return;
-  if (thrown) put_failure(thrown, suspended.response);
+  if (thrown) put_failure(suspended.head, thrown, suspended.response);
   enter(Phase::head);
   server_->out.clear();
   finish(suspended.head, suspended.response);
@@ -508,7 +508,8 @@ void HttpConnection::resume(Suspended& suspended, std::exception_ptr thrown) {
   flush();
 }
 
-void HttpConnection::put_failure(std::exception_ptr thrown, HttpResponse& response) {
+void HttpConnection::put_failure(const wire::RequestHead& head, std::exception_ptr thrown,
+                                 HttpResponse& response) {
   std::string what = "an exception of unknown type";
   try {
     std::rethrow_exception(thrown);
@@ -519,13 +520,21 @@ void HttpConnection::put_failure(std::exception_ptr thrown, HttpResponse& respon
   }
   server_->log.error("http.handler_failed", {{"cause", what}});
   response.clear();
-  server_->handler.refuse(500, "internal error", response);
+  server_->handler.answering(head).refuse(500, "internal error", response);
 }
 
-void HttpConnection::refuse(int status, std::string_view reason, bool head_only) {
+// In the words of whoever the request was for, as far as it was read.
+void HttpConnection::refuse(int status, std::string_view reason) {
   HttpResponse& response = server_->response;
   response.clear();
-  server_->handler.refuse(status, reason, response);
+  bool head_only = false;
+  HttpHandler* handler = &server_->handler;
+  if (head_size_ > 0) {
+    const wire::RequestHead& head = current_head();
+    head_only = head.method == wire::HttpMethod::head;
+    handler = &handler->answering(head);
+  }
+  handler->refuse(status, reason, response);
   append_response(server_->out, response, server_->date_line, false, false, head_only);
   must_close_ = true;
 }

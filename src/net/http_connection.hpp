@@ -141,8 +141,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void finish(const wire::RequestHead& head, HttpResponse& response);
   void suspend(const HttpRequest& request);
   void resume(Suspended& suspended, std::exception_ptr thrown);
-  void put_failure(std::exception_ptr thrown, HttpResponse& response);
-  void refuse(int status, std::string_view reason, bool head_only = false);
+  void put_failure(const wire::RequestHead& head, std::exception_ptr thrown,
+                   HttpResponse& response);
+  void refuse(int status, std::string_view reason);
 
   void start_stream(const wire::RequestHead& head, HttpResponse& response);
   void stream_written();

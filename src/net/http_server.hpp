@@ -81,6 +81,8 @@ class HttpHandler {
                                               HttpResponse& response) = 0;
   // A request that could not be read: the answer in the handler's own error format.
   virtual void refuse(int status, std::string_view reason, HttpResponse& response) = 0;
+  // Whose error format that is, once the head was read: this one's, unless it hands requests on.
+  virtual HttpHandler& answering(const wire::RequestHead&) { return *this; }
 };
 
 struct HttpServerCounters {  // Any thread may read.
