@@ -2,6 +2,7 @@
 #include "record/record.hpp"
 
 #include "base/clock.hpp"
+#include "tests/support/record_fixture.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
@@ -22,17 +23,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr sql::Statement kPut{
-    "INSERT INTO rd_meta (name, number) VALUES ($1, $2)"
-    " ON CONFLICT (name) DO UPDATE SET number = excluded.number"};
 constexpr sql::Statement kInsert{"INSERT INTO rd_meta (name, number) VALUES ($1, $2)"};
-constexpr sql::Statement kGet{"SELECT number FROM rd_meta WHERE name = $1"};
-constexpr sql::Statement kCount{"SELECT count(*) FROM rd_meta WHERE name LIKE 'test.%'"};
-
-Task<void> put(sql::Transaction& tx, std::string name, std::int64_t number) {
-  RD_CO_CHECK(co_await tx.run(kPut, {std::string_view(name), number}));
-  co_return Result<void>{};
-}
 
 Task<void> put_then_fail(sql::Transaction& tx, std::string name) {
   RD_CO_CHECK(co_await put(tx, std::move(name), 1));
@@ -44,11 +35,6 @@ Task<void> insert_twice_and_go_on(sql::Transaction& tx) {
   RD_CO_CHECK(co_await tx.run(kInsert, {name, std::int64_t{1}}));
   std::ignore = co_await tx.run(kInsert, {name, std::int64_t{2}});
   std::ignore = co_await put(tx, "test.after", 3);
-  co_return Result<void>{};
-}
-
-Task<void> announce(Unit& unit, std::string key) {
-  unit.announce(JournalEntry{.kind = JournalEntry::Kind::session, .tenant = "t", .key = key});
   co_return Result<void>{};
 }
 
@@ -68,17 +54,7 @@ Task<void> end_the_transaction(sql::Transaction& tx) {
   co_return Result<void>{};
 }
 
-Task<std::int64_t> get(sql::Transaction& tx, std::string name) {
-  RD_CO_TRY(rows, co_await tx.run(kGet, {std::string_view(name)}));
-  co_return rows.empty() ? -1 : rows[0].integer(0);
-}
-
-Task<std::int64_t> count(sql::Transaction& tx) {
-  RD_CO_TRY(rows, co_await tx.run(kCount));
-  co_return rows[0].integer(0);
-}
-
-class EveryRecord : public testing::Test {
+class EveryRecord : public RecordTest {
  protected:
   void SetUp() override { open(); }
 
@@ -87,24 +63,8 @@ class EveryRecord : public testing::Test {
     record_ = home_.open(clock_, metrics_, options_);
   }
 
-  Result<void> write(std::function<Task<void>(Unit&)> work) {
-    return test::run(record_->write_unit(std::move(work)));
-  }
-  Result<void> put_number(std::string name, std::int64_t number) {
-    return write([&](Unit& unit) { return put(unit, name, number); });
-  }
-  std::int64_t number_of(const std::string& name) {
-    return test::run(
-               record_->read<std::int64_t>([&](sql::Transaction& tx) { return get(tx, name); }))
-        .value();
-  }
-  std::int64_t rows() { return test::run(record_->read<std::int64_t>(count)).value(); }
-
   test::RecordHome home_{test::TemporaryDirectory::Where::on_disk};
   test::RecordHome::Options options_;
-  ManualClock clock_;
-  Metrics metrics_;
-  std::unique_ptr<Record> record_;
 };
 
 TEST_F(EveryRecord, ReadsWhatItWroteAlsoAfterOpeningAgain) {

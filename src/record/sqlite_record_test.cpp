@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "sql/sqlite/connection.hpp"
+#include "tests/support/record_fixture.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -21,22 +22,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr sql::Statement kPut{
-    "INSERT INTO rd_meta (name, number) VALUES ($1, $2)"
-    " ON CONFLICT (name) DO UPDATE SET number = excluded.number"};
-constexpr sql::Statement kGet{"SELECT number FROM rd_meta WHERE name = $1"};
-constexpr sql::Statement kCount{"SELECT count(*) FROM rd_meta WHERE name LIKE 'test.%'"};
 constexpr sql::Statement kCheck{"PRAGMA integrity_check"};
-
-Task<void> put(sql::Transaction& tx, std::string name, std::int64_t number) {
-  RD_CO_CHECK(co_await tx.run(kPut, {std::string_view(name), number}));
-  co_return Result<void>{};
-}
-
-Task<void> announce(Unit& unit, std::string key) {
-  unit.announce(JournalEntry{.kind = JournalEntry::Kind::session, .tenant = "t", .key = key});
-  co_return Result<void>{};
-}
 
 // For an answer that never comes: whoever should have given it forgot.
 Task<void> put_then_wait_in_vain(sql::Transaction& tx) {
@@ -44,16 +30,6 @@ Task<void> put_then_wait_in_vain(sql::Transaction& tx) {
   auto forget = [](auto handler) { static_cast<void>(handler); };
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(forget, asio::use_awaitable);
   co_return Result<void>{};
-}
-
-Task<std::int64_t> get(sql::Transaction& tx, std::string name) {
-  RD_CO_TRY(rows, co_await tx.run(kGet, {std::string_view(name)}));
-  co_return rows.empty() ? -1 : rows[0].integer(0);
-}
-
-Task<std::int64_t> count(sql::Transaction& tx) {
-  RD_CO_TRY(rows, co_await tx.run(kCount));
-  co_return rows[0].integer(0);
 }
 
 Task<std::string> check(sql::Transaction& tx) {
@@ -66,7 +42,7 @@ std::string content(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-class SqliteRecord : public testing::Test {
+class SqliteRecord : public RecordTest {
  protected:
   void SetUp() override { open(); }
 
@@ -77,25 +53,10 @@ class SqliteRecord : public testing::Test {
     record_ = std::move(*opened);
   }
 
-  Result<void> write(std::function<Task<void>(Unit&)> work) {
-    return test::run(record_->write_unit(std::move(work)));
-  }
-  Result<void> put_number(std::string name, std::int64_t number) {
-    return write([&](Unit& unit) { return put(unit, name, number); });
-  }
-  std::int64_t number_of(const std::string& name) {
-    return test::run(
-               record_->read<std::int64_t>([&](sql::Transaction& tx) { return get(tx, name); }))
-        .value();
-  }
-  std::int64_t rows() { return test::run(record_->read<std::int64_t>(count)).value(); }
   std::string integrity() { return test::run(record_->read<std::string>(check)).value(); }
 
   test::TemporaryDirectory directory_;
   SqliteRecordOptions options_{.path = directory_.file("record.db")};
-  ManualClock clock_;
-  Metrics metrics_;
-  std::unique_ptr<Record> record_;
 };
 
 TEST_F(SqliteRecord, ReadsWhatItWroteAlsoAfterOpeningAgain) {
