@@ -6,6 +6,7 @@
 #   rd_ensure_packages build data lab test   what `scripts/test` needs
 #
 # A line is: set | packages, the first available of several wins | what it is for
+# Optional ones are installed where the release has them, and not missed elsewhere.
 # shellcheck shell=bash
 RD_PACKAGES='
 build | clang-19 clang-20 clang-21           | the compiler
@@ -33,6 +34,7 @@ test  | nginx-light nginx                    | the gate behind auth_request
 data  | postgresql                           | the other engine of the record; tests start their own
 data  | redis-server valkey-server           | the shared tier, likewise
 data  | redis-tools valkey-tools             | redis-cli
+test  | optional valkey-server               | the shared tier, once more
 data  | curl                                 | examples and end-to-end tests
 data  | jq                                   | the same
 data  | openssl                              | certificates and keys for tests
@@ -87,6 +89,7 @@ rd_missing() {
     packages=${packages%%|*}
     found=no
     for package in $packages; do
+      [ "$package" != optional ] || continue
       # An unversioned libboost-dev counts only when no 1.81 exists to be preferred, see rd_choose.
       if rd_is_installed "$package" && rd_is_new_enough "$package"; then
         found=yes
@@ -109,15 +112,17 @@ rd_is_new_enough() {
   esac
 }
 
+# The package to install; empty for optional ones that the release does not have.
 rd_choose() {
   local package
   for package in "$@"; do
+    [ "$package" != optional ] || continue
     if rd_is_available "$package" && rd_is_new_enough "$package"; then
       printf '%s\n' "$package"
       return
     fi
   done
-  return 1
+  [ "$1" = optional ]
 }
 
 # Debian starts a service as it installs it; nginx and prometheus would take ports. policy-rc.d is
@@ -174,8 +179,9 @@ rd_ensure_packages() {
   while IFS= read -r line; do
     # shellcheck disable=SC2086
     chosen=$(rd_choose $line) || rd_die "no package for: $line"
-    list+=("$chosen")
+    [ -z "$chosen" ] || list+=("$chosen")
   done <<<"$missing"
+  [ ${#list[@]} -gt 0 ] || return 0
   rd_say "installing: ${list[*]}"
   rd_install "${list[@]}" && return 0
   # A stale list names versions that the archive no longer has.
