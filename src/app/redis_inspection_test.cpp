@@ -152,7 +152,8 @@ TEST_F(RedisInspection, FindsMemoryThatIsFull) {
 }
 
 TEST_F(RedisInspection, FindsEvictionsAndKeysOfOthers) {
-  RedisServer server({"maxmemory 4mb", "maxmemory-policy allkeys-random"});
+  RedisServer server(
+      {"maxmemory 4mb", "maxmemory-policy allkeys-random", "enable-debug-command yes"});
   server.cli("debug populate 100000");
   server.cli(
       "eval \"for i = 1, 200 do redis.call('set', 'mine' .. i, string.rep('x', 4096)) end\""

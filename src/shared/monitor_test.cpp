@@ -4,6 +4,7 @@
 #include "tests/support/memory_ledger.hpp"
 #include "tests/support/redis_loop.hpp"
 #include "tests/support/redis_server.hpp"
+#include "tests/support/watched_redis.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,49 +19,20 @@ using namespace std::chrono_literals;
 using test::MemoryLedger;
 using test::RedisLoop;
 using test::RedisServer;
+using test::WatchedRedis;
 
-// One instance: its state, its monitor, and the client of a worker.
-struct Watched {
+class Watched : public WatchedRedis {
+ public:
   Watched(RedisLoop& loop, Ledger& ledger, std::uint16_t port, Duration era = Duration(300'000))
-      : loop(loop), state(loop.clock, metrics) {
+      : WatchedRedis(loop, loop.clock, ledger, impatient(port), {.instance = "test", .era = era}) {}
+
+ private:
+  static redis::Options impatient(std::uint16_t port) {
     redis::Options options = test::standalone(port);
-    options.identity_key = kIncarnationKey;
     options.timeouts.operation = Duration(200);
     options.backoff.max = Duration(100);
-    client = loop.client(options);
-    monitor = std::make_unique<Monitor>(
-        MonitorParts{*client, ledger, state, loop.clock, loop.random, null_log(), metrics},
-        MonitorOptions{"test", era});
-    worker_options = options;
+    return options;
   }
-  ~Watched() {
-    if (worker) worker->stop();
-    client->stop();
-  }
-
-  Result<void> start() { return loop.run(monitor->start(Duration(5'000))); }
-  void round() { EXPECT_TRUE(loop.run(monitor->run_once())); }
-  bool rounds_until(Availability wanted) {
-    return loop.until(
-        [&] {
-          round();
-          return state.status().state == wanted;
-        },
-        std::chrono::seconds(20));
-  }
-  redis::Client& make_worker() {
-    worker = loop.client(worker_options,
-                         [this](const redis::ServerFacts& facts) { return monitor->admit(facts); });
-    return *worker;
-  }
-
-  RedisLoop& loop;
-  Metrics metrics;
-  SharedState state;
-  std::unique_ptr<redis::Client> client;
-  std::unique_ptr<Monitor> monitor;
-  redis::Options worker_options;
-  std::unique_ptr<redis::Client> worker;
 };
 
 class MonitorTest : public ::testing::Test {

@@ -4,6 +4,7 @@
 //   RedisServer redis;                         // redis.port()
 //   RedisServer redis({"requirepass x"});
 //   RedisServer sentinel({...}, RedisServer::Kind::sentinel);
+//   RedisServer valkey({}, RedisServer::Kind::server, "valkey-server");
 //   redis.pause(); redis.resume(); redis.restart(); redis.kill();
 //
 // Threads: one. Throws when redis-server does not come up within ten seconds.
@@ -60,8 +61,9 @@ class RedisServer {
  public:
   enum class Kind { server, sentinel };
 
-  explicit RedisServer(std::vector<std::string> lines = {}, Kind kind = Kind::server)
-      : kind_(kind), port_(free_port()) {
+  explicit RedisServer(std::vector<std::string> lines = {}, Kind kind = Kind::server,
+                       std::string program = "redis-server")
+      : kind_(kind), program_(std::move(program)), port_(free_port()) {
     // A sentinel and a cluster node rewrite this file; so it is written once.
     std::ofstream file(directory_.file("redis.conf"));
     bool has_port = false;
@@ -71,7 +73,7 @@ class RedisServer {
          << "dir " << directory_.path() << "\n"
          << "logfile " << directory_.file("log") << "\n";
     if (kind_ == Kind::server) {
-      file << "save \"\"\nappendonly no\nenable-debug-command yes\n"
+      file << "save \"\"\nappendonly no\n"
            << "unixsocket " << socket_path() << "\n";
     }
     for (const std::string& line : lines) file << line << "\n";
@@ -98,13 +100,13 @@ class RedisServer {
       ::dup2(null, 2);
       const std::string file = directory_.file("redis.conf");
       const char* mode = kind_ == Kind::sentinel ? "--sentinel" : nullptr;
-      ::execlp("redis-server", "redis-server", file.c_str(), mode, nullptr);
+      ::execlp(program_.c_str(), program_.c_str(), file.c_str(), mode, nullptr);
       ::_exit(127);
     }
     const auto none = [] {};
     const bool up =
         poll_until([this] { return answers(); }, none, std::chrono::milliseconds(10), 1000);
-    if (!up) throw std::runtime_error("redis-server does not answer: " + log());
+    if (!up) throw std::runtime_error(program_ + " does not answer: " + log());
   }
 
   // kill -9: nothing is saved.
@@ -161,6 +163,7 @@ class RedisServer {
   }
 
   Kind kind_;
+  std::string program_;
   TemporaryDirectory directory_{TemporaryDirectory::Where::in_memory};
   std::uint16_t port_;
   pid_t pid_ = -1;

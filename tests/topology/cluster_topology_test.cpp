@@ -1,7 +1,6 @@
 // Three masters with a replica each; hot slots move and a master dies while the client is at work.
-#include "tests/support/certificates.hpp"
+#include "tests/support/redis_cluster.hpp"
 #include "tests/support/redis_loop.hpp"
-#include "tests/support/redis_server.hpp"
 
 #include <gtest/gtest.h>
 
@@ -13,92 +12,17 @@
 namespace redoubt::redis {
 namespace {
 
+using test::RedisCluster;
 using test::RedisLoop;
 using test::RedisServer;
-
-class Nodes {
- public:
-  explicit Nodes(int replicas) {
-    for (int i = 0; i < 3 + 3 * replicas; ++i) add_node({});
-    join("", replicas);
-  }
-  // Everything over TLS, the nodes among themselves too.
-  explicit Nodes(const test::Certificates& certificates) {
-    const std::string authority = certificates.file("ca.crt");
-    for (int i = 0; i < 3; ++i) {
-      const std::uint16_t port = test::free_port();
-      tls_ports.push_back(port);
-      add_node({"port 0", "tls-port " + std::to_string(port), "tls-cluster yes",
-                "tls-cert-file " + certificates.file("good.crt"),
-                "tls-key-file " + certificates.file("good.key"), "tls-ca-cert-file " + authority,
-                "tls-auth-clients no"});
-    }
-    join("--tls --cacert " + authority + " ", 0);
-  }
-
-  std::uint16_t port(std::size_t node) const {
-    return tls_ports.empty() ? nodes[node]->port() : tls_ports[node];
-  }
-
-  bool is_formed() {
-    for (const auto& node : nodes) {
-      const std::string info = node->cli("cluster info");
-      const std::string role = node->cli("info replication");
-      if (!info.contains("cluster_state:ok")) return false;
-      if (role.contains("role:slave") && !role.contains("master_link_status:up")) return false;
-    }
-    return true;
-  }
-
-  Options options() const {
-    Options options;
-    // Two seeds are enough; the first is nobody.
-    options.topology = Cluster{{{.host = "127.0.0.1", .port = test::free_port(), .socket_path = {}},
-                                {.host = "127.0.0.1", .port = port(1), .socket_path = {}}}};
-    options.timeouts.connect = Duration(1000);
-    options.timeouts.operation = Duration(1000);
-    return options;
-  }
-
-  std::string id(std::size_t node) const {
-    std::string id = nodes[node]->cli("cluster myid");
-    while (!id.empty() && id.back() == '\n') id.pop_back();
-    return id;
-  }
-  bool is_master(std::size_t node) const {
-    return nodes[node]->cli("info replication").contains("role:master");
-  }
-
-  std::vector<std::unique_ptr<RedisServer>> nodes;
-  std::vector<std::uint16_t> tls_ports;
-  std::string made;
-
- private:
-  void add_node(std::vector<std::string> lines) {
-    for (const char* line : {"cluster-enabled yes", "cluster-node-timeout 2000",
-                             "cluster-replica-validity-factor 0", "repl-diskless-sync-delay 0"}) {
-      lines.emplace_back(line);
-    }
-    nodes.push_back(std::make_unique<RedisServer>(std::move(lines)));
-  }
-  void join(const std::string& flags, int replicas) {
-    std::string all;
-    for (std::size_t i = 0; i < nodes.size(); ++i) all += " 127.0.0.1:" + std::to_string(port(i));
-    made = RedisServer::output_of("redis-cli " + flags + "--cluster create" + all +
-                                  " --cluster-replicas " + std::to_string(replicas) +
-                                  " --cluster-yes 2>&1");
-  }
-};
 
 std::string key_in(int i) {
   return "key:" + std::to_string(i);
 }
 
 TEST(ClusterTopology, RoutesByKeyAndSplitsBatches) {
-  Nodes cluster(0);
+  RedisCluster cluster(0);
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)))
-      << cluster.made;
   const auto client = loop.client(cluster.options());
   ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
   EXPECT_TRUE(client->status().connected);
@@ -139,10 +63,8 @@ TEST(ClusterTopology, RoutesByKeyAndSplitsBatches) {
 
 TEST(ClusterTopology, IsFollowedOverTls) {
   const test::Certificates certificates;
-  Nodes cluster(certificates);
+  RedisCluster cluster(certificates);
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)))
-      << cluster.made;
   Options options = cluster.options();
   options.tls.enabled = true;
   options.tls.ca_file = certificates.file("ca.crt");
@@ -169,9 +91,8 @@ class Heard final : public SubscriptionHandler {
 };
 
 TEST(ClusterTopology, MessagesReachASubscriberOnAnyNode) {
-  Nodes cluster(0);
+  RedisCluster cluster(0);
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)));
   const auto client = loop.client(cluster.options());
   ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
   Heard heard;
@@ -226,7 +147,7 @@ void start(RedisLoop& loop, Client& client, std::vector<Counting>& all, const bo
 }
 
 // Moves a slot as redis-cli --cluster reshard does, step by step, with load between the steps.
-void move_slot(RedisLoop& loop, Nodes& cluster, std::uint16_t slot, std::size_t to) {
+void move_slot(RedisLoop& loop, RedisCluster& cluster, std::uint16_t slot, std::size_t to) {
   std::size_t from = 0;
   const std::string number = std::to_string(slot);
   while (from < 3 &&
@@ -252,10 +173,8 @@ void move_slot(RedisLoop& loop, Nodes& cluster, std::uint16_t slot, std::size_t 
 }
 
 TEST(ClusterTopology, FollowsHotSlotsThatMoveUnderLoadAndLosesNothing) {
-  Nodes cluster(0);
+  RedisCluster cluster(0);
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)))
-      << cluster.made;
   const auto client = loop.client(cluster.options());
   ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
   std::vector<Counting> all(10);
@@ -281,9 +200,8 @@ TEST(ClusterTopology, FollowsHotSlotsThatMoveUnderLoadAndLosesNothing) {
 }
 
 TEST(ClusterTopology, KeysOfOneCommandOnBothSidesOfAMoveAreTriedAgain) {
-  Nodes cluster(0);
+  RedisCluster cluster(0);
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)));
   const auto client = loop.client(cluster.options());
   ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
   ASSERT_TRUE(loop.run(client->run(Command("MSET").key("{t}a").arg(1).key("{t}b").arg(2))));
@@ -308,10 +226,8 @@ TEST(ClusterTopology, KeysOfOneCommandOnBothSidesOfAMoveAreTriedAgain) {
 }
 
 TEST(ClusterTopology, GoesOnWhenAReplicaTakesOver) {
-  Nodes cluster(1);
+  RedisCluster cluster(1);
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)))
-      << cluster.made;
   const auto client = loop.client(cluster.options());
   ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
   std::vector<Counting> all(12);

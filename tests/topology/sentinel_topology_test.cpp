@@ -1,7 +1,7 @@
 // Three Sentinels, a master and two replicas; the master dies, or hangs, while the client is at
 // work.
+#include "tests/support/guarded_redis.hpp"
 #include "tests/support/redis_loop.hpp"
-#include "tests/support/redis_server.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,68 +12,8 @@
 namespace redoubt::redis {
 namespace {
 
+using test::GuardedRedis;
 using test::RedisLoop;
-using test::RedisServer;
-
-class Guarded {
- public:
-  Guarded() {
-    const std::string at_master = "replicaof 127.0.0.1 " + std::to_string(master.port());
-    for (int i = 0; i < 2; ++i) {
-      replicas.push_back(std::make_unique<RedisServer>(std::vector<std::string>{
-          at_master, "requirepass data", "masterauth data", "repl-diskless-sync-delay 0"}));
-    }
-    const std::string monitor = "sentinel monitor main 127.0.0.1 " + std::to_string(master.port());
-    for (int i = 0; i < 3; ++i) {
-      sentinels.push_back(std::make_unique<RedisServer>(
-          std::vector<std::string>{monitor + " 2", "sentinel auth-pass main data",
-                                   "sentinel down-after-milliseconds main 1000",
-                                   "sentinel failover-timeout main 5000", "requirepass guard",
-                                   "sentinel sentinel-pass guard"},
-          RedisServer::Kind::sentinel));
-    }
-  }
-
-  // The Sentinels know each other and the replicas: only then do they agree on a failover.
-  bool is_formed() {
-    for (const auto& sentinel : sentinels) {
-      const std::string state = sentinel->cli("--no-auth-warning -a guard sentinel master main");
-      if (!has(state, "num-other-sentinels", "2") || !has(state, "num-slaves", "2")) return false;
-    }
-    for (const auto& replica : replicas) {
-      if (!replica->cli("--no-auth-warning -a data info replication")
-               .contains("master_link_status:up")) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  Options options() const {
-    Sentinel topology;
-    for (const auto& sentinel : sentinels) {
-      topology.sentinels.push_back(
-          {.host = "127.0.0.1", .port = sentinel->port(), .socket_path = {}});
-    }
-    topology.master_name = "main";
-    topology.credentials.password = Secret("guard");
-    Options options;
-    options.topology = std::move(topology);
-    options.credentials.password = Secret("data");
-    options.timeouts.connect = Duration(1000);
-    options.timeouts.operation = Duration(500);
-    return options;
-  }
-
-  RedisServer master{{"requirepass data", "masterauth data", "repl-diskless-sync-delay 0"}};
-  std::vector<std::unique_ptr<RedisServer>> replicas;
-  std::vector<std::unique_ptr<RedisServer>> sentinels;
-
- private:
-  static bool has(const std::string& state, const std::string& name, const std::string& value) {
-    return state.contains(name + "\n" + value + "\n");
-  }
-};
 
 // Adds one after the other, for as long as it is told to. Every acknowledged one is counted, and so
 // is every one whose outcome is unknown.
@@ -129,9 +69,8 @@ class Listener final : public SubscriptionHandler {
 };
 
 TEST(SentinelTopology, FollowsTheMasterThroughAFailoverUnderLoad) {
-  Guarded redis;
+  GuardedRedis redis;
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return redis.is_formed(); }, std::chrono::seconds(40)));
   const auto client = loop.client(redis.options());
   ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
   EXPECT_EQ(client->status().nodes[0].facts.endpoint.port, redis.master.port());
@@ -163,9 +102,8 @@ TEST(SentinelTopology, FollowsTheMasterThroughAFailoverUnderLoad) {
 }
 
 TEST(SentinelTopology, LeavesAMasterThatHangs) {
-  Guarded redis;
+  GuardedRedis redis;
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return redis.is_formed(); }, std::chrono::seconds(40)));
   const auto client = loop.client(redis.options());
   ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
   Load load;
@@ -183,9 +121,8 @@ TEST(SentinelTopology, LeavesAMasterThatHangs) {
 }
 
 TEST(SentinelTopology, OneSentinelOfThreeIsEnough) {
-  Guarded redis;
+  GuardedRedis redis;
   RedisLoop loop;
-  ASSERT_TRUE(loop.until([&] { return redis.is_formed(); }, std::chrono::seconds(40)));
   redis.sentinels[0]->kill();
   redis.sentinels[1]->pause();
 
