@@ -217,6 +217,7 @@ local function sliding_log(key)
         back = back - e[2]
       end
     end
+    if total > 0 then newest = math.min(entry(key, -1)[1], now) end
   end
   function m.keep() redis.call('PEXPIRE', key, string.format('%.0f', math.ceil(period / 1000) + 1000)) end
   function m.memory() return total, admitted_at, newest end
