@@ -28,7 +28,8 @@ struct Need {
   std::string_view command;
   std::array<std::string_view, 3> arguments;  // "K" is the key of a text, "L" that of a list.
 };
-constexpr std::array<Need, 12> kNeeds{{{"SET", {"K", "1"}},
+constexpr std::array<Need, 13> kNeeds{{{"SET", {"K", "1"}},
+                                       {"PSETEX", {"K", "10000", "1"}},
                                        {"GET", {"K"}},
                                        {"GETRANGE", {"K", "0", "0"}},
                                        {"PEXPIRE", {"K", "10000"}},

@@ -1,5 +1,5 @@
-// Copies in Redis: a GET or MGET to read, a SET where nobody else can have written, and a script
-// where the version decides.
+// Copies in Redis: a GET to read, a PSETEX where nobody else can have written, and a script where
+// the version decides.
 #include "shared/copies.hpp"
 
 #include "base/assert.hpp"
@@ -60,11 +60,11 @@ class RedisCopies final : public Copies {
   boost::asio::awaitable<Stored> put(CopyName name, Copy copy, Duration life) override {
     check_life(life);
     if (!state_.usable()) co_return skipped();
-    Command command = Command("SET")
+    // The value last, as in the script. SET would have it in the middle.
+    Command command = Command("PSETEX")
                           .key(key_of(name))
-                          .arg(encode_copy(copy.version, copy.bytes))
-                          .arg("PX")
                           .arg(life.count())
+                          .arg(encode_copy(copy.version, copy.bytes))
                           .repeatable()
                           .within(state_.deadline());
     Result<Value> reply = co_await client_.run(std::move(command));
@@ -94,7 +94,7 @@ class RedisCopies final : public Copies {
     const std::string key = key_of(name);
     const std::string ms = std::to_string(life.count());
     const std::string_view keys[] = {key};
-    const std::string_view arguments[] = {value, ms};
+    const std::string_view arguments[] = {ms, value};
     Result<Value> reply = co_await client_.script(set_if_newer(), keys, arguments);
     if (!heard(reply)) co_return skipped();
     const bool stored = reply->as_integer() == 1;
