@@ -130,8 +130,9 @@ class RestFeed final : public std::enable_shared_from_this<RestFeed> {
   }
 
   Result<void> take_events(wire::HttpReply& reply, wire::upstash::EventReader& events) {
-    const bool good =
-        events.feed(reply.body(), [this](std::string_view text) { take_event(text); });
+    const auto on_event = [this](std::string_view text) { take_event(text); };
+    const auto on_comment = [this](std::string_view text) { take_comment(text); };
+    const bool good = events.feed(reply.body(), on_event, on_comment);
     reply.body().clear();
     if (good) return {};
     return fail(not_sent("an event over the limit"));
@@ -147,6 +148,13 @@ class RestFeed final : public std::enable_shared_from_this<RestFeed> {
     if (kind == "message") return take_message(text);
     if (kind == "pmessage") return take_pattern_message(text);
     if (kind == kind_) confirm();
+  }
+
+  // What our own face says of the connection behind it; others say nothing of the kind.
+  void take_comment(std::string_view text) {
+    if (owner_ == nullptr || !is_confirmed()) return;
+    if (text == "lost") owner_->lost(not_sent("the REST service lost its connection to Redis"));
+    if (text == "gap") owner_->confirmed(true);
   }
 
   void confirm() {

@@ -194,4 +194,11 @@ bool EventReader::take_line(std::string_view line) {
   return false;
 }
 
+std::string_view EventReader::comment_of(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  line.remove_prefix(1);
+  if (line.starts_with(' ')) line.remove_prefix(1);
+  return line;
+}
+
 }  // namespace redoubt::wire::upstash

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace redoubt::wire::upstash {
@@ -35,19 +36,21 @@ std::optional<resp::Value> read_reply(std::string_view text);
 std::optional<std::vector<resp::Value>> read_replies(std::string_view text);
 
 // Events out of a stream of bytes, by the rules of event streams: lines of data are joined, other
-// fields and comments are passed over.
+// fields are passed over. Comments mean nothing to the rules; a service may say things in them.
 class EventReader {
  public:
   explicit EventReader(std::size_t event_max) : event_max_(event_max) {}
 
-  // Takes all of `bytes` and calls `on_event` with the data of each event that is complete. False:
-  // a line or event is over the limit.
-  template <class OnEvent>
-  bool feed(std::string_view bytes, OnEvent on_event) {
+  // Takes all of `bytes` and calls `on_event` with the data of each event that is complete, and
+  // `on_comment` with what each comment says. False: a line or event is over the limit.
+  template <class OnEvent, class OnComment>
+  bool feed(std::string_view bytes, OnEvent on_event, OnComment on_comment) {
     buffer_ += bytes;
     std::size_t begin = 0;
     for (std::size_t end; (end = buffer_.find('\n', begin)) != std::string::npos; begin = end + 1) {
-      if (take_line(std::string_view(buffer_).substr(begin, end - begin))) {
+      const std::string_view line = std::string_view(buffer_).substr(begin, end - begin);
+      if (line.starts_with(':')) on_comment(comment_of(line));
+      if (take_line(line)) {
         on_event(std::string_view(data_));
         data_.clear();
         has_data_ = false;
@@ -56,9 +59,14 @@ class EventReader {
     buffer_.erase(0, begin);
     return buffer_.size() <= event_max_ && data_.size() <= event_max_;
   }
+  template <class OnEvent>
+  bool feed(std::string_view bytes, OnEvent on_event) {
+    return feed(bytes, std::move(on_event), [](std::string_view) {});
+  }
 
  private:
   bool take_line(std::string_view line);  // True: an event is complete.
+  static std::string_view comment_of(std::string_view line);
 
   std::size_t event_max_;
   std::string buffer_;

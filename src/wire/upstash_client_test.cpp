@@ -103,5 +103,15 @@ TEST(UpstashClientEvents, AreBounded) {
   EXPECT_FALSE(reader.feed("data: " + std::string(200, 'x'), [](std::string_view) {}));
 }
 
+TEST(UpstashClientEvents, SaysWhatStandsInComments) {
+  EventReader reader(100);
+  std::vector<std::string> comments;
+  const auto on_event = [](std::string_view) {};
+  const auto on_comment = [&](std::string_view text) { comments.emplace_back(text); };
+  EXPECT_TRUE(reader.feed(": gap\n\n:lost\r\ndata: a:b\n\n: pi", on_event, on_comment));
+  EXPECT_TRUE(reader.feed("ng\n:\n", on_event, on_comment));
+  EXPECT_THAT(comments, ElementsAre("gap", "lost", "ping", ""));
+}
+
 }  // namespace
 }  // namespace redoubt::wire::upstash
