@@ -7,6 +7,7 @@ import unittest
 
 import check_guarantees
 import guarantees
+import prove
 
 HEAD = "| | promise | bound | tests |\n|---|---|---|---|\n"
 TESTS = {"Suite.Name", "a_e2e.Case.test_it"}
@@ -41,6 +42,12 @@ class CheckGuarantees(unittest.TestCase):
         row = "| A1 | x | 0 | `Suite.Name` |\n"
         self.assertEqual(of(row + row), ["A1: there are two rows of this name"])
         self.assertEqual(of(""), ["no promises were found"])
+
+    def test_tests_with_parameters_are_run_with_all_of_them(self):
+        self.assertEqual(prove.filter_of(["S.N", "T.M"]), "S.N:*/S.N/*:T.M:*/T.M/*")
+        listing = ("Suite.\n  Name\nEverywhere/Other.\n  Name/Memory  # GetParam() = 0\n"
+                   "  Name/Redis  # GetParam() = 1\n")
+        self.assertEqual(prove.listed(listing), {"Suite.Name", "Other.Name"})
 
     def test_tests_are_found_by_class_and_name(self):
         with tempfile.TemporaryDirectory() as root:
