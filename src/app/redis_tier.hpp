@@ -8,6 +8,7 @@
 #include "record/record.hpp"
 #include "redis/client.hpp"
 #include "shared/changes.hpp"
+#include "shared/journal_hints.hpp"
 #include "shared/monitor.hpp"
 #include "shared/state.hpp"
 
@@ -65,15 +66,18 @@ class RedisTier {
   Result<std::unique_ptr<redis::Client>> make_admitted(boost::asio::io_context& io, Timers& timers,
                                                        redis::Options options) const;
   Result<void> connect(boost::asio::io_context& io);
+  void exchange_hints();
 
   const RedisTierParts parts_;
   redis::Options options_;
+  const std::string instance_;  // Of this process alone.
   std::unique_ptr<Timers> timers_;
   shared::SharedState state_;
   shared::Changes changes_;
   std::unique_ptr<shared::Ledger> ledger_;
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<shared::Monitor> monitor_;
+  std::unique_ptr<shared::JournalHints> hints_;  // Null: nobody else uses the record.
 };
 
 }  // namespace redoubt::app
