@@ -89,9 +89,9 @@ std::string RedisTier::topology() const {
   return kNames[options_.topology.index()];
 }
 
-Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(boost::asio::io_context& io,
-                                                                Timers& timers) const {
-  return make_admitted(io, timers, options_);
+Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(
+    boost::asio::io_context& io, Timers& timers, redis::TrackingHandler& tracking) const {
+  return make_admitted(io, timers, options_, &tracking);
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::face_client(boost::asio::io_context& io,
@@ -101,13 +101,14 @@ Result<std::unique_ptr<redis::Client>> RedisTier::face_client(boost::asio::io_co
   options.allow_resp3 = false;
   options.timeouts.operation = limit;
   options.timeouts.silence = std::max(options.timeouts.silence, limit * 2);
-  return make_admitted(io, timers, std::move(options));
+  return make_admitted(io, timers, std::move(options), nullptr);
 }
 
-Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(boost::asio::io_context& io,
-                                                                Timers& timers,
-                                                                redis::Options options) const {
+Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(
+    boost::asio::io_context& io, Timers& timers, redis::Options options,
+    redis::TrackingHandler* tracking) const {
   redis::ClientParts parts{parts_.clock, timers, parts_.random, parts_.log, parts_.metrics, {}};
+  parts.tracking = tracking;
   parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
   // When the monitor finds Redis well again, a worker must not be resting for long.
   options.backoff.max = std::min(options.backoff.max, kWorkerPauseMax);

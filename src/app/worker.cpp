@@ -41,7 +41,8 @@ constexpr Duration kFlushEvery = std::min(sessions::kFlushPeriodMax, Duration(5'
 Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
                                        Services& services) {
   if (!instance.redis) return limits::SharedTier{};
-  RD_TRY(client, instance.redis->worker_client(io, *services.timers));
+  services.tracking = shared::track_copies(*instance.cache_engine, instance.metrics);
+  RD_TRY(client, instance.redis->worker_client(io, *services.timers, *services.tracking));
   services.redis = std::move(client);
   services.shared_limits =
       shared::make_shared_limits({*services.redis, instance.redis->state(), instance.clock});

@@ -39,6 +39,7 @@ namespace redoubt::app {
 // declarations from.
 struct Services {
   std::unique_ptr<Timers> timers;
+  std::unique_ptr<redis::TrackingHandler> tracking;
   std::unique_ptr<redis::Client> redis;  // Null: none is configured.
   std::unique_ptr<shared::SharedLimits> shared_limits;
   std::unique_ptr<shared::Copies> copies;

@@ -106,6 +106,30 @@ class ClusterTest(unittest.TestCase):
         wait_for(lambda: second.get("/api/v1/cache/entries/users:2").status == 404,
                  "the invalidation to arrive")
 
+    def test_a_cache_entry_put_again_or_erased_on_one_is_so_on_all(self):
+        key = "/api/v1/cache/entries/shared-" + secrets.token_hex(4)
+
+        def put(instance, value):
+            reply = instance.request("PUT", key + "?ttl=1h", body=value,
+                                     headers={"Content-Type": "text/plain"})
+            self.assertIn(reply.status, (200, 201, 204), reply)
+
+        def all_have(value):
+            for instance in self.instances:
+                wait_for(lambda i=instance: i.get(key).body == value, "the value of another")
+
+        put(self.instances[0], "old")
+        all_have("old")
+        all_have("old")  # From memory.
+        put(self.instances[1], "new")
+        all_have("new")
+        self.redis.cli("client", "kill", "type", "normal")
+        put(self.instances[2], "newer")
+        all_have("newer")
+        self.instances[0].delete(key)
+        for instance in self.instances:
+            wait_for(lambda i=instance: i.get(key).status == 404, "the erasure to arrive")
+
     def test_one_that_is_killed_is_missed_by_nobody(self):
         session = self.instances[0].new_session()
         extra = Server(env=self.env)

@@ -6,13 +6,19 @@
 // this instance distrust every copy until the era has moved on: it must not show a value older than
 // one it acknowledged.
 //
+// Where Redis tells of changes to what was read (shared::CopyListener), memory is kept right by it:
+// an entry is served from memory while Redis was asked about it since it came there and has told
+// nothing since. When the connection is lost, or Redis is another one, Redis is asked about each
+// entry once more; while it is away, memory answers. Where Redis does not tell (RESP2, REST, an
+// account without CLIENT), an instance that has a value in memory keeps it until it ends or is
+// invalidated, whatever another one puts.
+//
 // A copy that nobody reads for two eras is given up; one that is read is stamped anew.
 //
-// Between instances, the last of two puts wins by the clock of its host; and an instance that has a
-// value in memory keeps it until it ends or is invalidated, whatever another one puts.
+// Between instances, the last of two puts wins by the clock of its host.
 //
-// Threads: one worker's. Cost: one GET where memory has nothing, one script for each put and
-// erasure.
+// Threads: one worker's. Cost: one GET where memory has nothing or what is not confirmed, as after a
+// put; one script for each put and erasure.
 #pragma once
 
 #include "base/vault.hpp"
@@ -51,7 +57,7 @@ class CacheCopies {
   // Whether it is worth asking.
   bool usable() const;
 
-  // Brings what is good into memory.
+  // Brings what is good into memory, and takes out of it what is not the last value any more.
   boost::asio::awaitable<void> fetch(const Address& at);
   boost::asio::awaitable<void> fetch_all(std::vector<Address> wanted);
 
@@ -63,14 +69,18 @@ class CacheCopies {
  private:
   Now now() const { return {parts_.clock.boot(), parts_.clock.wall()}; }
   // The copy to write again, under the era of now; empty: not good, or not worth it.
-  std::optional<CacheCopy> take(const Address& at, const shared::Copy& found,
-                                CacheEngine::Writes before);
+  std::optional<CacheCopy> take(const Address& at, const shared::WatchedCopy& found,
+                                const CacheEngine::Watch& before);
+  // Empty: there is nothing to be used.
+  std::optional<CacheCopy> adopt(const Address& at, const std::optional<shared::Copy>& found,
+                                 const CacheEngine::Watch& before);
   boost::asio::awaitable<shared::Stored> write(const Address& at, std::int64_t version,
                                                CacheCopy copy);
   boost::asio::awaitable<void> begin_tenant(std::string_view tenant);
 
   CacheEngine& engine_;
   CacheCopiesParts parts_;
+  bool tracks_ = true;  // As far as is known.
 };
 
 }  // namespace redoubt::cache

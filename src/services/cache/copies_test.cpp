@@ -38,20 +38,23 @@ RingKey ring_key() {
 // One instance: its memory and what it knows of the shared tier.
 struct Instance {
   Instance(ManualClock& clock, Random& random, Timers& timers, record::Record& record, Vault& vault,
-           shared::Copies& copies, bool seal)
-      : state(clock, metrics) {
+           shared::MemoryCopies& copies, bool seal, bool told)
+      : copies(copies), state(clock, metrics) {
     CacheOptions options;
     options.jitter_percent = 0;
     engine = make_cache_engine(options, clock, random, metrics, &state.eras());
     const CacheCopiesParts parts{copies, state, record, vault, clock, seal};
     cache = make_shared_cache(engine, record, timers, null_log(), parts);
+    if (told) copies.tell(*engine);
   }
+  ~Instance() { copies.tell_no_more(*engine); }
   void poll(std::int64_t era, BootTime now) {
     shared::Eras& eras = state.eras();
     eras.poll_ended(eras.poll_begins(), era, now);
     state.learned(1, now);
   }
 
+  shared::MemoryCopies& copies;
   Metrics metrics;
   shared::SharedState state;
   std::shared_ptr<CacheEngine> engine;
@@ -78,7 +81,7 @@ class CacheCopiesTest : public ::testing::Test {
 
   void start(std::size_t at, bool seal = true) {
     instances_[at] =
-        std::make_unique<Instance>(clock_, random_, timers_, *record_, vault_, copies_, seal);
+        std::make_unique<Instance>(clock_, random_, timers_, *record_, vault_, copies_, seal, told_);
     instances_[at]->poll(era_, clock_.boot());
     ++era_;
     poll();
@@ -143,6 +146,7 @@ class CacheCopiesTest : public ::testing::Test {
   std::unique_ptr<record::Record> record_;
   shared::MemoryCopies copies_{clock_, metrics_};
   std::vector<std::unique_ptr<Instance>> instances_;
+  bool told_ = true;  // Of changes to copies that were read.
   std::int64_t era_ = 0;
   Caller caller_ = test::admin_of("acme");
   Context context_ = test::context_of(caller_);
@@ -173,6 +177,119 @@ TEST_F(CacheCopiesTest, WhatOneInstancePutsAnotherFinds) {
   EXPECT_EQ(copies_.reads(), reads) << "it is in memory now";
   pass(55s);
   EXPECT_EQ(look(1, "users:1").state, CacheState::stale);
+}
+
+// The gap that this closes: an instance that had a value in memory kept it to its end.
+TEST_F(CacheCopiesTest, WhatAnotherInstancePutsReplacesWhatIsInMemory) {
+  put(0, "a", "old");
+  EXPECT_EQ(get(1, "a"), "old");
+  put(0, "a", "new");
+  EXPECT_EQ(get(1, "a"), "new");
+  put(1, "a", "newer");
+  EXPECT_EQ(get(0, "a"), "newer");
+  EXPECT_TRUE(*run(cache(0).erase(context_, "a")));
+  EXPECT_EQ(get(1, "a"), "(none)");
+  std::vector<std::string> keys{"a", "b"};
+  put(0, "a", "1");
+  put(0, "b", "1");
+  ASSERT_EQ((*run(cache(1).get_batch(context_, keys)))[1].entry->value, "1");
+  put(0, "b", "2");
+  EXPECT_EQ((*run(cache(1).get_batch(context_, keys)))[1].entry->value, "2");
+}
+
+TEST_F(CacheCopiesTest, AreAskedForOnceWhileNothingChanges) {
+  put(0, "a", "value");
+  EXPECT_EQ(get(0, "a"), "value");
+  EXPECT_EQ(get(1, "a"), "value");
+  const std::size_t reads = copies_.reads();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(get(0, "a"), "value");
+    EXPECT_EQ(get(1, "a"), "value");
+  }
+  EXPECT_EQ(copies_.reads(), reads);
+}
+
+TEST_F(CacheCopiesTest, AreAskedForAgainWhenTheirConnectionWasLost) {
+  put(0, "a", "old");
+  put(0, "b", "kept");
+  EXPECT_EQ(get(1, "a"), "old");
+  EXPECT_EQ(get(1, "b"), "kept");
+  copies_.fail(true);
+  put(0, "a", "unheard of");
+  EXPECT_EQ(get(1, "a"), "old") << "memory answers while Redis is away";
+  copies_.fail(false);
+  put(0, "a", "new");
+  EXPECT_EQ(get(1, "a"), "new");
+  copies_.restore({});
+  EXPECT_EQ(get(1, "b"), "kept") << "lost copies are no news";
+}
+
+TEST_F(CacheCopiesTest, WhatWasErasedElsewhereIsGoneThoughNothingOfItIsLeft) {
+  put(0, "a", "value");
+  EXPECT_EQ(get(1, "a"), "value");
+  EXPECT_TRUE(*run(cache(0).erase(context_, "a")));
+  pass(61s);  // Longer than an erasure is remembered in Redis.
+  EXPECT_EQ(get(1, "a"), "(none)");
+}
+
+TEST_F(CacheCopiesTest, OfAnotherGenerationAreOthers) {
+  put(0, "a", "value");
+  EXPECT_EQ(get(1, "a"), "value");
+  const std::size_t reads = copies_.reads();
+  instances_[1]->state.learned(2, clock_.boot());
+  EXPECT_EQ(get(1, "a"), "value");
+  EXPECT_GT(copies_.reads(), reads);
+}
+
+TEST_F(CacheCopiesTest, WithoutBeingToldAnInstanceKeepsWhatItHas) {
+  told_ = false;
+  start(0);
+  start(1);
+  put(0, "a", "old");
+  EXPECT_EQ(get(1, "a"), "old");
+  const std::size_t reads = copies_.reads();
+  put(0, "a", "new");
+  EXPECT_EQ(get(1, "a"), "old");
+  EXPECT_EQ(copies_.reads(), reads);
+  EXPECT_EQ(get_anew(1, "a"), "new");
+}
+
+// Two instances that are told, over a Redis that works and may lose copies: nobody sees anything
+// but the last value that was acknowledged, or nothing.
+TEST_F(CacheCopiesTest, ShowTheLastValueInAnyHistoryWhileRedisTells) {
+  SeededRandom random(5);
+  std::vector<std::string> last(3, "(none)");
+  std::size_t from_memory = 0;
+  for (int i = 0; i < 5'000; ++i) {
+    clock_.advance(Duration(1));
+    const std::size_t at = random.below(2);
+    const std::size_t key = random.below(last.size());
+    const std::string name = "key" + std::to_string(key);
+    switch (random.below(10)) {
+      case 0:
+        last[key] = std::to_string(i);
+        put(at, name, last[key]);
+        break;
+      case 1:
+        last[key] = "(none)";
+        ASSERT_TRUE(run(cache(at).erase(context_, name)));
+        break;
+      case 2: {
+        shared::MemoryCopies::Values fewer = copies_.values();
+        if (!fewer.empty()) fewer.erase(fewer.begin());
+        if (random.below(20) == 0 && last[key] != "(none)") copies_.restore(std::move(fewer));
+        break;
+      }
+      default: {
+        poll();
+        const std::size_t reads = copies_.reads();
+        const std::string value = get(at, name);
+        if (value != "(none)") ASSERT_EQ(value, last[key]) << "step " << i;
+        if (value != "(none)" && copies_.reads() == reads) ++from_memory;
+      }
+    }
+  }
+  EXPECT_GT(from_memory, 500U) << "too few to say anything";
 }
 
 TEST_F(CacheCopiesTest, AreFoundByABatchInOneGo) {

@@ -68,7 +68,7 @@ class CacheService final : public Cache {
     if (auto checked = check(context, request); !checked) return fail(std::move(checked).error());
     const Address at = engine_->address(context.caller.tenant, request.key);
     if (asks_copies()) {
-      auto fresh = engine_->get_fresh(at);
+      auto fresh = engine_->get_confirmed(at);
       if (!fresh) return std::nullopt;
       return Result<CacheLookup>(*std::move(fresh));
     }
@@ -83,7 +83,7 @@ class CacheService final : public Cache {
     const Address at = engine_->address(context.caller.tenant, request.key);
     const BootTime deadline = engine_->now() + request.wait;
     if (asks_copies()) {
-      auto fresh = engine_->get_fresh(at);
+      auto fresh = engine_->get_confirmed(at);
       if (fresh) co_return *std::move(fresh);
       co_await copies_->fetch(at);
     }
@@ -113,7 +113,7 @@ class CacheService final : public Cache {
       std::vector<Address> missing;
       for (const std::string& key : keys) {
         const Address at = engine_->address(context.caller.tenant, key);
-        if (engine_->inspect(at).state == CacheState::miss) missing.push_back(at);
+        if (!engine_->has_confirmed(at)) missing.push_back(at);
       }
       if (!missing.empty()) co_await copies_->fetch_all(std::move(missing));
     }
