@@ -48,6 +48,8 @@ Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
       shared::make_shared_limits({*services.redis, instance.redis->state(), instance.clock});
   services.copies =
       shared::make_redis_copies(*services.redis, instance.redis->state(), instance.metrics);
+  services.claims =
+      shared::make_redis_claims(*services.redis, instance.redis->state(), instance.metrics);
   const sessions::SessionCopiesParts parts{
       *services.copies, instance.redis->state(), instance.redis->changes(), *instance.record,
       *instance.vault,  instance.clock,          instance.metrics};
@@ -63,6 +65,7 @@ std::unique_ptr<Cache> make_cache(Instance& instance, Services& services) {
                              *instance.log);
   }
   const cache::CacheCopiesParts copies{.copies = *services.copies,
+                                       .claims = *services.claims,
                                        .state = instance.redis->state(),
                                        .record = *instance.record,
                                        .vault = *instance.vault,

@@ -69,7 +69,7 @@ class Command {
   bool is_read_only() const { return read_only_; }
   bool is_repeatable() const { return repeatable_; }
   bool is_raw() const { return raw_; }
-  Watched* watched() const { return watched_; }  // Null: it is not asked for.
+  Watched* watched() const { return watched_; }    // Null: it is not asked for.
   Duration deadline() const { return deadline_; }  // 0: the client's.
 
   // The bytes to send. `whole_script`: as EVAL with the source, for a node that may not have it.

@@ -127,28 +127,28 @@ TEST_F(TrackingTest, WorksWithoutWhereTheServerDoesNotTell) {
   EXPECT_EQ(told_.all, 0);
 }
 
-// What is read and what is told are in one order: whoever is told after a reply has an old value,
-// and who is not told has the last one.
+// What is read and what is told are in one order: of a reply with the old value it is told that it
+// has changed.
 TEST_F(TrackingTest, MissesNoChangeHoweverItFallsTogetherWithAReply) {
   const auto client = connect(test::standalone(redis_.port()));
   const auto writer = loop_.client(test::standalone(redis_.port()));
   int changes = 0;
+  int old = 0;
   for (int i = 1; i <= 300; ++i) {
-    const int before = told_.times["k"];
+    const std::string key = "k" + std::to_string(i);
     Watched outcome = Watched::no;
     std::vector<Command> reads;
-    reads.push_back(Command("GET").key("k").read_only().watch(outcome));
+    reads.push_back(Command("GET").key(key).read_only().watch(outcome));
     boost::asio::co_spawn(
-        loop_.io, writer->run(Command("SET").key("k").arg(i)),
+        loop_.io, writer->run(Command("SET").key(key).arg(i)),
         [&](std::exception_ptr, const Result<Value>& reply) { changes += reply ? 1 : 0; });
     const auto replies = loop_.run(client->run_all(std::move(reads)));
     ASSERT_TRUE(loop_.until([&] { return changes == i; }));
-    // It was the value before the write, or the one after it.
-    const bool old = replies[0]->is_null() || replies[0]->text() != std::to_string(i);
-    if (old) {
-      ASSERT_TRUE(told("k", before + 1)) << i;
-    }
+    if (!replies[0]->is_null()) continue;  // The value after the write.
+    ASSERT_TRUE(told(key, 1)) << i;
+    ++old;
   }
+  EXPECT_GT(old, 0) << "else nothing was seen";
 }
 
 }  // namespace

@@ -20,8 +20,7 @@ class MemoryCopies final : public Copies {
 
   boost::asio::awaitable<std::optional<Copy>> get(CopyName name) override;
   boost::asio::awaitable<WatchedCopy> watch(CopyName name) override;
-  boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(
-      std::vector<CopyName> names) override;
+  boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names) override;
   boost::asio::awaitable<Stored> put(CopyName name, Copy copy, Duration life) override;
   boost::asio::awaitable<Stored> put_if_newer(CopyName name, Copy copy, Duration life) override;
   boost::asio::awaitable<Stored> bury(CopyName name, Duration life) override;

@@ -50,8 +50,7 @@ class RedisCopies final : public Copies {
     co_return found_watched(std::move(reply), told);
   }
 
-  boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(
-      std::vector<CopyName> names) override {
+  boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names) override {
     std::vector<WatchedCopy> copies(names.size());
     if (!state_.usable()) {
       metrics_.unread.add(names.size());

@@ -206,8 +206,8 @@ TEST(ClusterTopology, TellsOfChangesOnEveryNode) {
   std::vector<Watched> outcomes(60, Watched::no);
   std::vector<Command> reads;
   for (int i = 0; i < 60; ++i) {
-    reads.push_back(Command("GET").key(key_in(i)).read_only().watch(
-        outcomes[static_cast<std::size_t>(i)]));
+    reads.push_back(
+        Command("GET").key(key_in(i)).read_only().watch(outcomes[static_cast<std::size_t>(i)]));
   }
   for (const auto& reply : loop.run(client->run_all(std::move(reads)))) ASSERT_TRUE(reply);
   for (const Watched outcome : outcomes) EXPECT_EQ(outcome, Watched::yes);

@@ -67,6 +67,7 @@ std::optional<CacheCopy> CacheCopies::adopt(const Address& at,
     engine_.outdate_changed(at);
     return std::nullopt;
   }
+  engine_.saw_version(found->version);
   const bool good =
       !copy->gone && engine_.adopt(at, entry_of(*copy, found->version, now()), before);
   if (good) return copy;
@@ -85,7 +86,7 @@ boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std
   co_return co_await parts_.copies.put_if_newer(name_of(at), std::move(value), life);
 }
 
-boost::asio::awaitable<bool> CacheCopies::keep(const Entry& entry) {
+boost::asio::awaitable<shared::Stored> CacheCopies::keep(const Entry& entry) {
   const Address at{entry.id, entry.tenant->name(), entry.key};
   const CacheEngine::Watch before = engine_.watch(at);
   shared::Stored stored = shared::Stored::nowhere;
@@ -94,9 +95,11 @@ boost::asio::awaitable<bool> CacheCopies::keep(const Entry& entry) {
     stored = co_await write(at, entry.version, copy_of(entry, now()));
   }
   if (stored == shared::Stored::nowhere) engine_.distrust_copies();
+  // Somebody's is newer: the next read asks for it.
+  if (stored == shared::Stored::older) engine_.outdate(at, entry.version + 1);
   // There is nothing to wait for.
   if (stored == shared::Stored::stored && !tracks_) engine_.confirm(at, before);
-  co_return stored == shared::Stored::stored;
+  co_return stored;
 }
 
 boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
@@ -106,6 +109,15 @@ boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
   const std::int64_t version = engine_.next_version();
   const auto stored = co_await write(at, version, std::move(gone));
   if (stored == shared::Stored::nowhere) engine_.distrust_copies();
+}
+
+boost::asio::awaitable<shared::Claimed> CacheCopies::claim(const Address& at, std::string lease,
+                                                           Duration length) {
+  co_return co_await parts_.claims.claim(name_of(at), std::move(lease), length);
+}
+
+boost::asio::awaitable<void> CacheCopies::give_back(const Address& at, std::string lease) {
+  co_await parts_.claims.give_back(name_of(at), std::move(lease));
 }
 
 // Once for a tenant: from where its generations are counted without a gap.

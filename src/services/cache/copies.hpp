@@ -17,14 +17,15 @@
 //
 // Between instances, the last of two puts wins by the clock of its host.
 //
-// Threads: one worker's. Cost: one GET where memory has nothing or what is not confirmed, as after a
-// put; one script for each put and erasure.
+// Threads: one worker's. Cost: one GET where memory has nothing or what is not confirmed, as after
+// a put; one script for each put and erasure.
 #pragma once
 
 #include "base/vault.hpp"
 #include "record/record.hpp"
 #include "services/cache/copy_format.hpp"
 #include "services/cache/engine.hpp"
+#include "shared/claims.hpp"
 #include "shared/copies.hpp"
 #include "shared/state.hpp"
 
@@ -42,6 +43,7 @@ namespace redoubt::cache {
 
 struct CacheCopiesParts {
   shared::Copies& copies;
+  shared::Claims& claims;
   const shared::SharedState& state;
   record::Record& record;
   const Vault& vault;
@@ -61,10 +63,15 @@ class CacheCopies {
   boost::asio::awaitable<void> fetch(const Address& at);
   boost::asio::awaitable<void> fetch_all(std::vector<Address> wanted);
 
-  // False when it cannot be read back from there.
-  boost::asio::awaitable<bool> keep(const Entry& entry);
+  // `older`: somebody else's is newer, and replaces it here too.
+  boost::asio::awaitable<shared::Stored> keep(const Entry& entry);
   // Whether there may have been one is not known: it is not asked.
   boost::asio::awaitable<void> erase(const Address& at);
+
+  // Whether this instance is the one to fill, for that long; `unknown` is as good as yes.
+  boost::asio::awaitable<shared::Claimed> claim(const Address& at, std::string lease,
+                                                Duration length);
+  boost::asio::awaitable<void> give_back(const Address& at, std::string lease);
 
  private:
   Now now() const { return {parts_.clock.boot(), parts_.clock.wall()}; }

@@ -14,7 +14,8 @@ namespace redoubt::cache {
 namespace {
 
 constexpr std::size_t kListLooksMax = 10'000;
-constexpr std::size_t kListStep = 1'000;  // Entries copied under the tenant's lock at a time.
+constexpr std::int64_t kAheadMax = 60'000'000;  // Microseconds.
+constexpr std::size_t kListStep = 1'000;        // Entries copied under the tenant's lock at a time.
 
 Duration whole_ms(std::chrono::nanoseconds d) {
   return std::max(Duration(0), std::chrono::duration_cast<Duration>(d));
@@ -75,7 +76,7 @@ CacheEngine::CacheEngine(const CacheOptions& options, Clock& clock, Random& rand
       metrics_(metrics),
       tenants_(eras),
       store_(options, random, metrics),
-      fills_(random) {}
+      fills_(random, [this] { return next_version(); }) {}
 
 // ---- Reading ----
 
@@ -329,6 +330,21 @@ void CacheEngine::copy_changed(const shared::CopyName& name) {
   counts_of(at.id).changes.fetch_add(1);
   const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
   if (entry) entry->confirmed.store(Entry::kChanged);
+  fills_.stir(at.id);
+}
+
+void CacheEngine::saw_version(std::int64_t version) {
+  if (version > clock_.wall().ms * 1'000 + kAheadMax) return;  // No clock is that wrong.
+  std::int64_t last = version_.load();
+  while (last < version && !version_.compare_exchange_weak(last, version)) continue;
+}
+
+std::optional<CacheLookup> CacheEngine::found_elsewhere(const Address& at, std::string_view lease) {
+  const BootTime now = this->now();
+  const Found found = look(at, now);
+  if (found.freshness != Freshness::fresh) return std::nullopt;
+  fills_.finish(at.id, lease);
+  return describe(found, now);
 }
 
 void CacheEngine::follow_generation(std::int64_t generation) {
@@ -374,6 +390,7 @@ CacheStored CacheEngine::store_fill(const std::shared_ptr<Entry>& entry, std::st
   entry->filled = moment->at;
   entry->seen = moment->seen;
   entry->era = moment->era;
+  entry->version = fills_.version_of(entry->id, lease);
   counts_of(entry->id).writes.fetch_add(1);
   const bool good =
       entry->tenant->generations.is_good(entry->key, entry->tags, entry->filled, entry->checked);

@@ -69,6 +69,17 @@ class CacheEngine final : public shared::CopyListener {
   CacheLookup give_up(const Address& at);
   void leave(const Address& at, const FillWaiterPtr& waiter) { fills_.leave(at.id, waiter, now()); }
 
+  // Of a lease that was granted here while another instance fills, below. The lease as if granted
+  // now; false when it is not held any more. `alarm` is rung when the copy in the shared tier
+  // changes.
+  bool renew(const Address& at, std::string_view lease, Duration length,
+             const std::shared_ptr<Alarm>& alarm) {
+    return fills_.renew(at.id, lease, length, alarm, now());
+  }
+  // What the other one made, if it is here: the lease ends, and whoever waits looks again.
+  std::optional<CacheLookup> found_elsewhere(const Address& at, std::string_view lease);
+  void pass_on(const Address& at, std::string_view lease) { fills_.pass_on(at.id, lease, now()); }
+
   CacheLookup get_without_lease(const Address& at);
   // One that is fresh, and confirmed by the shared tier. Counts when there is one.
   std::optional<CacheLookup> get_confirmed(const Address& at);
@@ -102,6 +113,8 @@ class CacheEngine final : public shared::CopyListener {
   void copies_unwatched() override { watching_.fetch_add(1); }
   // Copies under another generation are others.
   void follow_generation(std::int64_t generation);
+  // Puts from here on are newer than this one, though another host's clock be ahead.
+  void saw_version(std::int64_t version);
   // No entry is adopted that may be older than this moment: something could not be written, or was
   // not heard.
   void distrust_copies();

@@ -38,7 +38,7 @@ struct Entry : CacheEntry {
   // it tells of a change.
   mutable std::atomic<std::uint64_t> confirmed{0};
   static constexpr std::uint64_t kChanged = UINT64_MAX;  // It told.
-  mutable std::atomic<bool> used{false};  // Since the tenant's clock hand came by.
+  mutable std::atomic<bool> used{false};                 // Since the tenant's clock hand came by.
 
   bool is_over(BootTime now) const { return now >= std::max(stale_until, error_until); }
 };
