@@ -65,12 +65,12 @@ std::unique_ptr<Cache> make_cache(Instance& instance, Services& services) {
                              *instance.log);
   }
   const cache::CacheCopiesParts copies{.copies = *services.copies,
-                                       .claims = *services.claims,
                                        .state = instance.redis->state(),
                                        .record = *instance.record,
                                        .vault = *instance.vault,
                                        .clock = instance.clock,
-                                       .seal = instance.config.cache.seal};
+                                       .seal = instance.config.cache.seal,
+                                       .claims = services.claims.get()};
   return cache::make_shared_cache(instance.cache_engine, *instance.record, *services.timers,
                                   *instance.log, copies);
 }

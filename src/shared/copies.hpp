@@ -84,10 +84,13 @@ class Copies {
   virtual ~Copies() = default;
 
   virtual boost::asio::awaitable<std::optional<Copy>> get(CopyName name) = 0;
-  virtual boost::asio::awaitable<WatchedCopy> watch(CopyName name) = 0;
   // In the order of the names; one round trip for each node.
-  virtual boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(
+  virtual boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
       std::vector<CopyName> names) = 0;
+
+  // The same, and the next change is told. By itself a kind of copies does not tell.
+  virtual boost::asio::awaitable<WatchedCopy> watch(CopyName name);
+  virtual boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names);
 
   // Whatever is there: for names that nobody wrote before.
   // REQUIRES: a lifetime of 1 ms .. kCopyLifeMax, as below.

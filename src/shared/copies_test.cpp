@@ -137,13 +137,13 @@ TEST_P(CopiesTest, AreReadManyAtOnce) {
   bury("d");
 
   std::vector<CopyName> names{named("a"), named("b"), named("c"), named("d")};
-  const auto copies = loop_.run(copies_->watch_all(std::move(names)));
+  const auto copies = loop_.run(copies_->get_all(std::move(names)));
 
   ASSERT_EQ(copies.size(), 4U);
-  EXPECT_EQ(copies[0].copy->bytes, "one");
-  EXPECT_FALSE(copies[1].copy);
-  EXPECT_EQ(copies[2].copy->version, 3);
-  EXPECT_FALSE(copies[3].copy);
+  EXPECT_EQ(copies[0]->bytes, "one");
+  EXPECT_FALSE(copies[1]);
+  EXPECT_EQ(copies[2]->version, 3);
+  EXPECT_FALSE(copies[3]);
 }
 
 // The same history everywhere: what is there is what the highest version so far put.

@@ -64,6 +64,14 @@ boost::asio::awaitable<std::optional<Copy>> MemoryCopies::get(CopyName name) {
   co_return find(name);
 }
 
+boost::asio::awaitable<std::vector<std::optional<Copy>>> MemoryCopies::get_all(
+    std::vector<CopyName> names) {
+  std::vector<std::optional<Copy>> copies;
+  copies.reserve(names.size());
+  for (const CopyName& name : names) copies.push_back(find(name));
+  co_return copies;
+}
+
 WatchedCopy MemoryCopies::find_watched(const CopyName& name) {
   WatchedCopy found{.copy = find(name), .watched = Watched::no};
   if (!failing_) found.watched = listeners_.empty() ? Watched::never : Watched::yes;

@@ -19,6 +19,8 @@ class MemoryCopies final : public Copies {
   MemoryCopies(const Clock& clock, Metrics& metrics) : clock_(clock), metrics_(metrics) {}
 
   boost::asio::awaitable<std::optional<Copy>> get(CopyName name) override;
+  boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
+      std::vector<CopyName> names) override;
   boost::asio::awaitable<WatchedCopy> watch(CopyName name) override;
   boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names) override;
   boost::asio::awaitable<Stored> put(CopyName name, Copy copy, Duration life) override;

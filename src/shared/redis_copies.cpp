@@ -40,6 +40,23 @@ class RedisCopies final : public Copies {
     co_return found(std::move(reply));
   }
 
+  boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
+      std::vector<CopyName> names) override {
+    std::vector<std::optional<Copy>> copies(names.size());
+    if (!state_.usable()) {
+      metrics_.unread.add(names.size());
+      co_return copies;
+    }
+    std::vector<Command> commands;
+    commands.reserve(names.size());
+    for (const CopyName& name : names) {
+      commands.push_back(Command("GET").key(key_of(name)).read_only().within(state_.deadline()));
+    }
+    std::vector<Result<Value>> replies = co_await client_.run_all(std::move(commands));
+    for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = found(std::move(replies[i]));
+    co_return copies;
+  }
+
   boost::asio::awaitable<WatchedCopy> watch(CopyName name) override {
     if (!state_.usable()) {
       metrics_.unread.add();

@@ -41,7 +41,7 @@ struct CacheInstance {
     CacheOptions options;
     options.jitter_percent = 0;
     engine = cache::make_cache_engine(options, clock, random, metrics, &state.eras());
-    const cache::CacheCopiesParts parts{copies, claims, state, record, vault, clock, seal};
+    const cache::CacheCopiesParts parts{copies, state, record, vault, clock, seal, &claims};
     service = cache::make_shared_cache(engine, record, timers, null_log(), parts);
     if (told) copies.tell(*engine);
   }

@@ -113,11 +113,14 @@ boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
 
 boost::asio::awaitable<shared::Claimed> CacheCopies::claim(const Address& at, std::string lease,
                                                            Duration length) {
-  co_return co_await parts_.claims.claim(name_of(at), std::move(lease), length);
+  if (parts_.claims == nullptr) co_return shared::Claimed::unknown;
+  co_return co_await parts_.claims->claim(name_of(at), std::move(lease), length);
 }
 
 boost::asio::awaitable<void> CacheCopies::give_back(const Address& at, std::string lease) {
-  co_await parts_.claims.give_back(name_of(at), std::move(lease));
+  if (parts_.claims != nullptr) {
+    co_await parts_.claims->give_back(name_of(at), std::move(lease));
+  }
 }
 
 // Once for a tenant: from where its generations are counted without a gap.

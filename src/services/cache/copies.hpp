@@ -43,12 +43,12 @@ namespace redoubt::cache {
 
 struct CacheCopiesParts {
   shared::Copies& copies;
-  shared::Claims& claims;
   const shared::SharedState& state;
   record::Record& record;
   const Vault& vault;
   const Clock& clock;
-  bool seal = true;  // What is written; both forms are read.
+  bool seal = true;                  // What is written; both forms are read.
+  shared::Claims* claims = nullptr;  // Null: each instance fills for itself.
 };
 
 class CacheCopies {
