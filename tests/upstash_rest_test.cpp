@@ -1,5 +1,8 @@
 // Our own REST transport against our own Upstash face and a real Redis.
+#include "shared/journal_hints.hpp"
 #include "tests/support/upstash_fixture.hpp"
+
+#include <boost/asio/co_spawn.hpp>
 
 namespace redoubt::faces {
 namespace {
@@ -91,6 +94,33 @@ class Notes final : public redis::SubscriptionHandler {
   void lost(const Error&) override { told += "lost;"; }
   std::string told;
 };
+
+TEST_F(RestTransport, CarriesHints) {
+  shared::SharedState state(loop_.clock, loop_.metrics);
+  state.learned(1, loop_.clock.boot() + std::chrono::hours(1));
+  state.canary_answered(true, {});
+  int hurried = 0;
+  shared::JournalHintsParts parts{.client = *client_,
+                                  .state = state,
+                                  .clock = loop_.clock,
+                                  .timers = *loop_.timers,
+                                  .log = null_log(),
+                                  .metrics = loop_.metrics,
+                                  .hurry = [&] { ++hurried; }};
+  shared::JournalHints hints(std::move(parts), "rec_ours", "a");
+  bool over = false;
+  boost::asio::co_spawn(loop_.io, hints.run(), [&](std::exception_ptr) { over = true; });
+  ASSERT_TRUE(loop_.until([&] { return hurried == 1; })) << "it listens";
+
+  redis_.cli("publish rd:1:journal:rec_ours b");
+  EXPECT_TRUE(loop_.until([&] { return hurried == 2; }));
+  hints.announced();
+  EXPECT_TRUE(loop_.until(
+      [&] { return redis_.cli("info commandstats").contains("cmdstat_publish:calls=2,"); }));
+
+  hints.stop();
+  EXPECT_TRUE(loop_.until([&] { return over; }));
+}
 
 TEST_F(RestTransport, HearsWhatIsPublished) {
   Notes notes;

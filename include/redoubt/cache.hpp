@@ -13,8 +13,9 @@
 // Fill lease. Of the callers that ask for a missing key with a lease, one is granted it and
 // computes; the others wait, or get the stale value. What is put under the lease is kept only if
 // the lease still holds and nothing the entry depends on was invalidated since it was granted. An
-// expired, failed or released lease passes to the caller that has waited longest. Leases and
-// entries are soft: a restart forgets them.
+// expired, failed or released lease passes to the caller that has waited longest. Several instances
+// with one shared tier have one filler among them while it can be asked, and one each while not.
+// Leases and entries are soft: a restart forgets them.
 //
 // Bounded in bytes and entries; what does not earn its place is not kept (W-TinyLFU), and a put
 // says so. A tenant at its quota gives up entries of its own, the least recently used ones about

@@ -56,6 +56,13 @@ void add_topology(const redis::Options& options, diagnostics::RedisSetup& out) {
   }
 }
 
+// For the handshake to try it; nothing is watched.
+class NothingWatched final : public redis::TrackingHandler {
+ public:
+  void changed(std::string_view) override {}
+  void all_changed() override {}
+};
+
 }  // namespace
 
 diagnostics::RedisSetup redis_setup(const config::Config& config, std::string record) {
@@ -78,8 +85,9 @@ boost::asio::awaitable<shared::RedisFacts> inspect_redis(InspectionParts parts) 
   options.timeouts.operation = kOperationMax;  // What is slow is to be measured, not cut short.
   options.timeouts.silence = kSilence;
   Metrics unseen;  // What a diagnosis does is no traffic of ours.
-  const redis::ClientParts client_parts{parts.clock, parts.timers, parts.random,
-                                        null_log(),  unseen,       {}};
+  NothingWatched tracking;
+  const redis::ClientParts client_parts{parts.clock, parts.timers, parts.random, null_log(),
+                                        unseen,      {},           &tracking};
   auto client = redis::make_client(parts.executor, options, client_parts);
   if (!client) {
     shared::RedisFacts facts;

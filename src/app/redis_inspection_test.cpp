@@ -223,6 +223,21 @@ TEST_F(RedisInspection, FindsKeysThatTheAccountMayNotUse) {
   EXPECT_EQ(found.mend("redis_keys_denied"), "redis-cli ACL SETUSER elsewhere '~rd:*' '&rd:*'");
 }
 
+TEST_F(RedisInspection, FindsThatOthersAreNotToldOfChanges) {
+  RedisServer server({"user mute on >secret ~rd:* +@all -client|tracking"});
+  EXPECT_THAT(look(server.port()).codes, Not(::testing::AnyOf(Contains("redis_channels_denied"),
+                                                              Contains("redis_no_tracking"))));
+  options_.credentials = {.user = "mute", .password = Secret(std::string("secret"))};
+  const Look found = look(server.port());
+
+  EXPECT_THAT(found.codes, IsSupersetOf({"redis_channels_denied", "redis_no_tracking"}));
+  const std::string mend = found.mend("redis_channels_denied");
+  server.cli(mend.substr(std::string("redis-cli ").size()));
+  server.cli("acl setuser mute '+client|tracking' '+client|caching'");
+  EXPECT_THAT(look(server.port()).codes, Not(::testing::AnyOf(Contains("redis_channels_denied"),
+                                                              Contains("redis_no_tracking"))));
+}
+
 TEST_F(RedisInspection, FindsReplicas) {
   RedisServer master;
   RedisServer replica({"replicaof 127.0.0.1 " + std::to_string(master.port())});

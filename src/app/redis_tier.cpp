@@ -35,6 +35,7 @@ shared::SharedDeadlines deadlines_of(const redis::Options& options) {
 RedisTier::RedisTier(boost::asio::io_context& io, const RedisTierParts& parts)
     : parts_(parts),
       options_(with_identity(parts.options)),
+      instance_(format_id("", new_id(parts.clock.wall(), parts.random))),
       timers_(make_timers(io.get_executor())),
       state_(parts.clock, parts.metrics, deadlines_of(parts.options)),
       changes_(state_.eras()),
@@ -49,7 +50,23 @@ Result<std::unique_ptr<RedisTier>> RedisTier::make(boost::asio::io_context& io,
 }
 
 Result<void> RedisTier::start(boost::asio::io_context& io) {
-  return run_task(io, monitor_->start(kStartWait));
+  RD_CHECK(run_task(io, monitor_->start(kStartWait)));
+  exchange_hints();
+  return {};
+}
+
+void RedisTier::exchange_hints() {
+  shared::JournalHintsParts hints{.client = *client_,
+                                  .state = state_,
+                                  .clock = parts_.clock,
+                                  .timers = *timers_,
+                                  .log = parts_.log,
+                                  .metrics = parts_.metrics,
+                                  .hurry = [&record = parts_.record] { record.hurry(); }};
+  hints_ =
+      std::make_unique<shared::JournalHints>(std::move(hints), monitor_->identity(), instance_);
+  const bool others = parts_.record.when_announced([hints = hints_.get()] { hints->announced(); });
+  if (!others) hints_.reset();
 }
 
 Result<void> RedisTier::connect(boost::asio::io_context& io) {
@@ -60,7 +77,7 @@ Result<void> RedisTier::connect(boost::asio::io_context& io) {
   RD_TRY(client, redis::make_client(io.get_executor(), of_monitor, parts));
   client_ = std::move(client);
   shared::MonitorOptions options;
-  options.instance = format_id("", new_id(parts_.clock.wall(), parts_.random));
+  options.instance = instance_;
   const shared::MonitorParts monitor{*client_,      *ledger_,   state_,        parts_.clock,
                                      parts_.random, parts_.log, parts_.metrics};
   monitor_ = std::make_unique<shared::Monitor>(monitor, std::move(options));
@@ -72,9 +89,9 @@ std::string RedisTier::topology() const {
   return kNames[options_.topology.index()];
 }
 
-Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(boost::asio::io_context& io,
-                                                                Timers& timers) const {
-  return make_admitted(io, timers, options_);
+Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(
+    boost::asio::io_context& io, Timers& timers, redis::TrackingHandler& tracking) const {
+  return make_admitted(io, timers, options_, &tracking);
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::face_client(boost::asio::io_context& io,
@@ -84,13 +101,14 @@ Result<std::unique_ptr<redis::Client>> RedisTier::face_client(boost::asio::io_co
   options.allow_resp3 = false;
   options.timeouts.operation = limit;
   options.timeouts.silence = std::max(options.timeouts.silence, limit * 2);
-  return make_admitted(io, timers, std::move(options));
+  return make_admitted(io, timers, std::move(options), nullptr);
 }
 
-Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(boost::asio::io_context& io,
-                                                                Timers& timers,
-                                                                redis::Options options) const {
+Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(
+    boost::asio::io_context& io, Timers& timers, redis::Options options,
+    redis::TrackingHandler* tracking) const {
   redis::ClientParts parts{parts_.clock, timers, parts_.random, parts_.log, parts_.metrics, {}};
+  parts.tracking = tracking;
   parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
   // When the monitor finds Redis well again, a worker must not be resting for long.
   options.backoff.max = std::min(options.backoff.max, kWorkerPauseMax);
@@ -100,9 +118,11 @@ Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(boost::asio::io_
 void RedisTier::start_background(net::TaskGroup& background) {
   background.repeat("shared.monitor", shared::kMonitorPeriod,
                     [this] { return monitor_->run_once(); });
+  if (hints_) background.spawn("shared.hints", hints_->run());
 }
 
 void RedisTier::stop() {
+  if (hints_) hints_->stop();
   client_->stop();
 }
 

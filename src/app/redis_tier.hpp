@@ -8,6 +8,7 @@
 #include "record/record.hpp"
 #include "redis/client.hpp"
 #include "shared/changes.hpp"
+#include "shared/journal_hints.hpp"
 #include "shared/monitor.hpp"
 #include "shared/state.hpp"
 
@@ -49,9 +50,10 @@ class RedisTier {
   const std::string& record_identity() const { return monitor_->identity(); }
   std::string topology() const;  // "standalone", "sentinel", "cluster", "rest"
 
-  // For a worker, on its loop; only the server that the monitor knows as ours is used.
-  Result<std::unique_ptr<redis::Client>> worker_client(boost::asio::io_context& io,
-                                                       Timers& timers) const;
+  // For a worker, on its loop; only the server that the monitor knows as ours is used. `tracking`
+  // outlives it.
+  Result<std::unique_ptr<redis::Client>> worker_client(boost::asio::io_context& io, Timers& timers,
+                                                       redis::TrackingHandler& tracking) const;
 
   // For commands of strangers: RESP2, and each may take `limit`.
   Result<std::unique_ptr<redis::Client>> face_client(boost::asio::io_context& io, Timers& timers,
@@ -63,17 +65,21 @@ class RedisTier {
  private:
   RedisTier(boost::asio::io_context& io, const RedisTierParts& parts);
   Result<std::unique_ptr<redis::Client>> make_admitted(boost::asio::io_context& io, Timers& timers,
-                                                       redis::Options options) const;
+                                                       redis::Options options,
+                                                       redis::TrackingHandler* tracking) const;
   Result<void> connect(boost::asio::io_context& io);
+  void exchange_hints();
 
   const RedisTierParts parts_;
   redis::Options options_;
+  const std::string instance_;  // Of this process alone.
   std::unique_ptr<Timers> timers_;
   shared::SharedState state_;
   shared::Changes changes_;
   std::unique_ptr<shared::Ledger> ledger_;
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<shared::Monitor> monitor_;
+  std::unique_ptr<shared::JournalHints> hints_;  // Null: nobody else uses the record.
 };
 
 }  // namespace redoubt::app

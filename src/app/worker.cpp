@@ -41,12 +41,15 @@ constexpr Duration kFlushEvery = std::min(sessions::kFlushPeriodMax, Duration(5'
 Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
                                        Services& services) {
   if (!instance.redis) return limits::SharedTier{};
-  RD_TRY(client, instance.redis->worker_client(io, *services.timers));
+  services.tracking = shared::track_copies(*instance.cache_engine, instance.metrics);
+  RD_TRY(client, instance.redis->worker_client(io, *services.timers, *services.tracking));
   services.redis = std::move(client);
   services.shared_limits =
       shared::make_shared_limits({*services.redis, instance.redis->state(), instance.clock});
   services.copies =
       shared::make_redis_copies(*services.redis, instance.redis->state(), instance.metrics);
+  services.claims =
+      shared::make_redis_claims(*services.redis, instance.redis->state(), instance.metrics);
   const sessions::SessionCopiesParts parts{
       *services.copies, instance.redis->state(), instance.redis->changes(), *instance.record,
       *instance.vault,  instance.clock,          instance.metrics};
@@ -66,7 +69,8 @@ std::unique_ptr<Cache> make_cache(Instance& instance, Services& services) {
                                        .record = *instance.record,
                                        .vault = *instance.vault,
                                        .clock = instance.clock,
-                                       .seal = instance.config.cache.seal};
+                                       .seal = instance.config.cache.seal,
+                                       .claims = services.claims.get()};
   return cache::make_shared_cache(instance.cache_engine, *instance.record, *services.timers,
                                   *instance.log, copies);
 }

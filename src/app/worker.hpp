@@ -14,6 +14,7 @@
 #include "operations/operation.hpp"
 #include "redis/client.hpp"
 #include "services/sessions/copies.hpp"
+#include "shared/claims.hpp"
 #include "shared/copies.hpp"
 #include "shared/limits.hpp"
 
@@ -39,9 +40,11 @@ namespace redoubt::app {
 // declarations from.
 struct Services {
   std::unique_ptr<Timers> timers;
+  std::unique_ptr<redis::TrackingHandler> tracking;
   std::unique_ptr<redis::Client> redis;  // Null: none is configured.
   std::unique_ptr<shared::SharedLimits> shared_limits;
   std::unique_ptr<shared::Copies> copies;
+  std::unique_ptr<shared::Claims> claims;
   std::unique_ptr<sessions::SessionCopies> session_copies;
   std::unique_ptr<Sessions> sessions;
   std::unique_ptr<Tenants> tenants;

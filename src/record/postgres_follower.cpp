@@ -2,6 +2,8 @@
 
 #include "record/signal.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -26,7 +28,9 @@ constexpr std::chrono::minutes kPollGapMax{30};  // Half of what the journal is 
 constexpr std::int64_t kPollRows = 5'000;
 constexpr std::int64_t kHistory = 4'000;  // How far back running transactions may have numbers.
 constexpr std::int64_t kRoundsPerBeat = 5;
-constexpr std::int64_t kRoundsPerCleaning = 1'500;
+constexpr std::chrono::minutes kCleaningPause{5};
+constexpr std::string_view kPollsHelp =
+    "Looks at the journal, by why: it was time, or a hint of another instance.";
 
 constexpr std::string_view kServer = "SELECT CAST((pg_control_system()).system_identifier AS text)";
 constexpr std::string_view kTimeline = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
@@ -79,14 +83,20 @@ ConnectionOptions follower_options(const PostgresRecordOptions& options) {
 PostgresFollower::PostgresFollower(asio::any_io_executor executor,
                                    const sql::postgres::Target& target,
                                    const PostgresRecordOptions& options, std::string origin,
-                                   Clock& clock, Log& log, JournalListener tell)
+                                   Clock& clock, Log& log, Metrics& metrics, JournalListener tell)
     : options_(options),
       origin_(std::move(origin)),
       clock_(clock),
       log_(log),
       tell_(std::move(tell)),
       link_(executor, target, follower_options(options)),
-      alarm_(executor) {}
+      alarm_(executor),
+      pause_(executor),
+      polls_due_(
+          metrics.counter("redoubt_record_journal_polls_total", kPollsHelp, {{"cause", "time"}})),
+      polls_hurried_(
+          metrics.counter("redoubt_record_journal_polls_total", kPollsHelp, {{"cause", "hint"}})),
+      cleaned_at_(clock.boot()) {}
 
 Task<void> PostgresFollower::join() {
   RD_CO_TRY(connection, co_await link_.get());
@@ -98,8 +108,12 @@ Task<void> PostgresFollower::join() {
 
 asio::awaitable<void> PostgresFollower::follow() {
   while (!stopping_) {
-    co_await pause(alarm_, options_.poll_interval);
+    co_await rest();
     if (stopping_) break;
+    // Before the poll: what is announced while it runs may not be in it.
+    const bool hurried = hurried_.exchange(false);
+    (hurried ? polls_hurried_ : polls_due_).add();
+    pause_.expires_after(kHurryPause);
     const auto done = co_await round();
     if (!done && !failing_) {
       log_.warn("record.journal_unread", {{"cause", done.error().cause}});
@@ -116,6 +130,24 @@ asio::awaitable<void> PostgresFollower::follow() {
 void PostgresFollower::stop() {
   stopping_ = true;
   alarm_.cancel();
+  pause_.cancel();
+}
+
+void PostgresFollower::hurry() {
+  if (hurried_.exchange(true)) return;
+  asio::post(alarm_.get_executor(), [this] { alarm_.cancel(); });
+}
+
+// Until it is time, or somebody hurries and the last poll was long enough ago.
+asio::awaitable<void> PostgresFollower::rest() {
+  constexpr auto quietly = asio::as_tuple(asio::use_awaitable);
+  alarm_.expires_after(options_.poll_interval);
+  while (!hurried_ && !stopping_) {
+    const auto [cut] = co_await alarm_.async_wait(quietly);
+    if (!cut) co_return;
+    // The echo of somebody whose poll has already been: the same end still holds.
+  }
+  co_await pause_.async_wait(quietly);
 }
 
 Task<void> PostgresFollower::round() {
@@ -132,7 +164,8 @@ Task<void> PostgresFollower::round() {
   if (rounds_ % kRoundsPerBeat == 0 || tail_.heard() != reported_) {
     RD_CO_CHECK(co_await beat(*connection));
   }
-  if (rounds_ % kRoundsPerCleaning == 0) {
+  if (clock_.boot() - cleaned_at_ >= kCleaningPause) {
+    cleaned_at_ = clock_.boot();
     RD_CO_CHECK(co_await clean(*connection));
   }
   co_return Result<void>{};

@@ -2,10 +2,11 @@
 // notices when the database behind the address is another one than before (a failover, a restored
 // backup).
 //
-// Threads: start(), fresh_until(), facts(): any. The rest: the record's.
+// Threads: hurry(), fresh_until(), facts(): any. The rest: the record's.
 #pragma once
 
 #include "base/log.hpp"
+#include "base/metrics.hpp"
 #include "record/journal_tail.hpp"
 #include "record/membership.hpp"
 #include "record/postgres_link.hpp"
@@ -39,11 +40,15 @@ class PostgresFollower {
 
   PostgresFollower(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                    const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
-                   JournalListener tell);
+                   Metrics& metrics, JournalListener tell);
 
   Task<void> join();  // Registers this instance and reads the journal to its end.
   boost::asio::awaitable<void> follow();  // Until stop().
   void stop();
+
+  // Polls now; at most one poll more in each kHurryPause, however many hurry.
+  static constexpr Duration kHurryPause{20};
+  void hurry();
 
   BootTime fresh_until() const { return {fresh_until_.load(std::memory_order_acquire)}; }
   Facts facts() const;
@@ -54,6 +59,7 @@ class PostgresFollower {
   static Task<std::int64_t> newest_entry(sql::Transaction& tx);
 
  private:
+  boost::asio::awaitable<void> rest();
   Task<void> round();
   Task<void> attach(sql::postgres::Connection& connection);
   Task<bool> note_incarnation(sql::postgres::Connection& connection, Incarnation now);
@@ -71,10 +77,15 @@ class PostgresFollower {
   JournalListener tell_;
   PostgresLink link_;
   boost::asio::steady_timer alarm_;
+  boost::asio::steady_timer pause_;  // Until somebody who hurries may have a poll.
+  std::atomic<bool> hurried_{false};
+  Counter& polls_due_;
+  Counter& polls_hurried_;
 
   JournalTail tail_;
   std::uint64_t attached_ = 0;  // link_.opened() of the connection whose database is known.
   BootTime polled_at_;          // The start of the last complete poll.
+  BootTime cleaned_at_;
   std::int64_t rounds_ = 0;
   std::int64_t heartbeat_ = 0;
   std::int64_t reported_ = -1;  // journal_seq of our row.

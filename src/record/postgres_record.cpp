@@ -60,7 +60,7 @@ class PostgresRecord final : public Record {
         guard_(asio::make_work_guard(io_)),
         writer_(io_.get_executor(), target_, options_, origin_, clock, log, metrics),
         reader_(io_.get_executor(), target_, options_),
-        follower_(io_.get_executor(), target_, options_, origin_, clock, log,
+        follower_(io_.get_executor(), target_, options_, origin_, clock, log, metrics,
                   [this](const JournalEntry& entry) { writer_.tell(entry); }),
         thread_([this] { io_.run(); }) {}
 
@@ -82,6 +82,11 @@ class PostgresRecord final : public Record {
     return reader_.run(std::move(tenant), std::move(work));
   }
   void subscribe(JournalListener listener) override { writer_.subscribe(std::move(listener)); }
+  bool when_announced(std::function<void()> listener) override {
+    writer_.when_announced(std::move(listener));
+    return true;
+  }
+  void hurry() override { follower_.hurry(); }
   BootTime fresh_until() const override { return follower_.fresh_until(); }
   Task<void> wait_for_all() override;
 

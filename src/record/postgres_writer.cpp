@@ -161,6 +161,7 @@ asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
   // Of an unknown outcome the copies may be older; dropping one too many does no harm.
   if (outcome != Commit::failed) {
     for (const JournalEntry& entry : transaction.journal()) tell(entry);
+    if (!transaction.journal().empty()) announced();
   }
   if (!transaction.failure().empty()) lane.link.drop();
   answer(batch);
@@ -242,6 +243,16 @@ void PostgresWriter::answer(Batch& batch) {
 void PostgresWriter::subscribe(JournalListener listener) {
   const std::lock_guard lock(listeners_mutex_);
   listeners_.push_back(std::move(listener));
+}
+
+void PostgresWriter::when_announced(std::function<void()> listener) {
+  const std::lock_guard lock(listeners_mutex_);
+  announced_.push_back(std::move(listener));
+}
+
+void PostgresWriter::announced() {
+  const std::lock_guard lock(listeners_mutex_);
+  for (const auto& listener : announced_) listener();
 }
 
 void PostgresWriter::tell(const JournalEntry& entry) {

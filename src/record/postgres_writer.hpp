@@ -6,7 +6,7 @@
 //
 // The server's own group commit then shares one sync among lanes and instances.
 //
-// Threads: submit(), subscribe(), status(), stop(): any. The rest: the record's.
+// Threads: submit(), subscribe(), when_announced(), status(), stop(): any. The rest: the record's.
 #pragma once
 
 #include "record/availability.hpp"
@@ -45,6 +45,7 @@ class PostgresWriter {
 
   Task<void> submit(Reach reach, Work work);
   void subscribe(JournalListener listener);
+  void when_announced(std::function<void()> listener);
   void tell(const JournalEntry& entry);
   Status status() const;
 
@@ -75,6 +76,7 @@ class PostgresWriter {
   void refuse(Batch& batch, const Error& error);
   void note_outcome(const PostgresBatch& transaction, sql::postgres::Commit outcome,
                     const Batch& batch);
+  void announced();
   void answer(Batch& batch);
 
   boost::asio::any_io_executor executor_;
@@ -91,6 +93,7 @@ class PostgresWriter {
 
   std::mutex listeners_mutex_;
   std::vector<JournalListener> listeners_;
+  std::vector<std::function<void()>> announced_;
 
   std::mutex queue_mutex_;  // Guards the queues' units and this:
   bool stopping_ = false;

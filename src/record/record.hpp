@@ -138,6 +138,18 @@ class Record {
   // Subscribe before the first request.
   virtual void subscribe(JournalListener listener) = 0;
 
+  // Called on the record's thread after a commit that announced something, when it has been heard
+  // here: other instances on the same record do not know of it yet. May only note it. False: there
+  // are no others, ever, and it is not called.
+  virtual bool when_announced(std::function<void()> listener) {
+    static_cast<void>(listener);
+    return false;
+  }
+
+  // Others may have announced something: looks at the journal now, not when it is time. A look that
+  // has just been is not repeated before a short pause, so any number of calls costs little.
+  virtual void hurry() {}
+
   // Until then copies that listen reflect every change that was acknowledged anywhere
   // kCopiesTrustedFor earlier; afterwards nothing freshness-critical may be answered from a copy.
   // One atomic load.

@@ -64,11 +64,23 @@ struct ServerFacts {
   std::string role;            // master, slave, sentinel
   std::string maxmemory_policy;
   std::string identity;  // The value of Options::identity_key.
+  bool tracks = false;   // It tells of changes to what was read (tracking.hpp).
 };
 
 // Says whether a server may be used; asked after each handshake. An error closes the connection,
 // and the address is looked up anew before the next attempt.
 using Admission = std::function<Result<void>(const ServerFacts&)>;
+
+// Hears what becomes of keys that were read by a command with watch().
+class TrackingHandler {
+ public:
+  virtual ~TrackingHandler() = default;
+  // Somebody, perhaps this client, has changed, erased or evicted it; it is not watched any more.
+  // A reply that was read before may still be on its way to its caller.
+  virtual void changed(std::string_view key) = 0;
+  // Nothing that was read before is watched: a connection was lost, or the server was emptied.
+  virtual void all_changed() = 0;
+};
 
 // All of them outlive the client and every call made to it.
 struct ClientParts {
@@ -78,6 +90,7 @@ struct ClientParts {
   Log& log;
   Metrics& metrics;
   Admission admission = {};
+  TrackingHandler* tracking = nullptr;  // Null: no command is watched.
 };
 
 struct SubscribeRequest {

@@ -55,8 +55,11 @@ class ClusterCalls {
       nodes_->refresh(std::nullopt);
       return sink.on_reply(index, fail(nobody_owns(*nodes_)));
     }
-    const Submission submission{
-        .sink = &sink, .index = index, .deadline = trip.deadline, .form = trip.form};
+    const Submission submission{.sink = &sink,
+                                .index = index,
+                                .deadline = trip.deadline,
+                                .form = trip.form,
+                                .watched = !trip.asking};
     if (trip.asking) trip.link->submit(asking(), {.sink = nullptr, .deadline = trip.deadline});
     trip.link->submit(command, submission);
   }

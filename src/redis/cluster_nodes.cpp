@@ -68,7 +68,9 @@ std::shared_ptr<Link> ClusterNodes::link_to(const Endpoint& endpoint, LinkUse us
   std::shared_ptr<Link>& link = links[endpoint.text()];
   if (!link) {
     LinkObserver* const observer = use == LinkUse::commands ? &observer_ : nullptr;
-    link = std::make_shared<Link>(shared_, plan_, fixed_target(endpoint), observer);
+    ConnectionPlan plan = plan_;
+    plan.handshake.track = use == LinkUse::commands && shared_->parts.tracking != nullptr;
+    link = std::make_shared<Link>(shared_, std::move(plan), fixed_target(endpoint), observer);
     link->start();
   }
   return link;

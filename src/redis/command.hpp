@@ -23,6 +23,13 @@ namespace redoubt::redis {
 
 class Script;
 
+// Whether the server will tell of the next change to what a command has read.
+enum class Watched : std::uint8_t {
+  no,     // Not this time.
+  yes,    // TrackingHandler hears of it.
+  never,  // It cannot, on this connection (tracking.hpp).
+};
+
 class Command {
  public:
   explicit Command(std::string_view name);
@@ -39,6 +46,9 @@ class Command {
   Command& repeatable() & { return repeatable_ = true, *this; }
   // An error reply arrives as a Value of kind error, word for word, instead of as an Error.
   Command& raw() & { return raw_ = true, *this; }
+  // What it reads is watched, if the server can; the outcome is known when there is a reply.
+  // REQUIRES: keys; an outcome that outlives the call.
+  Command& watch(Watched& outcome) & { return watched_ = &outcome, *this; }
   // Its own deadline instead of the client's.
   Command& within(Duration deadline) & { return deadline_ = deadline, *this; }
 
@@ -48,6 +58,7 @@ class Command {
   Command&& read_only() && { return std::move(read_only()); }
   Command&& repeatable() && { return std::move(repeatable()); }
   Command&& raw() && { return std::move(raw()); }
+  Command&& watch(Watched& outcome) && { return std::move(watch(outcome)); }
   Command&& within(Duration deadline) && { return std::move(within(deadline)); }
 
   std::string_view name() const;                        // As given.
@@ -58,6 +69,7 @@ class Command {
   bool is_read_only() const { return read_only_; }
   bool is_repeatable() const { return repeatable_; }
   bool is_raw() const { return raw_; }
+  Watched* watched() const { return watched_; }    // Null: it is not asked for.
   Duration deadline() const { return deadline_; }  // 0: the client's.
 
   // The bytes to send. `whole_script`: as EVAL with the source, for a node that may not have it.
@@ -73,6 +85,7 @@ class Command {
 
   std::string encoded_;  // Every argument as a bulk string.
   const Script* script_ = nullptr;
+  Watched* watched_ = nullptr;
   Duration deadline_{0};
   std::uint32_t arguments_ = 0;
   std::uint16_t slot_ = kNoSlot;

@@ -46,6 +46,7 @@ struct Submission {
   BootTime deadline{};
   ScriptForm form = ScriptForm::by_sha;
   bool answered = true;  // Off for what is answered by messages: SUBSCRIBE and its kin.
+  bool watched = true;   // Off where nothing may come between a command and the one before.
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {

@@ -61,6 +61,9 @@ std::vector<Command> Handshake::next() {
       add(out, Asked::name, Command("CLIENT").arg("SETNAME").arg(plan_.client_name));
     }
   }
+  if (greeted && plan_.track) {
+    add(out, Asked::track, Command("CLIENT").arg("TRACKING").arg("ON").arg("OPTIN"));
+  }
   if (plan_.database != 0) add(out, Asked::select, Command("SELECT").arg(plan_.database));
   if (plan_.ask_facts) {
     add(out, Asked::role, Command("ROLE"));
@@ -115,6 +118,9 @@ Result<void> Handshake::answered(Asked what, Value reply) {
       if (reply.is_error()) return fail(to_error(reply.text()));
       break;
     case Asked::name:
+      break;
+    case Asked::track:
+      facts_.tracks = reply.is_ok();
       break;
     case Asked::role:
       if (!reply.items().empty()) facts_.role = reply.items()[0].text();

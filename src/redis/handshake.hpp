@@ -3,7 +3,8 @@
 //
 //   1. HELLO 3 AUTH user password SETNAME name
 //        refused as unknown or not permitted -> RESP2: AUTH, CLIENT SETNAME in step 2
-//   2. SELECT n; ROLE; INFO server, replication, memory; GET identity
+//   2. CLIENT TRACKING ON OPTIN, where it is wanted and the server speaks RESP3;
+//      SELECT n; ROLE; INFO server, replication, memory; GET identity
 //
 // A managed service may refuse ROLE, INFO or CLIENT: those facts stay empty. What must work is AUTH
 // and SELECT. A server that is still loading, or a replica where a master is required, is not used.
@@ -28,6 +29,7 @@ class Handshake {
     bool allow_resp3 = true;
     bool require_master = true;
     bool ask_facts = true;  // Off for Sentinels.
+    bool track = false;     // What is read with Command::watch().
   };
 
   explicit Handshake(Plan plan) : plan_(std::move(plan)) {}
@@ -42,7 +44,7 @@ class Handshake {
 
  private:
   enum class Stage : std::uint8_t { greet, introduce, done };
-  enum class Asked : std::uint8_t { auth, name, select, role, info, identity };
+  enum class Asked : std::uint8_t { auth, name, track, select, role, info, identity };
 
   void add(std::vector<Command>& out, Asked what, Command command);
   Result<void> greeted(const Value& reply);

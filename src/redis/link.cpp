@@ -1,6 +1,7 @@
 #include "redis/link.hpp"
 
 #include "redis/classify.hpp"
+#include "redis/tracking.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -57,6 +58,7 @@ void Link::stop() {
   if (stopped_) return;
   const auto self = shared_from_this();
   stopped_ = true;
+  if (ready_) forget_watched();
   ready_ = false;
   observer_ = nullptr;
   target_->stop();
@@ -75,9 +77,23 @@ std::size_t Link::in_flight() const {
 void Link::submit(const Command& command, const Submission& submission) {
   if (auto error = why_not(command.size())) return refuse(submission, std::move(*error));
   wake_sweeper();
-  if (is_ready()) return connection_->submit(command, submission);
+  if (is_ready()) {
+    if (command.watched() != nullptr) watch(command, submission);
+    return connection_->submit(command, submission);
+  }
   waiting_bytes_ += command.size();
   waiting_.push_back({&command, submission});
+}
+
+// The server remembers the keys of the very next command.
+void Link::watch(const Command& command, const Submission& submission) {
+  const bool tracked = facts_.tracks && submission.watched;
+  if (tracked) connection_->submit(watch_next(), {.deadline = submission.deadline});
+  *command.watched() = tracked ? Watched::yes : facts_.tracks ? Watched::no : Watched::never;
+}
+
+void Link::forget_watched() {
+  if (facts_.tracks && shared_->parts.tracking != nullptr) shared_->parts.tracking->all_changed();
 }
 
 void Link::submit_together(std::span<const Command> commands, const Submission& submission) {
@@ -180,7 +196,8 @@ void Link::became_ready(ServerFacts facts) {
   ++shared_->counts.connects;
   shared_->parts.log.info("redis.connected", {{"server", facts_.endpoint.text()},
                                               {"version", facts_.version},
-                                              {"protocol", facts_.protocol}});
+                                              {"protocol", facts_.protocol},
+                                              {"tracks", facts_.tracks}});
   if (observer_ != nullptr) observer_->link_ready(facts_);
   waiting_bytes_ = 0;
   std::deque<Waiting> waiting = std::exchange(waiting_, {});
@@ -190,6 +207,7 @@ void Link::became_ready(ServerFacts facts) {
 
 Duration Link::became_lost(const Error& why) {
   ready_ = false;
+  forget_watched();
   last_error_ = why.cause.empty() ? why.message : why.cause;
   shared_->metrics.losses.add();
   shared_->parts.log.warn("redis.lost",
@@ -222,6 +240,8 @@ void Link::give_up_waiting(const Error& why) {
 }
 
 void Link::on_push(Value value) {
+  TrackingHandler* const tracking = facts_.tracks ? shared_->parts.tracking : nullptr;
+  if (tracking != nullptr && take_invalidation(value, *tracking)) return;
   if (observer_ != nullptr) observer_->link_push(std::move(value));
 }
 

@@ -94,6 +94,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   Duration became_lost(const Error& why);
   Duration attempt_failed(const Error& why);
   void warn(Meaning meaning, std::string_view text);
+  void watch(const Command& command, const Submission& submission);
+  void forget_watched();
   void check_role();
   void checked_role(const Result<Value>& reply);
   Duration sweep();

@@ -18,7 +18,9 @@ class SingleClient final : public Client {
       RD_TRY(watch, make_sentinel_watch(shared_, std::move(switched)));
       watch_ = std::move(watch);
     }
-    link_ = std::make_shared<Link>(shared_, plan_, target(), nullptr);
+    ConnectionPlan plan = plan_;
+    plan.handshake.track = shared_->parts.tracking != nullptr;
+    link_ = std::make_shared<Link>(shared_, std::move(plan), target(), nullptr);
     link_->start();
     return {};
   }

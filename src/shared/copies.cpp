@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace redoubt::shared {
 namespace {
@@ -23,6 +24,20 @@ bool is_digit(char c) {
 }
 
 }  // namespace
+
+boost::asio::awaitable<WatchedCopy> Copies::watch(CopyName name) {
+  std::optional<Copy> copy = co_await get(name);
+  co_return WatchedCopy{.copy = std::move(copy), .watched = Watched::never};
+}
+
+boost::asio::awaitable<std::vector<WatchedCopy>> Copies::watch_all(std::vector<CopyName> names) {
+  std::vector<WatchedCopy> watched;
+  std::vector<std::optional<Copy>> copies = co_await get_all(std::move(names));
+  for (std::optional<Copy>& copy : copies) {
+    watched.push_back({.copy = std::move(copy), .watched = Watched::never});
+  }
+  co_return watched;
+}
 
 std::string encode_copy(std::int64_t version, std::string_view bytes) {
   RD_ASSERT(version >= 0 && version < kBuried, "the version of a copy is out of range");

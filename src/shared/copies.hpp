@@ -31,7 +31,8 @@
 
 namespace redoubt::redis {
 class Client;
-}
+class TrackingHandler;
+}  // namespace redoubt::redis
 
 namespace redoubt::shared {
 
@@ -46,6 +47,27 @@ struct CopyName {
 struct Copy {
   std::int64_t version = 0;  // 0 ..; kBuried is for tombstones.
   std::string bytes;
+};
+
+// Whether somebody is told when a copy that was read changes, CopyListener being who.
+enum class Watched : std::uint8_t {
+  no,     // Not this time: the shared tier is away or did not answer.
+  yes,    // Once; also of changes that came before the answer.
+  never,  // This one does not tell.
+};
+
+struct WatchedCopy {
+  std::optional<Copy> copy;
+  Watched watched = Watched::no;
+};
+
+class CopyListener {
+ public:
+  virtual ~CopyListener() = default;
+  // Somebody has written, erased or evicted what was read under that name.
+  virtual void copy_changed(const CopyName& name) = 0;
+  // Nothing that was read before is watched any more.
+  virtual void copies_unwatched() = 0;
 };
 
 inline constexpr std::int64_t kBuried = INT64_MAX;
@@ -65,6 +87,10 @@ class Copies {
   // In the order of the names; one round trip for each node.
   virtual boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
       std::vector<CopyName> names) = 0;
+
+  // The same, and the next change is told. By itself a kind of copies does not tell.
+  virtual boost::asio::awaitable<WatchedCopy> watch(CopyName name);
+  virtual boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names);
 
   // Whatever is there: for names that nobody wrote before.
   // REQUIRES: a lifetime of 1 ms .. kCopyLifeMax, as below.
@@ -92,6 +118,9 @@ struct CopyMetrics {
   Counter& older;
   Counter& unwritten;
 };
+
+// For the client that copies are watched over. `listener` outlives it.
+std::unique_ptr<redis::TrackingHandler> track_copies(CopyListener& listener, Metrics& metrics);
 
 // Over Redis. One per worker, on its executor, as the client is.
 std::unique_ptr<Copies> make_redis_copies(redis::Client& client, SharedState& state,

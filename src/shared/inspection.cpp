@@ -79,6 +79,8 @@ class Inspection {
     co_await ask_server();
     co_await ask_clock();
     co_await try_needs();
+    co_await try_channel();
+    note_tracking();
     co_await time_operations();
     co_await look_at_keys();
     co_return std::move(facts_);
@@ -159,6 +161,18 @@ class Inspection {
     for (const Need& need : kNeeds) {
       const Value reply = co_await ask(command_of(need));
       note_denied(need.command, reply);
+    }
+  }
+
+  // Nobody listens there.
+  awaitable<void> try_channel() {
+    const Value reply = co_await ask(Command("PUBLISH").arg(key_).arg("1"));
+    facts_.denied_channels = reply.is_error() && reply.text().contains("NOPERM");
+  }
+
+  void note_tracking() {
+    for (const redis::NodeStatus& node : parts_.client.status().nodes) {
+      if (node.connected) facts_.tracks = node.facts.tracks;
     }
   }
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 9> kNouns{
     "session", "user", "chat", "temp", "cache", "ratelimit", "circuit", "lock", "agent_meta"};
+constexpr std::array<std::string_view, 1> kTopics{"journal"};
 constexpr std::string_view kDigits = "0123456789ABCDEF";
 
 bool is_unreserved(char c) {
@@ -105,6 +106,12 @@ std::string KeySpace::key(std::string_view tenant, Noun noun,
     out += ':';
     append_encoded(out, segment);
   }
+  return out;
+}
+
+std::string KeySpace::channel(Topic topic, std::string_view identity) const {
+  std::string out = fmt::format("rd:{}:{}:", generation_, kTopics[static_cast<std::size_t>(topic)]);
+  append_encoded(out, identity);
   return out;
 }
 

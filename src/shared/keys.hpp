@@ -10,7 +10,11 @@
 // The generation is that of the Redis behind it (reliability: incarnation). A new one makes every
 // older key unreachable at once; they expire by themselves, because every key has a TTL.
 //
-// docs/keys.md lists what is stored under each noun.
+// Channels are named alike, by what is told on them and by whose record it is:
+//
+//   rd:<generation>:<topic>:<identity of the record>
+//
+// docs/keys.md lists what is stored under each noun and told on each channel.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +40,10 @@ enum class Noun : std::uint8_t {
 
 std::string_view noun_name(Noun noun);
 
+enum class Topic : std::uint8_t {
+  journal,  // An instance has announced something in the journal.
+};
+
 // Keys without a tenant: about this Redis itself.
 inline constexpr std::string_view kIncarnationKey = "rd:inc";   // Whose it is, and its generation.
 inline constexpr std::string_view kHeartbeatPrefix = "rd:hb:";  // The write canary of an instance.
@@ -52,6 +60,8 @@ class KeySpace {
   std::string key(std::string_view tenant, Noun noun, std::string_view segment) const {
     return key(tenant, noun, {&segment, 1});
   }
+
+  std::string channel(Topic topic, std::string_view identity) const;
 
  private:
   std::int64_t generation_;

@@ -23,6 +23,14 @@ TEST(Keys, LookAsTheirTableSays) {
   EXPECT_EQ(keys.key("acme", Noun::user, std::span<const std::string_view>{}), "rd:7:{acme}:user");
 }
 
+TEST(Keys, OfChannelsAreNoKeysOfTenants) {
+  const std::string channel = KeySpace(7).channel(Topic::journal, "a:{b}*");
+
+  EXPECT_EQ(channel, "rd:7:journal:a%3A%7Bb%7D%2A");
+  EXPECT_FALSE(parse_key(channel));
+  EXPECT_NE(channel, KeySpace(8).channel(Topic::journal, "a:{b}*"));
+}
+
 // What is written into a name never reaches beyond its segment.
 TEST(Keys, OfHostileNamesStayInTheirSegment) {
   const KeySpace keys(0);

@@ -55,6 +55,7 @@ Stored MemoryCopies::set(const CopyName& name, std::string text, Duration life, 
     return Stored::older;
   }
   value = {std::move(text), now + life};
+  for (CopyListener* listener : listeners_) listener->copy_changed(name);
   metrics_.written.add();
   return Stored::stored;
 }
@@ -69,6 +70,39 @@ boost::asio::awaitable<std::vector<std::optional<Copy>>> MemoryCopies::get_all(
   copies.reserve(names.size());
   for (const CopyName& name : names) copies.push_back(find(name));
   co_return copies;
+}
+
+WatchedCopy MemoryCopies::find_watched(const CopyName& name) {
+  WatchedCopy found{.copy = find(name), .watched = Watched::no};
+  if (!failing_) found.watched = listeners_.empty() ? Watched::never : Watched::yes;
+  return found;
+}
+
+boost::asio::awaitable<WatchedCopy> MemoryCopies::watch(CopyName name) {
+  co_return find_watched(name);
+}
+
+boost::asio::awaitable<std::vector<WatchedCopy>> MemoryCopies::watch_all(
+    std::vector<CopyName> names) {
+  std::vector<WatchedCopy> copies;
+  copies.reserve(names.size());
+  for (const CopyName& name : names) copies.push_back(find_watched(name));
+  co_return copies;
+}
+
+// Connections are lost with it.
+void MemoryCopies::fail(bool failing) {
+  if (failing != failing_) unwatch();
+  failing_ = failing;
+}
+
+void MemoryCopies::restore(Values values) {
+  values_ = std::move(values);
+  unwatch();
+}
+
+void MemoryCopies::unwatch() {
+  for (CopyListener* listener : listeners_) listener->copies_unwatched();
 }
 
 boost::asio::awaitable<Stored> MemoryCopies::put(CopyName name, Copy copy, Duration life) {

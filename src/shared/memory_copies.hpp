@@ -10,6 +10,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace redoubt::shared {
 
@@ -20,12 +21,18 @@ class MemoryCopies final : public Copies {
   boost::asio::awaitable<std::optional<Copy>> get(CopyName name) override;
   boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
       std::vector<CopyName> names) override;
+  boost::asio::awaitable<WatchedCopy> watch(CopyName name) override;
+  boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names) override;
   boost::asio::awaitable<Stored> put(CopyName name, Copy copy, Duration life) override;
   boost::asio::awaitable<Stored> put_if_newer(CopyName name, Copy copy, Duration life) override;
   boost::asio::awaitable<Stored> bury(CopyName name, Duration life) override;
 
   // Answers nothing and takes nothing.
-  void fail(bool failing) { failing_ = failing; }
+  void fail(bool failing);
+
+  // Told of every change from now on, whoever has read what.
+  void tell(CopyListener& listener) { listeners_.push_back(&listener); }
+  void tell_no_more(CopyListener& listener) { std::erase(listeners_, &listener); }
 
   struct Value {
     std::string text;
@@ -34,16 +41,19 @@ class MemoryCopies final : public Copies {
   using Values = std::map<std::string, Value>;  // By key.
   // What a snapshot of Redis is made of, and put back with.
   Values values() const { return values_; }
-  void restore(Values values) { values_ = std::move(values); }
+  void restore(Values values);
   std::size_t reads() const { return reads_; }
 
  private:
   std::optional<Copy> find(const CopyName& name);
+  WatchedCopy find_watched(const CopyName& name);
+  void unwatch();
   Stored set(const CopyName& name, std::string text, Duration life, bool if_newer);
 
   const Clock& clock_;
   CopyMetrics metrics_;
   Values values_;
+  std::vector<CopyListener*> listeners_;
   std::size_t reads_ = 0;
   bool failing_ = false;
 };

@@ -57,6 +57,35 @@ class RedisCopies final : public Copies {
     co_return copies;
   }
 
+  boost::asio::awaitable<WatchedCopy> watch(CopyName name) override {
+    if (!state_.usable()) {
+      metrics_.unread.add();
+      co_return WatchedCopy{};
+    }
+    redis::Watched told = redis::Watched::never;
+    Result<Value> reply = co_await client_.run(watching(name, told));
+    co_return found_watched(std::move(reply), told);
+  }
+
+  boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names) override {
+    std::vector<WatchedCopy> copies(names.size());
+    if (!state_.usable()) {
+      metrics_.unread.add(names.size());
+      co_return copies;
+    }
+    std::vector<redis::Watched> told(names.size(), redis::Watched::never);
+    std::vector<Command> commands;
+    commands.reserve(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      commands.push_back(watching(names[i], told[i]));
+    }
+    std::vector<Result<Value>> replies = co_await client_.run_all(std::move(commands));
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+      copies[i] = found_watched(std::move(replies[i]), told[i]);
+    }
+    co_return copies;
+  }
+
   boost::asio::awaitable<Stored> put(CopyName name, Copy copy, Duration life) override {
     check_life(life);
     if (!state_.usable()) co_return skipped();
@@ -86,6 +115,18 @@ class RedisCopies final : public Copies {
     const std::int64_t generation = state_.generation();
     if (generation != keys_.generation()) keys_ = KeySpace(generation);
     return keys_.key(name.tenant, name.noun, name.id);
+  }
+
+  Command watching(const CopyName& name, redis::Watched& told) {
+    return Command("GET").key(key_of(name)).read_only().watch(told).within(state_.deadline());
+  }
+
+  WatchedCopy found_watched(Result<Value> reply, redis::Watched told) {
+    const bool answered = reply.has_value();
+    WatchedCopy copy{.copy = found(std::move(reply)), .watched = Watched::no};
+    if (answered && told == redis::Watched::yes) copy.watched = Watched::yes;
+    if (answered && told == redis::Watched::never) copy.watched = Watched::never;
+    return copy;
   }
 
   boost::asio::awaitable<Stored> set(CopyName name, std::string value, Duration life) {
@@ -140,7 +181,40 @@ class RedisCopies final : public Copies {
   KeySpace keys_{0};
 };
 
+constexpr std::string_view kChangesHelp =
+    "What Redis told of copies that were read: that one has changed, or that none is watched any "
+    "more.";
+
+class CopyTracking final : public redis::TrackingHandler {
+ public:
+  CopyTracking(CopyListener& listener, Metrics& metrics)
+      : listener_(listener),
+        one_(metrics.counter("redoubt_shared_copy_changes_total", kChangesHelp, {{"of", "one"}})),
+        all_(metrics.counter("redoubt_shared_copy_changes_total", kChangesHelp, {{"of", "all"}})) {}
+
+  void changed(std::string_view key) override {
+    const std::optional<ParsedKey> parsed = parse_key(key);
+    if (!parsed || parsed->segments.size() != 1) return;
+    one_.add();
+    listener_.copy_changed(
+        {.noun = parsed->noun, .tenant = parsed->tenant, .id = parsed->segments.front()});
+  }
+  void all_changed() override {
+    all_.add();
+    listener_.copies_unwatched();
+  }
+
+ private:
+  CopyListener& listener_;
+  Counter& one_;
+  Counter& all_;
+};
+
 }  // namespace
+
+std::unique_ptr<redis::TrackingHandler> track_copies(CopyListener& listener, Metrics& metrics) {
+  return std::make_unique<CopyTracking>(listener, metrics);
+}
 
 std::unique_ptr<Copies> make_redis_copies(redis::Client& client, SharedState& state,
                                           Metrics& metrics) {

@@ -110,6 +110,8 @@ struct RedisFacts {
   std::vector<OperationTimes> operations;
   std::vector<std::string> denied_commands;  // That we need, and may not use.
   bool denied_keys = false;                  // Keys under rd: are not ours to use.
+  bool denied_channels = false;              // Nor channels.
+  std::optional<bool> tracks;                // It tells of changes to what was read.
   std::optional<Duration> clock_ahead;       // Of the server's clock before ours.
   std::optional<std::string> mark;           // rd:inc: whose it is (incarnation.hpp).
 

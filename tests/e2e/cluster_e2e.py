@@ -106,6 +106,80 @@ class ClusterTest(unittest.TestCase):
         wait_for(lambda: second.get("/api/v1/cache/entries/users:2").status == 404,
                  "the invalidation to arrive")
 
+    def test_a_cache_entry_put_again_or_erased_on_one_is_so_on_all(self):
+        key = "/api/v1/cache/entries/shared-" + secrets.token_hex(4)
+
+        def put(instance, value):
+            reply = instance.request("PUT", key + "?ttl=1h", body=value,
+                                     headers={"Content-Type": "text/plain"})
+            self.assertIn(reply.status, (200, 201, 204), reply)
+
+        def all_have(value):
+            for instance in self.instances:
+                wait_for(lambda i=instance: i.get(key).body == value, "the value of another")
+
+        def is_trusted(writer):
+            put(writer, "old")
+            return all(instance.get(key).body == "old" for instance in self.instances)
+
+        # An instance that has just started does not judge copies of the time before, nor those of
+        # an instance that does not know of its start yet.
+        for writer in self.instances:
+            wait_for(lambda w=writer: is_trusted(w), "a copy to be trusted")
+        all_have("old")  # From memory.
+        put(self.instances[1], "new")
+        all_have("new")
+        self.redis.cli("client", "kill", "type", "normal")
+        self.setUp()
+        put(self.instances[2], "newer")
+        all_have("newer")
+        self.instances[0].delete(key)
+        for instance in self.instances:
+            wait_for(lambda i=instance: i.get(key).status == 404, "the erasure to arrive")
+
+    def fill_together(self, key, instances, each=6):
+        """Callers on all instances that ask for a missing entry; who is granted the lease fills it.
+        How many were, and what the others got."""
+        def ask(number):
+            instance = instances[number % len(instances)]
+            reply = instance.get(key + "?lease=20s&wait=20s")
+            lease = reply.headers.get("Redoubt-Fill-Lease")
+            if not lease:
+                return reply.body
+            time.sleep(0.3)  # The work that is not to be done twice.
+            instance.request("PUT", key, body="computed", headers={
+                "Content-Type": "text/plain", "Redoubt-Fill-Lease": lease})
+            return None
+
+        with concurrent.futures.ThreadPoolExecutor(each * len(instances)) as pool:
+            answers = list(pool.map(ask, range(each * len(instances))))
+        return answers.count(None), [answer for answer in answers if answer is not None]
+
+    def test_of_all_instances_one_fills(self):
+        for _ in range(3):
+            key = "/api/v1/cache/entries/filled-" + secrets.token_hex(4)
+            fills, others = self.fill_together(key, self.instances)
+            self.assertEqual(fills, 1)
+            self.assertEqual(set(others), {"computed"})
+
+    def test_a_filler_that_is_killed_is_followed_by_another(self):
+        key = "/api/v1/cache/entries/orphan-" + secrets.token_hex(4)
+        extra = Server(env=self.env)
+        self.addCleanup(extra.__exit__)
+        extra.admin_key = self.admin_key
+        wait_for(lambda: "Redoubt-Mode" not in extra.post("/api/v1/limits/check", {
+            "limits": [{"policy": "default", "subject": "set-up"}]}).headers, "Redis to be used")
+        granted = extra.get(key + "?lease=2s")
+        self.assertTrue(granted.headers.get("Redoubt-Fill-Lease"), granted)
+        extra.kill()
+        first, second, _ = self.instances
+        self.assertIsNone(first.get(key + "?lease=2s").headers.get("Redoubt-Fill-Lease"))
+
+        fills, others = self.fill_together(key, [first, second])
+
+        self.assertEqual(fills, 1)
+        self.assertEqual(set(others), {"computed"})
+
     def test_one_that_is_killed_is_missed_by_nobody(self):
         session = self.instances[0].new_session()
         extra = Server(env=self.env)

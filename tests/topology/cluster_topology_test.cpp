@@ -106,6 +106,44 @@ TEST(ClusterTopology, MessagesReachASubscriberOnAnyNode) {
   }
 }
 
+class Changed final : public TrackingHandler {
+ public:
+  void changed(std::string_view key) override { ++times[std::string(key)]; }
+  void all_changed() override { ++all; }
+  std::map<std::string, int> times;
+  int all = 0;
+};
+
+TEST(ClusterTopology, TellsOfChangesOnEveryNode) {
+  Nodes cluster(0);
+  RedisLoop loop;
+  ASSERT_TRUE(loop.until([&] { return cluster.is_formed(); }, std::chrono::seconds(40)));
+  Changed told;
+  ClientParts parts = loop.parts();
+  parts.tracking = &told;
+  const auto client = *make_client(loop.io.get_executor(), cluster.options(), parts);
+  const auto writer = loop.client(cluster.options());
+  ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
+  std::vector<Watched> outcomes(60, Watched::no);
+  std::vector<Command> reads;
+  for (int i = 0; i < 60; ++i) {
+    reads.push_back(
+        Command("GET").key(key_in(i)).read_only().watch(outcomes[static_cast<std::size_t>(i)]));
+  }
+  for (const auto& reply : loop.run(client->run_all(std::move(reads)))) ASSERT_TRUE(reply);
+  for (const Watched outcome : outcomes) EXPECT_EQ(outcome, Watched::yes);
+
+  std::vector<Command> writes;
+  for (int i = 0; i < 60; ++i) writes.push_back(Command("SET").key(key_in(i)).arg(i).repeatable());
+  for (const auto& reply : loop.run(writer->run_all(std::move(writes)))) ASSERT_TRUE(reply);
+
+  EXPECT_TRUE(loop.until([&] { return told.times.size() == 60; }));
+  EXPECT_EQ(told.all, 0);
+  cluster.nodes[0]->kill();
+  EXPECT_TRUE(loop.until([&] { return told.all == 1; }));
+  client->stop();
+}
+
 // Counts up in each of some slots, one command at a time per slot.
 struct Counting {
   std::string key;

@@ -19,42 +19,60 @@ shared::CopyName name_of(const Address& at) {
 }  // namespace
 
 bool CacheCopies::usable() const {
+  engine_.follow_generation(parts_.state.generation());
   return parts_.state.usable() && parts_.clock.boot() < parts_.record.fresh_until();
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch(const Address& at) {
-  const CacheEngine::Writes before = engine_.writes(at);
-  const std::optional<shared::Copy> found = co_await parts_.copies.get(name_of(at));
-  if (!found) co_return;
-  auto again = take(at, *found, before);
-  if (again) co_await write(at, found->version, std::move(*again));
+  const CacheEngine::Watch before = engine_.watch(at);
+  const shared::WatchedCopy found = co_await parts_.copies.watch(name_of(at));
+  auto again = take(at, found, before);
+  if (again) co_await write(at, found.copy->version, std::move(*again));
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch_all(std::vector<Address> wanted) {
   std::vector<shared::CopyName> names;
-  std::vector<CacheEngine::Writes> before;
+  std::vector<CacheEngine::Watch> before;
   for (const Address& at : wanted) {
     names.push_back(name_of(at));
-    before.push_back(engine_.writes(at));
+    before.push_back(engine_.watch(at));
   }
-  const auto found = co_await parts_.copies.get_all(std::move(names));
+  const auto found = co_await parts_.copies.watch_all(std::move(names));
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (found[i]) static_cast<void>(take(wanted[i], *found[i], before[i]));
+    static_cast<void>(take(wanted[i], found[i], before[i]));
   }
 }
 
-std::optional<CacheCopy> CacheCopies::take(const Address& at, const shared::Copy& found,
-                                           CacheEngine::Writes before) {
-  auto copy = read_copy(parts_.vault, at.tenant, at.key, found.version, found.bytes);
+std::optional<CacheCopy> CacheCopies::take(const Address& at, const shared::WatchedCopy& found,
+                                           const CacheEngine::Watch& before) {
   // The journal may have fallen behind while Redis was asked.
-  if (!copy || copy->gone || !usable()) return std::nullopt;
-  const std::shared_ptr<Entry> entry = entry_of(*copy, found.version, now());
-  if (!engine_.adopt(at, entry, before)) return std::nullopt;
+  if (found.watched == shared::Watched::no || !usable()) return std::nullopt;
+  tracks_ = found.watched == shared::Watched::yes;
+  std::optional<CacheCopy> copy = adopt(at, found.copy, before);
+  engine_.confirm(at, before);
+  if (!copy) return std::nullopt;
   // Good now means: it has every change of the eras that were over when the journal was last read.
   const auto settled = parts_.state.eras().settled(parts_.clock.boot());
   if (settled <= copy->era) return std::nullopt;
   copy->era = settled;
   return copy;
+}
+
+std::optional<CacheCopy> CacheCopies::adopt(const Address& at,
+                                            const std::optional<shared::Copy>& found,
+                                            const CacheEngine::Watch& before) {
+  std::optional<CacheCopy> copy;
+  if (found) copy = read_copy(parts_.vault, at.tenant, at.key, found->version, found->bytes);
+  if (!copy) {
+    engine_.outdate_changed(at);
+    return std::nullopt;
+  }
+  engine_.saw_version(found->version);
+  const bool good =
+      !copy->gone && engine_.adopt(at, entry_of(*copy, found->version, now()), before);
+  if (good) return copy;
+  engine_.outdate(at, found->version);
+  return std::nullopt;
 }
 
 boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std::int64_t version,
@@ -68,15 +86,20 @@ boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std
   co_return co_await parts_.copies.put_if_newer(name_of(at), std::move(value), life);
 }
 
-boost::asio::awaitable<bool> CacheCopies::keep(const Entry& entry) {
+boost::asio::awaitable<shared::Stored> CacheCopies::keep(const Entry& entry) {
   const Address at{entry.id, entry.tenant->name(), entry.key};
+  const CacheEngine::Watch before = engine_.watch(at);
   shared::Stored stored = shared::Stored::nowhere;
   if (entry.era > 0) {
     co_await begin_tenant(at.tenant);
     stored = co_await write(at, entry.version, copy_of(entry, now()));
   }
   if (stored == shared::Stored::nowhere) engine_.distrust_copies();
-  co_return stored == shared::Stored::stored;
+  // Somebody's is newer: the next read asks for it.
+  if (stored == shared::Stored::older) engine_.outdate(at, entry.version + 1);
+  // There is nothing to wait for.
+  if (stored == shared::Stored::stored && !tracks_) engine_.confirm(at, before);
+  co_return stored;
 }
 
 boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
@@ -86,6 +109,18 @@ boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
   const std::int64_t version = engine_.next_version();
   const auto stored = co_await write(at, version, std::move(gone));
   if (stored == shared::Stored::nowhere) engine_.distrust_copies();
+}
+
+boost::asio::awaitable<shared::Claimed> CacheCopies::claim(const Address& at, std::string lease,
+                                                           Duration length) {
+  if (parts_.claims == nullptr) co_return shared::Claimed::unknown;
+  co_return co_await parts_.claims->claim(name_of(at), std::move(lease), length);
+}
+
+boost::asio::awaitable<void> CacheCopies::give_back(const Address& at, std::string lease) {
+  if (parts_.claims != nullptr) {
+    co_await parts_.claims->give_back(name_of(at), std::move(lease));
+  }
 }
 
 // Once for a tenant: from where its generations are counted without a gap.

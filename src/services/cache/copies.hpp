@@ -6,19 +6,26 @@
 // this instance distrust every copy until the era has moved on: it must not show a value older than
 // one it acknowledged.
 //
+// Where Redis tells of changes to what was read (shared::CopyListener), memory is kept right by it:
+// an entry is served from memory while Redis was asked about it since it came there and has told
+// nothing since. When the connection is lost, or Redis is another one, Redis is asked about each
+// entry once more; while it is away, memory answers. Where Redis does not tell (RESP2, REST, an
+// account without CLIENT), an instance that has a value in memory keeps it until it ends or is
+// invalidated, whatever another one puts.
+//
 // A copy that nobody reads for two eras is given up; one that is read is stamped anew.
 //
-// Between instances, the last of two puts wins by the clock of its host; and an instance that has a
-// value in memory keeps it until it ends or is invalidated, whatever another one puts.
+// Between instances, the last of two puts wins by the clock of its host.
 //
-// Threads: one worker's. Cost: one GET where memory has nothing, one script for each put and
-// erasure.
+// Threads: one worker's. Cost: one GET where memory has nothing or what is not confirmed, as after
+// a put; one script for each put and erasure.
 #pragma once
 
 #include "base/vault.hpp"
 #include "record/record.hpp"
 #include "services/cache/copy_format.hpp"
 #include "services/cache/engine.hpp"
+#include "shared/claims.hpp"
 #include "shared/copies.hpp"
 #include "shared/state.hpp"
 
@@ -40,7 +47,8 @@ struct CacheCopiesParts {
   record::Record& record;
   const Vault& vault;
   const Clock& clock;
-  bool seal = true;  // What is written; both forms are read.
+  bool seal = true;                  // What is written; both forms are read.
+  shared::Claims* claims = nullptr;  // Null: each instance fills for itself.
 };
 
 class CacheCopies {
@@ -51,26 +59,35 @@ class CacheCopies {
   // Whether it is worth asking.
   bool usable() const;
 
-  // Brings what is good into memory.
+  // Brings what is good into memory, and takes out of it what is not the last value any more.
   boost::asio::awaitable<void> fetch(const Address& at);
   boost::asio::awaitable<void> fetch_all(std::vector<Address> wanted);
 
-  // False when it cannot be read back from there.
-  boost::asio::awaitable<bool> keep(const Entry& entry);
+  // `older`: somebody else's is newer, and replaces it here too.
+  boost::asio::awaitable<shared::Stored> keep(const Entry& entry);
   // Whether there may have been one is not known: it is not asked.
   boost::asio::awaitable<void> erase(const Address& at);
+
+  // Whether this instance is the one to fill, for that long; `unknown` is as good as yes.
+  boost::asio::awaitable<shared::Claimed> claim(const Address& at, std::string lease,
+                                                Duration length);
+  boost::asio::awaitable<void> give_back(const Address& at, std::string lease);
 
  private:
   Now now() const { return {parts_.clock.boot(), parts_.clock.wall()}; }
   // The copy to write again, under the era of now; empty: not good, or not worth it.
-  std::optional<CacheCopy> take(const Address& at, const shared::Copy& found,
-                                CacheEngine::Writes before);
+  std::optional<CacheCopy> take(const Address& at, const shared::WatchedCopy& found,
+                                const CacheEngine::Watch& before);
+  // Empty: there is nothing to be used.
+  std::optional<CacheCopy> adopt(const Address& at, const std::optional<shared::Copy>& found,
+                                 const CacheEngine::Watch& before);
   boost::asio::awaitable<shared::Stored> write(const Address& at, std::int64_t version,
                                                CacheCopy copy);
   boost::asio::awaitable<void> begin_tenant(std::string_view tenant);
 
   CacheEngine& engine_;
   CacheCopiesParts parts_;
+  bool tracks_ = true;  // As far as is known.
 };
 
 }  // namespace redoubt::cache

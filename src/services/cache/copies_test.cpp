@@ -1,22 +1,11 @@
 // The cache of several instances over one shared tier: its twin does what Redis may do.
 #include "services/cache/copies.hpp"
 
-#include "base/clock.hpp"
-#include "base/random.hpp"
-#include "base/vault.hpp"
-#include "record/cache_rows.hpp"
-#include "services/cache/service.hpp"
-#include "shared/memory_copies.hpp"
-#include "tests/support/context.hpp"
-#include "tests/support/fake_timers.hpp"
-#include "tests/support/record_home.hpp"
-#include "tests/support/run.hpp"
-#include "tests/support/timeless_record.hpp"
+#include "tests/support/cache_copies_fixture.hpp"
 
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,127 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::run;
-
-RingKey ring_key() {
-  RingKey key;
-  key.key.fill(9);
-  key.key[0] = 1;
-  key.id = {9, 0, 0, 1};
-  return key;
-}
-
-// One instance: its memory and what it knows of the shared tier.
-struct Instance {
-  Instance(ManualClock& clock, Random& random, Timers& timers, record::Record& record, Vault& vault,
-           shared::Copies& copies, bool seal)
-      : state(clock, metrics) {
-    CacheOptions options;
-    options.jitter_percent = 0;
-    engine = make_cache_engine(options, clock, random, metrics, &state.eras());
-    const CacheCopiesParts parts{copies, state, record, vault, clock, seal};
-    cache = make_shared_cache(engine, record, timers, null_log(), parts);
-  }
-  void poll(std::int64_t era, BootTime now) {
-    shared::Eras& eras = state.eras();
-    eras.poll_ended(eras.poll_begins(), era, now);
-    state.learned(1, now);
-  }
-
-  Metrics metrics;
-  shared::SharedState state;
-  std::shared_ptr<CacheEngine> engine;
-  std::unique_ptr<Cache> cache;
-};
-
-class CacheCopiesTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    record_ = std::make_unique<test::TimelessRecord>(home_.open(clock_, metrics_));
-    record_->subscribe([this](const record::JournalEntry& entry) {
-      for (const auto& instance : instances_) {
-        if (instance) instance->engine->hear(entry);
-      }
-    });
-    instances_.resize(2);
-    start(0);
-    start(1);
-  }
-  void TearDown() override {
-    instances_.clear();
-    record_->stop();
-  }
-
-  void start(std::size_t at, bool seal = true) {
-    instances_[at] =
-        std::make_unique<Instance>(clock_, random_, timers_, *record_, vault_, copies_, seal);
-    instances_[at]->poll(era_, clock_.boot());
-    ++era_;
-    poll();
-    instances_[at]->state.canary_answered(true, {});
-  }
-  void poll() {
-    for (const auto& instance : instances_) {
-      if (instance) instance->poll(era_, clock_.boot());
-    }
-  }
-  void next_era() {
-    ++era_;
-    poll();
-  }
-  void pass(Duration duration) {
-    clock_.advance(duration);
-    poll();
-  }
-
-  Cache& cache(std::size_t at) { return *instances_[at]->cache; }
-  CacheStored put(std::size_t at, std::string key, std::string value,
-                  std::vector<std::string> tags = {}) {
-    CachePut request{.key = std::move(key), .value = std::move(value), .tags = std::move(tags)};
-    auto result = run(cache(at).put(context_, std::move(request)));
-    EXPECT_TRUE(result) << result.error().message;
-    return result->outcome;
-  }
-  CacheLookup look(std::size_t at, std::string key) {
-    CacheGet request{.key = std::move(key)};
-    if (auto now = cache(at).get_now(context_, request)) return **now;
-    auto result = run(cache(at).get(context_, std::move(request)));
-    EXPECT_TRUE(result) << result.error().message;
-    return *result;
-  }
-  std::string get(std::size_t at, std::string key) {
-    const CacheLookup lookup = look(at, std::move(key));
-    return lookup.entry ? lookup.entry->value : "(none)";
-  }
-  // Without what it has in memory, as after an eviction.
-  std::string get_anew(std::size_t at, std::string key) {
-    const Address where = instances_[at]->engine->address("acme", key);
-    instances_[at]->engine->erase(where);
-    return get(at, std::move(key));
-  }
-  void invalidate(std::size_t at, CacheInvalidation request) {
-    const auto done = run(cache(at).invalidate(context_, std::move(request)));
-    ASSERT_TRUE(done) << done.error().message << done.error().cause;
-  }
-  void invalidate_tag(std::size_t at, std::string tag) {
-    CacheInvalidation request;
-    request.tags = {std::move(tag)};
-    invalidate(at, std::move(request));
-  }
-
-  ManualClock clock_;
-  SystemRandom random_;
-  Metrics metrics_;
-  Vault vault_{{ring_key()}, random_};
-  boost::asio::io_context io_;
-  test::FakeTimers timers_{io_, clock_};
-  test::RecordHome home_;
-  std::unique_ptr<record::Record> record_;
-  shared::MemoryCopies copies_{clock_, metrics_};
-  std::vector<std::unique_ptr<Instance>> instances_;
-  std::int64_t era_ = 0;
-  Caller caller_ = test::admin_of("acme");
-  Context context_ = test::context_of(caller_);
-};
+using CacheCopiesTest = test::CacheCopiesFixture;
 
 TEST_F(CacheCopiesTest, WhatOneInstancePutsAnotherFinds) {
   CachePut request{.key = "users:1",
@@ -173,6 +42,119 @@ TEST_F(CacheCopiesTest, WhatOneInstancePutsAnotherFinds) {
   EXPECT_EQ(copies_.reads(), reads) << "it is in memory now";
   pass(55s);
   EXPECT_EQ(look(1, "users:1").state, CacheState::stale);
+}
+
+// The gap that this closes: an instance that had a value in memory kept it to its end.
+TEST_F(CacheCopiesTest, WhatAnotherInstancePutsReplacesWhatIsInMemory) {
+  put(0, "a", "old");
+  EXPECT_EQ(get(1, "a"), "old");
+  put(0, "a", "new");
+  EXPECT_EQ(get(1, "a"), "new");
+  put(1, "a", "newer");
+  EXPECT_EQ(get(0, "a"), "newer");
+  EXPECT_TRUE(*run(cache(0).erase(context_, "a")));
+  EXPECT_EQ(get(1, "a"), "(none)");
+  std::vector<std::string> keys{"a", "b"};
+  put(0, "a", "1");
+  put(0, "b", "1");
+  ASSERT_EQ((*run(cache(1).get_batch(context_, keys)))[1].entry->value, "1");
+  put(0, "b", "2");
+  EXPECT_EQ((*run(cache(1).get_batch(context_, keys)))[1].entry->value, "2");
+}
+
+TEST_F(CacheCopiesTest, AreAskedForOnceWhileNothingChanges) {
+  put(0, "a", "value");
+  EXPECT_EQ(get(0, "a"), "value");
+  EXPECT_EQ(get(1, "a"), "value");
+  const std::size_t reads = copies_.reads();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(get(0, "a"), "value");
+    EXPECT_EQ(get(1, "a"), "value");
+  }
+  EXPECT_EQ(copies_.reads(), reads);
+}
+
+TEST_F(CacheCopiesTest, AreAskedForAgainWhenTheirConnectionWasLost) {
+  put(0, "a", "old");
+  put(0, "b", "kept");
+  EXPECT_EQ(get(1, "a"), "old");
+  EXPECT_EQ(get(1, "b"), "kept");
+  copies_.fail(true);
+  put(0, "a", "unheard of");
+  EXPECT_EQ(get(1, "a"), "old") << "memory answers while Redis is away";
+  copies_.fail(false);
+  put(0, "a", "new");
+  EXPECT_EQ(get(1, "a"), "new");
+  copies_.restore({});
+  EXPECT_EQ(get(1, "b"), "kept") << "lost copies are no news";
+}
+
+TEST_F(CacheCopiesTest, WhatWasErasedElsewhereIsGoneThoughNothingOfItIsLeft) {
+  put(0, "a", "value");
+  EXPECT_EQ(get(1, "a"), "value");
+  EXPECT_TRUE(*run(cache(0).erase(context_, "a")));
+  pass(61s);  // Longer than an erasure is remembered in Redis.
+  EXPECT_EQ(get(1, "a"), "(none)");
+}
+
+TEST_F(CacheCopiesTest, OfAnotherGenerationAreOthers) {
+  put(0, "a", "value");
+  EXPECT_EQ(get(1, "a"), "value");
+  const std::size_t reads = copies_.reads();
+  instances_[1]->state.learned(2, clock_.boot());
+  EXPECT_EQ(get(1, "a"), "value");
+  EXPECT_GT(copies_.reads(), reads);
+}
+
+TEST_F(CacheCopiesTest, WithoutBeingToldAnInstanceKeepsWhatItHas) {
+  told_ = false;
+  start(0);
+  start(1);
+  put(0, "a", "old");
+  EXPECT_EQ(get(1, "a"), "old");
+  const std::size_t reads = copies_.reads();
+  put(0, "a", "new");
+  EXPECT_EQ(get(1, "a"), "old");
+  EXPECT_EQ(copies_.reads(), reads);
+  EXPECT_EQ(get_anew(1, "a"), "new");
+}
+
+// Two instances that are told, over a Redis that works and may lose copies: nobody sees anything
+// but the last value that was acknowledged, or nothing.
+TEST_F(CacheCopiesTest, ShowTheLastValueInAnyHistoryWhileRedisTells) {
+  SeededRandom random(5);
+  std::vector<std::string> last(3, "(none)");
+  std::size_t from_memory = 0;
+  for (int i = 0; i < 5'000; ++i) {
+    clock_.advance(Duration(1));
+    const std::size_t at = random.below(2);
+    const std::size_t key = random.below(last.size());
+    const std::string name = "key" + std::to_string(key);
+    switch (random.below(10)) {
+      case 0:
+        last[key] = std::to_string(i);
+        put(at, name, last[key]);
+        break;
+      case 1:
+        last[key] = "(none)";
+        ASSERT_TRUE(run(cache(at).erase(context_, name)));
+        break;
+      case 2: {
+        shared::MemoryCopies::Values fewer = copies_.values();
+        if (!fewer.empty()) fewer.erase(fewer.begin());
+        if (random.below(20) == 0 && last[key] != "(none)") copies_.restore(std::move(fewer));
+        break;
+      }
+      default: {
+        poll();
+        const std::size_t reads = copies_.reads();
+        const std::string value = get(at, name);
+        if (value != "(none)") ASSERT_EQ(value, last[key]) << "step " << i;
+        if (value != "(none)" && copies_.reads() == reads) ++from_memory;
+      }
+    }
+  }
+  EXPECT_GT(from_memory, 500U) << "too few to say anything";
 }
 
 TEST_F(CacheCopiesTest, AreFoundByABatchInOneGo) {

@@ -14,7 +14,8 @@ namespace redoubt::cache {
 namespace {
 
 constexpr std::size_t kListLooksMax = 10'000;
-constexpr std::size_t kListStep = 1'000;  // Entries copied under the tenant's lock at a time.
+constexpr std::int64_t kAheadMax = 60'000'000;  // Microseconds.
+constexpr std::size_t kListStep = 1'000;        // Entries copied under the tenant's lock at a time.
 
 Duration whole_ms(std::chrono::nanoseconds d) {
   return std::max(Duration(0), std::chrono::duration_cast<Duration>(d));
@@ -75,7 +76,7 @@ CacheEngine::CacheEngine(const CacheOptions& options, Clock& clock, Random& rand
       metrics_(metrics),
       tenants_(eras),
       store_(options, random, metrics),
-      fills_(random) {}
+      fills_(random, [this] { return next_version(); }) {}
 
 // ---- Reading ----
 
@@ -195,11 +196,16 @@ CacheLookup CacheEngine::get_without_lease(const Address& at) {
   return may_serve(at, found, now) ? answer(at, found, now) : miss(at);
 }
 
-std::optional<CacheLookup> CacheEngine::get_fresh(const Address& at) {
+std::optional<CacheLookup> CacheEngine::get_confirmed(const Address& at) {
   const BootTime now = this->now();
   const Found found = look(at, now);
-  if (found.freshness != Freshness::fresh) return std::nullopt;
+  if (found.freshness != Freshness::fresh || !is_confirmed(*found.entry)) return std::nullopt;
   return answer(at, found, now);
+}
+
+bool CacheEngine::has_confirmed(const Address& at) {
+  const Found found = judge(store_.peek(at.id, at.tenant, at.key), now());
+  return may_serve(at, found, now()) && is_confirmed(*found.entry);
 }
 
 CacheLookup CacheEngine::inspect(const Address& at) {
@@ -287,7 +293,66 @@ void CacheEngine::distrust_copies() {
   if (eras_ != nullptr) distrusted_until_ = eras_->ticket() + 1;
 }
 
-bool CacheEngine::adopt(const Address& at, std::shared_ptr<Entry> entry, Writes before) {
+CacheEngine::Watch CacheEngine::watch(const Address& at) const {
+  const Counts& counts = counts_of(at.id);
+  return {.writes = counts.writes.load(),
+          .changes = counts.changes.load(),
+          .watching = watching_.load()};
+}
+
+bool CacheEngine::is_unchanged(const Address& at, const Watch& before) const {
+  const Watch now = watch(at);
+  return now.writes == before.writes && now.changes == before.changes &&
+         now.watching == before.watching;
+}
+
+void CacheEngine::outdate(const Address& at, std::int64_t version) {
+  const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
+  if (entry && entry->version < version) store_.erase(*entry);
+}
+
+void CacheEngine::outdate_changed(const Address& at) {
+  const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
+  if (entry && entry->confirmed.load() == Entry::kChanged) store_.erase(*entry);
+}
+
+void CacheEngine::confirm(const Address& at, const Watch& before) {
+  const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
+  if (!entry || !is_unchanged(at, before)) return;
+  entry->confirmed.store(before.watching);
+  // A change that was told meanwhile may have marked the entry before this.
+  if (!is_unchanged(at, before)) entry->confirmed.store(0);
+}
+
+void CacheEngine::copy_changed(const shared::CopyName& name) {
+  if (name.noun != shared::Noun::cache) return;
+  const Address at = address(name.tenant, name.id);
+  counts_of(at.id).changes.fetch_add(1);
+  const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
+  if (entry) entry->confirmed.store(Entry::kChanged);
+  fills_.stir(at.id);
+}
+
+void CacheEngine::saw_version(std::int64_t version) {
+  if (version > clock_.wall().ms * 1'000 + kAheadMax) return;  // No clock is that wrong.
+  std::int64_t last = version_.load();
+  while (last < version && !version_.compare_exchange_weak(last, version)) continue;
+}
+
+std::optional<CacheLookup> CacheEngine::found_elsewhere(const Address& at, std::string_view lease) {
+  const BootTime now = this->now();
+  const Found found = look(at, now);
+  if (found.freshness != Freshness::fresh) return std::nullopt;
+  fills_.finish(at.id, lease);
+  return describe(found, now);
+}
+
+void CacheEngine::follow_generation(std::int64_t generation) {
+  if (generation_.load(std::memory_order_relaxed) == generation) return;
+  if (generation_.exchange(generation) != generation) copies_unwatched();
+}
+
+bool CacheEngine::adopt(const Address& at, std::shared_ptr<Entry> entry, const Watch& before) {
   entry->id = at.id;
   entry->tenant = &tenants_.of(at.tenant);
   const Generations& generations = entry->tenant->generations;
@@ -302,16 +367,17 @@ bool CacheEngine::adopt(const Address& at, std::shared_ptr<Entry> entry, Writes 
   }
   const EntryPtr known = store_.peek(at.id, at.tenant, at.key);
   if (known && known->version > entry->version) return false;
+  if (known && known->version == entry->version) return true;
   // A put or an erasure counts itself before it looks into the store: it finds this entry there and
   // replaces it, or it is seen here.
-  const auto unchanged = [&] { return writes_of(at.id).load() == before; };
+  const auto unchanged = [&] { return counts_of(at.id).writes.load() == before.writes; };
   static_cast<void>(store_.put_if(entry, unchanged));
   return true;
 }
 
 CacheStored CacheEngine::store_plain(const std::shared_ptr<Entry>& entry) {
   fills_.revoke(entry->id);
-  writes_of(entry->id).fetch_add(1);
+  counts_of(entry->id).writes.fetch_add(1);
   const bool kept = store_.put(entry);
   fills_.end(entry->id);
   return kept ? CacheStored::stored : CacheStored::not_admitted;
@@ -324,7 +390,8 @@ CacheStored CacheEngine::store_fill(const std::shared_ptr<Entry>& entry, std::st
   entry->filled = moment->at;
   entry->seen = moment->seen;
   entry->era = moment->era;
-  writes_of(entry->id).fetch_add(1);
+  entry->version = fills_.version_of(entry->id, lease);
+  counts_of(entry->id).writes.fetch_add(1);
   const bool good =
       entry->tenant->generations.is_good(entry->key, entry->tags, entry->filled, entry->checked);
   if (!good) {
@@ -346,7 +413,7 @@ CacheStored CacheEngine::store_fill(const std::shared_ptr<Entry>& entry, std::st
 
 bool CacheEngine::erase(const Address& at) {
   fills_.revoke_and_pass_on(at.id, now());
-  writes_of(at.id).fetch_add(1);
+  counts_of(at.id).writes.fetch_add(1);
   const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
   if (!entry) return false;
   const bool was_live = judge(entry, now()).entry != nullptr;

@@ -9,6 +9,7 @@
 #include "services/cache/fills.hpp"
 #include "services/cache/store.hpp"
 #include "services/cache/tenant_cache.hpp"
+#include "shared/copies.hpp"
 
 #include <redoubt/cache.hpp>
 #include <redoubt/clock.hpp>
@@ -43,7 +44,7 @@ struct CacheMetrics {
   Counter& invalidated_everything;
 };
 
-class CacheEngine {
+class CacheEngine final : public shared::CopyListener {
  public:
   // `eras`: of the shared tier, if there is one.
   CacheEngine(const CacheOptions& options, Clock& clock, Random& random, Metrics& metrics,
@@ -68,8 +69,21 @@ class CacheEngine {
   CacheLookup give_up(const Address& at);
   void leave(const Address& at, const FillWaiterPtr& waiter) { fills_.leave(at.id, waiter, now()); }
 
+  // Of a lease that was granted here while another instance fills, below. The lease as if granted
+  // now; false when it is not held any more. `alarm` is rung when the copy in the shared tier
+  // changes.
+  bool renew(const Address& at, std::string_view lease, Duration length,
+             const std::shared_ptr<Alarm>& alarm) {
+    return fills_.renew(at.id, lease, length, alarm, now());
+  }
+  // What the other one made, if it is here: the lease ends, and whoever waits looks again.
+  std::optional<CacheLookup> found_elsewhere(const Address& at, std::string_view lease);
+  void pass_on(const Address& at, std::string_view lease) { fills_.pass_on(at.id, lease, now()); }
+
   CacheLookup get_without_lease(const Address& at);
-  std::optional<CacheLookup> get_fresh(const Address& at);  // Counts when there is one.
+  // One that is fresh, and confirmed by the shared tier. Counts when there is one.
+  std::optional<CacheLookup> get_confirmed(const Address& at);
+  bool has_confirmed(const Address& at);
   CacheLookup inspect(const Address& at);  // Counts neither as a use nor as a request.
 
   // payload_too_large for what could never be kept.
@@ -79,10 +93,28 @@ class CacheEngine {
   bool erase(const Address& at);
 
   // Of entries that come from elsewhere, below: read before the entry is asked for.
-  using Writes = std::uint32_t;
-  Writes writes(const Address& at) const { return writes_of(at.id).load(); }
+  struct Watch {
+    std::uint32_t writes = 0;   // Puts and erasures of the key here,
+    std::uint32_t changes = 0;  // and changes to its copy that were told.
+    std::uint64_t watching = 0;
+  };
+  Watch watch(const Address& at) const;
   // Keeps it if it is good and nobody has put or erased the key since; whether it is good.
-  bool adopt(const Address& at, std::shared_ptr<Entry> entry, Writes before);
+  bool adopt(const Address& at, std::shared_ptr<Entry> entry, const Watch& before);
+  // The shared tier has this version, which is none to keep: an older one is not kept either.
+  void outdate(const Address& at, std::int64_t version);
+  // The shared tier has nothing. What it told to have changed is gone then; what it may only have
+  // lost, or never had, stays.
+  void outdate_changed(const Address& at);
+  // What memory has now is the last value, as far as the shared tier knows, and it will tell of a
+  // change.
+  void confirm(const Address& at, const Watch& before);
+  void copy_changed(const shared::CopyName& name) override;
+  void copies_unwatched() override { watching_.fetch_add(1); }
+  // Copies under another generation are others.
+  void follow_generation(std::int64_t generation);
+  // Puts from here on are newer than this one, though another host's clock be ahead.
+  void saw_version(std::int64_t version);
   // No entry is adopted that may be older than this moment: something could not be written, or was
   // not heard.
   void distrust_copies();
@@ -116,7 +148,16 @@ class CacheEngine {
   static CacheLookup describe(const Found& found, BootTime now);
   CacheLookup answer(const Address& at, const Found& found, BootTime now);
   CacheLookup miss(const Address& at);
-  std::atomic<Writes>& writes_of(const Hash128& id) const { return writes_[id.lo % kWriteSlots]; }
+  // Counters shared by many keys: one that moves for another key costs a look.
+  struct Counts {
+    std::atomic<std::uint32_t> writes{0};
+    std::atomic<std::uint32_t> changes{0};
+  };
+  Counts& counts_of(const Hash128& id) const { return counts_[id.lo % kCountSlots]; }
+  bool is_unchanged(const Address& at, const Watch& before) const;
+  bool is_confirmed(const Entry& entry) const {
+    return entry.confirmed.load(std::memory_order_acquire) == watching_.load();
+  }
   CacheLookup granted(const Address& at, std::string token, BootTime now);
   void count(TenantCache& tenant, CacheState state);
   std::shared_ptr<Entry> make_entry(const Address& at, CachePut& request, BootTime now);
@@ -124,11 +165,13 @@ class CacheEngine {
   CacheStored store_plain(const std::shared_ptr<Entry>& entry);
   std::int64_t sweep_tenant(TenantCache& tenant, std::size_t batch, BootTime now);
 
-  static constexpr std::size_t kWriteSlots = 1'024;
+  static constexpr std::size_t kCountSlots = 1'024;
 
   const CacheOptions options_;
   const shared::Eras* const eras_;
-  mutable std::array<std::atomic<Writes>, kWriteSlots> writes_{};
+  mutable std::array<Counts, kCountSlots> counts_{};
+  std::atomic<std::uint64_t> watching_{1};
+  std::atomic<std::int64_t> generation_{0};
   std::atomic<std::int64_t> version_{0};
   std::atomic<shared::Eras::Ticket> distrusted_until_{0};
   Clock& clock_;

@@ -1,4 +1,4 @@
-// An entry as the store keeps it. Immutable but for two marks; shared with whoever is reading it.
+// An entry as the store keeps it. Immutable but for its marks; shared with whoever is reading it.
 //
 //   stored_at        fresh_until           stale_until, error_until
 //       |---- fresh -----|-- stale_for -----|
@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace redoubt::cache {
@@ -33,7 +34,11 @@ struct Entry : CacheEntry {
   BootTime error_until;
   std::size_t weight = 0;
   mutable std::atomic<Generations::Stamp> checked{0};
-  mutable std::atomic<bool> used{false};  // Since the tenant's clock hand came by.
+  // The time of watching in which the shared tier was asked about it, and had nothing newer: until
+  // it tells of a change.
+  mutable std::atomic<std::uint64_t> confirmed{0};
+  static constexpr std::uint64_t kChanged = UINT64_MAX;  // It told.
+  mutable std::atomic<bool> used{false};                 // Since the tenant's clock hand came by.
 
   bool is_over(BootTime now) const { return now >= std::max(stale_until, error_until); }
 };

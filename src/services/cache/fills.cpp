@@ -28,6 +28,8 @@ std::string Fills::new_token() {
 void Fills::grant(Shard& shard, const Hash128& id, Fill& fill, Duration lease, BootTime now) {
   fill.token = new_token();
   fill.moment = fill.tenant->generations.moment();
+  fill.version = next_version_();
+  fill.elsewhere.reset();
   fill.until = now + lease;
   shard.expiries.emplace(fill.until, id);
 }
@@ -148,6 +150,39 @@ std::optional<Generations::Moment> Fills::moment_of(const Hash128& id, std::stri
   const auto it = shard.fills.find(id);
   if (!is_held(shard, it, token) || now >= it->second.until) return std::nullopt;
   return it->second.moment;
+}
+
+std::int64_t Fills::version_of(const Hash128& id, std::string_view token) const {
+  const Shard& shard = shard_of(id);
+  const std::lock_guard lock(shard.mutex);
+  const auto it = shard.fills.find(id);
+  return is_held(shard, it, token) ? it->second.version : next_version_();
+}
+
+bool Fills::renew(const Hash128& id, std::string_view token, Duration lease,
+                  const std::shared_ptr<Alarm>& alarm, BootTime now) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard lock(shard.mutex);
+  const auto it = shard.fills.find(id);
+  if (!is_held(shard, it, token) || now >= it->second.until) return false;
+  Fill& fill = it->second;
+  fill.moment = fill.tenant->generations.moment();
+  fill.version = next_version_();
+  fill.elsewhere = alarm;
+  fill.until = now + lease;
+  shard.expiries.emplace(fill.until, id);
+  return true;
+}
+
+void Fills::stir(const Hash128& id) {
+  std::shared_ptr<Alarm> alarm;
+  {
+    Shard& shard = shard_of(id);
+    const std::lock_guard lock(shard.mutex);
+    const auto it = shard.fills.find(id);
+    if (it != shard.fills.end()) alarm = it->second.elsewhere;
+  }
+  if (alarm) alarm->ring();
 }
 
 void Fills::finish(const Hash128& id, std::string_view token) {

@@ -26,6 +26,7 @@
 #include <array>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -66,7 +67,10 @@ class Fills {
   static constexpr std::size_t kTenantMax = 8'192;    // Leases of one tenant.
   static constexpr std::size_t kWaitersMax = 10'000;  // Of one lease.
 
-  explicit Fills(Random& random) : random_(random) {}
+  // `next_version`: orders the puts of a key; that of a fill is drawn when it begins, so that
+  // whatever is put or erased elsewhere meanwhile is the newer one.
+  Fills(Random& random, std::function<std::int64_t()> next_version)
+      : random_(random), next_version_(std::move(next_version)) {}
 
   struct Wanted {
     Hash128 id;
@@ -89,6 +93,14 @@ class Fills {
   // What was known when it was granted, while it is held.
   std::optional<Generations::Moment> moment_of(const Hash128& id, std::string_view token,
                                                BootTime now) const;
+  // The version of what it makes. REQUIRES: moment_of() has just said that it is held.
+  std::int64_t version_of(const Hash128& id, std::string_view token) const;
+
+  // As if it were granted now; `alarm` is rung by stir(). False when it is not held any more.
+  bool renew(const Hash128& id, std::string_view token, Duration lease,
+             const std::shared_ptr<Alarm>& alarm, BootTime now);
+  // Another instance may have made what is waited for.
+  void stir(const Hash128& id);
 
   // The value is in the store: everybody looks again.
   void finish(const Hash128& id, std::string_view token);
@@ -115,7 +127,9 @@ class Fills {
     TenantCache* tenant = nullptr;
     std::string token = {};  // Empty while resting, kNobody when revoked.
     Generations::Moment moment = {};
-    BootTime until{};  // The lease's expiry, or the end of the rest.
+    std::int64_t version = 0;
+    std::shared_ptr<Alarm> elsewhere = {};  // Of who waits for another instance's fill.
+    BootTime until{};                       // The lease's expiry, or the end of the rest.
     std::deque<FillWaiterPtr> waiters = {};
   };
   using Table = std::unordered_map<Hash128, Fill, Hash128Hasher>;
@@ -141,6 +155,7 @@ class Fills {
   std::string new_token();
 
   Random& random_;
+  const std::function<std::int64_t()> next_version_;
   std::array<Shard, kShards> shards_;
 };
 

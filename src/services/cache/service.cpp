@@ -42,6 +42,30 @@ class Waiting {
   bool done_ = false;
 };
 
+// Passes a lease on however the wait for another instance ends, unless it is kept.
+class Holding {
+ public:
+  Holding(CacheEngine& engine, const Address& at, std::string_view lease)
+      : engine_(engine), at_(at), lease_(lease) {}
+  Holding(const Holding&) = delete;
+  Holding& operator=(const Holding&) = delete;
+  ~Holding() {
+    if (!kept_) engine_.pass_on(at_, lease_);
+  }
+  const std::string& lease() const { return lease_; }
+  void keep() { kept_ = true; }
+
+ private:
+  CacheEngine& engine_;
+  const Address& at_;
+  const std::string lease_;
+  bool kept_ = false;
+};
+
+// How often an instance asks whether another one still fills; it is told earlier, too, when there
+// is a value.
+constexpr Duration kAskAgain{50};
+
 std::vector<std::string> names_of(const CacheInvalidation& request) {
   std::vector<std::string> names;
   for (const std::string& tag : request.tags) names.push_back(tag_name(tag));
@@ -68,7 +92,7 @@ class CacheService final : public Cache {
     if (auto checked = check(context, request); !checked) return fail(std::move(checked).error());
     const Address at = engine_->address(context.caller.tenant, request.key);
     if (asks_copies()) {
-      auto fresh = engine_->get_fresh(at);
+      auto fresh = engine_->get_confirmed(at);
       if (!fresh) return std::nullopt;
       return Result<CacheLookup>(*std::move(fresh));
     }
@@ -83,7 +107,7 @@ class CacheService final : public Cache {
     const Address at = engine_->address(context.caller.tenant, request.key);
     const BootTime deadline = engine_->now() + request.wait;
     if (asks_copies()) {
-      auto fresh = engine_->get_fresh(at);
+      auto fresh = engine_->get_confirmed(at);
       if (fresh) co_return *std::move(fresh);
       co_await copies_->fetch(at);
     }
@@ -96,10 +120,12 @@ class CacheService final : public Cache {
       BootTime until;
       const bool may_wait = request.wait > Duration(0);
       auto lookup = engine_->get(at, request, may_wait ? waiter : nullptr, until);
+      if (!lookup) {
+        Waiting waiting(*engine_, at, waiter);
+        lookup = co_await wait_for_fill(at, waiting, until, deadline);
+      }
+      if (lookup) lookup = co_await among_all(at, request, *std::move(lookup), deadline);
       if (lookup) co_return *std::move(lookup);
-      Waiting waiting(*engine_, at, waiter);
-      std::optional<CacheLookup> after = co_await wait_for_fill(at, waiting, until, deadline);
-      if (after) co_return *std::move(after);
     }
   }
 
@@ -113,7 +139,7 @@ class CacheService final : public Cache {
       std::vector<Address> missing;
       for (const std::string& key : keys) {
         const Address at = engine_->address(context.caller.tenant, key);
-        if (engine_->inspect(at).state == CacheState::miss) missing.push_back(at);
+        if (!engine_->has_confirmed(at)) missing.push_back(at);
       }
       if (!missing.empty()) co_await copies_->fetch_all(std::move(missing));
     }
@@ -160,7 +186,10 @@ class CacheService final : public Cache {
 
   Task<CacheReleased> release(const Context& context, CacheRelease request) override {
     RD_CO_CHECK(check_release(request));
-    co_return engine_->release(engine_->address(context.caller.tenant, request.key), request);
+    const Address at = engine_->address(context.caller.tenant, request.key);
+    const CacheReleased released = engine_->release(at, request);
+    if (asks_copies()) co_await copies_->give_back(at, request.lease);
+    co_return released;
   }
 
   Task<CacheInvalidated> invalidate(const Context& context, CacheInvalidation request) override {
@@ -225,14 +254,22 @@ class CacheService final : public Cache {
   bool asks_copies() const { return copies_ && copies_->usable(); }
 
   boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
+    const std::string lease = request.lease;
     EntryPtr entry;
     CachePutResult result =
         engine_->put(context.caller.tenant, std::move(request), copies_ ? &entry : nullptr);
     const bool good = result.outcome == CacheStored::stored ||  //
                       result.outcome == CacheStored::not_admitted;
-    if (!copies_ || !good) co_return result;
-    const bool kept = co_await copies_->keep(*entry);
-    if (kept) result.outcome = CacheStored::stored;  // There it can be read back, too.
+    if (copies_ && good) {
+      const shared::Stored kept = co_await copies_->keep(*entry);
+      const bool overtaken = kept == shared::Stored::older && !lease.empty();
+      if (kept == shared::Stored::stored) result.outcome = CacheStored::stored;
+      if (overtaken) result.outcome = CacheStored::lease_lost;  // By a put or erasure elsewhere.
+    }
+    if (!lease.empty() && asks_copies()) {
+      const Address at{entry->id, context.caller.tenant, entry->key};
+      co_await copies_->give_back(at, lease);
+    }
     co_return result;
   }
 
@@ -250,6 +287,35 @@ class CacheService final : public Cache {
     return fail(invalid_argument(
         std::string(where), fmt::format("must have 1 to {} items; it has {}", kCacheBatchMax, size),
         "length"));
+  }
+
+  // A lease that was granted here is one of all instances while the shared tier can be asked.
+  // Empty: start again.
+  boost::asio::awaitable<std::optional<CacheLookup>> among_all(const Address& at,
+                                                               const CacheGet& request,
+                                                               CacheLookup lookup,
+                                                               BootTime deadline) {
+    if (lookup.lease.empty() || !asks_copies()) co_return lookup;
+    Holding holding(*engine_, at, lookup.lease);
+    const std::shared_ptr<Alarm> alarm = timers_.alarm();
+    // Before the claim: so it lasts here no longer than there.
+    while (engine_->renew(at, holding.lease(), *request.lease, alarm)) {
+      const auto claimed = co_await copies_->claim(at, holding.lease(), *request.lease);
+      if (claimed != shared::Claimed::held) {
+        holding.keep();
+        co_return lookup;
+      }
+      const auto left = std::chrono::ceil<Duration>(deadline - engine_->now());
+      if (lookup.entry || left <= Duration(0)) {
+        lookup.lease.clear();
+        co_return lookup;
+      }
+      co_await alarm->wait(std::min(left, kAskAgain));
+      co_await copies_->fetch(at);
+      auto found = engine_->found_elsewhere(at, holding.lease());
+      if (found) co_return found;
+    }
+    co_return std::nullopt;
   }
 
   // Empty: start again.

@@ -82,6 +82,18 @@ RedisSeen keys_denied(const RedisCase& c) {
               fmt::format("redis-cli ACL SETUSER {} '~rd:*' '&rd:*'", account_of(c))};
 }
 
+RedisSeen channels_denied(const RedisCase& c) {
+  if (!c.facts.denied_channels) return std::nullopt;
+  return Seen{fmt::format("the account {} may not use channels under rd:", account_of(c)),
+              fmt::format("redis-cli ACL SETUSER {} '&rd:*' +publish +subscribe +unsubscribe",
+                          account_of(c))};
+}
+
+RedisSeen no_tracking(const RedisCase& c) {
+  if (c.setup.topology == "rest" || c.facts.tracks.value_or(true)) return std::nullopt;
+  return Seen{"CLIENT TRACKING was refused, or the server does not speak RESP3"};
+}
+
 RedisSeen rest_read_only(const RedisCase& c) {
   if (c.setup.topology != "rest" || c.facts.denied_commands.empty()) return std::nullopt;
   return Seen{fmt::format("the token of the REST address may not use {}",
@@ -195,6 +207,17 @@ constexpr std::array kRules{
         {"redis_keys_denied", critical, "The account may not use our keys.",
          "Nothing can be read or written.", "redis-cli ACL SETUSER <account> '~rd:*' '&rd:*'"},
         keys_denied},
+    RedisRule{{"redis_channels_denied", warning, "The account may not use our channels.",
+               "Other instances know of a revocation or an invalidation at their next look at the "
+               "journal, 0.2 s later, and not within milliseconds.",
+               "redis-cli ACL SETUSER <account> '&rd:*' +publish +subscribe +unsubscribe"},
+              channels_denied},
+    RedisRule{{"redis_no_tracking", info, "This Redis does not tell of changes to what was read.",
+               "An instance that has a cache entry in memory keeps it until it ends or is "
+               "invalidated, whatever another instance puts.",
+               "use Redis 6 or later or Valkey; and redis-cli ACL SETUSER <account> "
+               "'+client|tracking' '+client|caching'"},
+              no_tracking},
     RedisRule{{"redis_rest_read_only", critical, "The REST token may read and not write.",
                "Limits and copies are writes: Redis is as good as away.",
                "set UPSTASH_REDIS_REST_TOKEN to the token that is not marked read-only"},

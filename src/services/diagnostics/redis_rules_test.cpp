@@ -135,6 +135,13 @@ std::vector<Example> access_examples() {
        [](One& o) { o.facts.denied_commands.clear(); }},
       {"redis_keys_denied", [](One& o) { o.facts.denied_keys = true; },
        [](One& o) { o.facts.denied_commands = {"SET"}; }},
+      {"redis_channels_denied", [](One& o) { o.facts.denied_channels = true; },
+       [](One& o) { o.facts.denied_keys = true; }},
+      {"redis_no_tracking", [](One& o) { o.facts.tracks = false; },
+       [](One& o) {
+         o.setup.topology = "rest";
+         o.facts.tracks = false;
+       }},
       {"redis_rest_read_only",
        [](One& o) {
          o.setup.topology = "rest";
