@@ -1,5 +1,6 @@
 #include "base/clock.hpp"
 
+#include "base/append.hpp"
 #include "base/assert.hpp"
 
 #include <algorithm>
@@ -19,8 +20,20 @@ timespec read_clock(clockid_t id) {
   return now;
 }
 
-void put_digits(char* out, int width, std::uint32_t value) {
-  for (int i = width; i-- > 0; value /= 10) out[i] = static_cast<char>('0' + value % 10);
+// "00" to "99", one behind the other.
+constexpr std::array<char, 200> kPairs = [] {
+  std::array<char, 200> pairs{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    pairs[2 * i] = static_cast<char>('0' + i / 10);
+    pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}();
+
+// REQUIRES: value < 100.
+void put_pair(char* out, std::uint32_t value) {
+  out[0] = kPairs[2 * value];
+  out[1] = kPairs[2 * value + 1];
 }
 
 // Reads fixed-width fields from the front of a text.
@@ -99,22 +112,30 @@ BootTime SystemClock::boot() const {
   return {static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec};
 }
 
-void append_rfc3339(std::string& out, WallTime time) {
+char* put_rfc3339(char* to, WallTime time) {
   using std::chrono::floor;
   const std::chrono::sys_time<std::chrono::milliseconds> instant{
       std::chrono::milliseconds(std::clamp(time.ms, kYear0Ms, kYear9999Ms))};
   const auto day = floor<std::chrono::days>(instant);
   const std::chrono::year_month_day date{day};
   const auto ms = static_cast<std::uint32_t>((instant - day).count());
-  std::array<char, 24> text{"0000-00-00T00:00:00.000"};  // The zero at its end becomes the Z.
-  put_digits(&text[0], 4, static_cast<std::uint32_t>(int{date.year()}));
-  put_digits(&text[5], 2, unsigned{date.month()});
-  put_digits(&text[8], 2, unsigned{date.day()});
-  put_digits(&text[11], 2, ms / 3'600'000);
-  put_digits(&text[14], 2, ms / 60'000 % 60);
-  put_digits(&text[17], 2, ms / 1000 % 60);
-  put_digits(&text[20], 3, ms % 1000);
-  text.back() = 'Z';
+  const auto year = static_cast<std::uint32_t>(int{date.year()});
+  std::copy_n("0000-00-00T00:00:00.000Z", kRfc3339Size, to);
+  put_pair(to, year / 100);
+  put_pair(to + 2, year % 100);
+  put_pair(to + 5, unsigned{date.month()});
+  put_pair(to + 8, unsigned{date.day()});
+  put_pair(to + 11, ms / 3'600'000);
+  put_pair(to + 14, ms / 60'000 % 60);
+  put_pair(to + 17, ms / 1000 % 60);
+  to[20] = static_cast<char>('0' + ms / 100 % 10);
+  put_pair(to + 21, ms % 100);
+  return to + kRfc3339Size;
+}
+
+void append_rfc3339(std::string& out, WallTime time) {
+  std::array<char, kRfc3339Size> text;
+  put_rfc3339(text.data(), time);
   out.append(text.data(), text.size());
 }
 

@@ -1,9 +1,22 @@
 #include "base/ids.hpp"
 
+#include <algorithm>
+#include <array>
 #include <span>
 
 namespace redoubt {
 namespace {
+
+// "00" to "ff", one behind the other.
+constexpr std::array<char, 512> kHexPairs = [] {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<char, 512> pairs{};
+  for (std::size_t i = 0; i < 256; ++i) {
+    pairs[2 * i] = kDigits[i / 16];
+    pairs[2 * i + 1] = kDigits[i % 16];
+  }
+  return pairs;
+}();
 
 void put_wall_ms(std::span<std::uint8_t> out, WallTime now) {
   const auto ms = static_cast<std::uint64_t>(now.ms);
@@ -42,14 +55,20 @@ void append_uuid7(std::string& out, WallTime now, FastRandom& random) {
   for (std::size_t i = 0; i < 8; ++i) bytes[8 + i] = static_cast<std::uint8_t>(low >> (8 * i));
   bytes[8] = static_cast<std::uint8_t>(0x80 | (bytes[8] & 0x3f));
 
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::array<char, 36> text;
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text[at++] = '-';
-    text[at++] = kDigits[bytes[i] >> 4];
-    text[at++] = kDigits[bytes[i] & 15];
-  }
+  char* to = text.data();
+  const auto put = [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < last; ++i) to = std::copy_n(&kHexPairs[2 * bytes[i]], 2, to);
+  };
+  put(0, 4);
+  *to++ = '-';
+  put(4, 6);
+  *to++ = '-';
+  put(6, 8);
+  *to++ = '-';
+  put(8, 10);
+  *to++ = '-';
+  put(10, 16);
   out.append(text.data(), text.size());
 }
 

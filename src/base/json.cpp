@@ -1,5 +1,6 @@
 #include "base/json.hpp"
 
+#include "base/append.hpp"
 #include "base/bytes.hpp"
 
 #include <boost/json/array.hpp>
@@ -198,6 +199,17 @@ bool eight_plain_bytes(const char* p) {
   return ((word | control | quote | backslash) & kOnes * 0x80) == 0;
 }
 
+// Copies `text` to `to` as far as it needs no escape; how far that is.
+std::size_t copy_plain(char* to, std::string_view text) {
+  std::size_t i = 0;
+  while (text.size() - i >= 8 && eight_plain_bytes(text.data() + i)) {
+    std::memcpy(to + i, text.data() + i, 8);
+    i += 8;
+  }
+  for (; i < text.size() && kEscapes[static_cast<std::uint8_t>(text[i])] == 0; ++i) to[i] = text[i];
+  return i;
+}
+
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
 void append_escape(std::string& out, char c, char escape) {
@@ -301,9 +313,20 @@ void append_json(std::string& out, const json::value& value) {
 }
 
 void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
+  // Most texts are plain: checked while they are copied, in one growth of the buffer.
+  const std::size_t before = out.size();
   std::size_t run = 0;  // Where the bytes not yet appended begin.
-  std::size_t i = 0;
+  // libstdc++ 12 passes the capacity instead of the size, so the size comes from here.
+  out.resize_and_overwrite(before + text.size() + 2, [&](char* data, std::size_t) {
+    char* const begin = data + before;
+    *begin = '"';
+    run = copy_plain(begin + 1, text);
+    begin[1 + run] = '"';
+    return before + 1 + run + (run == text.size() ? 1 : 0);
+  });
+  if (run == text.size()) return;
+
+  std::size_t i = run;
   while (i < text.size()) {
     if (text.size() - i >= 8 && eight_plain_bytes(text.data() + i)) {
       i += 8;
@@ -331,6 +354,14 @@ void append_json_string(std::string& out, std::string_view text) {
   }
   out.append(text, run, i - run);
   out += '"';
+}
+
+char* put_plain_json_string(char* to, std::string_view text) {
+  *to++ = '"';
+  if (copy_plain(to, text) != text.size()) return nullptr;
+  to += text.size();
+  *to++ = '"';
+  return to;
 }
 
 void append_int(std::string& out, std::int64_t value) {

@@ -1,5 +1,6 @@
 #include "base/json.hpp"
 
+#include "base/append.hpp"
 #include "base/bytes.hpp"
 #include "base/random.hpp"
 
@@ -408,6 +409,22 @@ TEST(AppendJsonString, SeesEveryByteAtEveryPlace) {
     for (std::size_t before = 0; before < 20; ++before) {
       const std::string a(before, 'a');
       ASSERT_EQ(json_string(a + byte + "zzzzzzzzz"), "\"" + a + escaped + "zzzzzzzzz\"") << c;
+    }
+  }
+}
+
+TEST(PutPlainJsonString, DoesAsAppendUnlessMoreThanCopyingIsNeeded) {
+  for (std::size_t size = 0; size < 40; ++size) {
+    const std::string text(size, 'a');
+    std::string out(size + 2, '?');
+    ASSERT_EQ(put_plain_json_string(out.data(), text), out.data() + out.size());
+    EXPECT_EQ(out, json_string(text));
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const char c : {'"', '\\', '\n', '\x80', '\0'}) {
+        std::string other = text;
+        other[at] = c;
+        ASSERT_EQ(put_plain_json_string(out.data(), other), nullptr) << size << " " << at;
+      }
     }
   }
 }

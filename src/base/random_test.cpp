@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -44,6 +47,38 @@ TEST(SystemRandom, DoesNotRepeatItself) {
   std::set<std::uint64_t> values;
   for (int i = 0; i < 1000; ++i) values.insert(random.next_u64());
   EXPECT_EQ(values.size(), 1000u);
+}
+
+TEST(SystemRandom, GivesOutEveryByteOnce) {
+  SystemRandom random;
+  std::set<std::vector<std::uint8_t>> values;
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(8 + i % 100));
+    random.fill(bytes);
+    bytes.resize(8);
+    values.insert(bytes);
+  }
+  EXPECT_EQ(values.size(), 1000u);
+}
+
+TEST(SystemRandom, GivesAForkedProcessOtherBytes) {
+  SystemRandom random;
+  random.next_u64();  // There is something to inherit.
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const std::uint64_t theirs = random.next_u64();
+    ::_exit(::write(ends[1], &theirs, sizeof theirs) == sizeof theirs ? 0 : 1);
+  }
+  std::uint64_t theirs = 0;
+  ASSERT_EQ(::read(ends[0], &theirs, sizeof theirs), ssize_t{sizeof theirs});
+  ::waitpid(child, nullptr, 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
+
+  EXPECT_NE(theirs, random.next_u64());
 }
 
 TEST(SystemRandom, AcceptsAnEmptySpan) {

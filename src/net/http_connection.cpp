@@ -13,6 +13,7 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kGrowBytes = 8 * 1024;     // First step beyond the bytes inside.
 constexpr std::size_t kFlushBytes = 256 * 1024;  // Answers gathered before a write.
+constexpr std::size_t kSpareBytes = 16 * 1024;   // Larger scratch is not kept.
 constexpr std::chrono::seconds kLingerTime{2};   // For the peer's FIN after our last answer.
 constexpr std::string_view kTooLarge = "the body is larger than this server accepts";
 
@@ -547,7 +548,29 @@ void HttpConnection::flush() {
     queued_ += out;
     return;
   }
+  if (gathering_) {
+    flush_due_ = true;
+    gathered_ = std::exchange(out, take_spare());
+    return;
+  }
   if (out.empty() || send_out(out)) written();
+}
+
+void HttpConnection::send_answers() {
+  gathering_ = false;
+  if (!std::exchange(flush_due_, false)) return;
+  std::string out = std::exchange(gathered_, {});
+  if (out.empty() || send_out(out)) written();
+  if (out.capacity() > kSpareBytes) return;
+  out.clear();
+  server_->spare.push_back(std::move(out));
+}
+
+std::string HttpConnection::take_spare() {
+  if (server_->spare.empty()) return {};
+  std::string spare = std::move(server_->spare.back());
+  server_->spare.pop_back();
+  return spare;
 }
 
 bool HttpConnection::send_out(std::string_view bytes) {

@@ -46,11 +46,12 @@ struct ServerState {
   HttpServerOptions options;
   Readiness readiness;
   HttpServerCounters counters;
-  std::string out;         // Scratch for the answers of one read.
-  HttpResponse response;   // Scratch for answers that need no coroutine.
-  wire::RequestHead head;  // Scratch for heads that need no coroutine.
-  std::string date_line;   // "Date: ...\r\n", renewed by the tick.
-  BootTime now;            // Renewed by the tick: what timeouts are measured with.
+  std::string out;                 // Scratch for the answers of one read.
+  std::vector<std::string> spare;  // For `out` while answers are gathered.
+  HttpResponse response;           // Scratch for answers that need no coroutine.
+  wire::RequestHead head;          // Scratch for heads that need no coroutine.
+  std::string date_line;           // "Date: ...\r\n", renewed by the tick.
+  BootTime now;                    // Renewed by the tick: what timeouts are measured with.
   bool draining = false;
 };
 
@@ -104,6 +105,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void on_read(bool failed, std::size_t n);
   void on_write(bool failed, std::size_t n);
   void enter(Phase phase);
+  // Answers of the next on_read stay here until send_answers(), for a kind that works on many
+  // connections at once.
+  void gather_answers() { gathering_ = true; }
+  void send_answers();
 
   ServerState& server() { return *server_; }
   bool reading() const { return reading_; }
@@ -149,6 +154,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void stream_written();
 
   void flush();
+  std::string take_spare();
   // True: all of it is with the kernel.
   bool send_out(std::string_view bytes);
   void write_rest();
@@ -166,6 +172,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool continue_expected_ = false;
   bool head_is_current_ = false;  // server_->head is the head at begin_.
   bool process_posted_ = false;
+  bool gathering_ = false;
+  bool flush_due_ = false;  // `gathered_` is to be sent, though it may be empty.
   wire::BodyKind body_kind_ = wire::BodyKind::none;
   BootTime since_;
   BootTime wrote_;  // When the write that is pending began.
@@ -184,6 +192,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::size_t chunk_used_ = 0;
   std::optional<wire::ChunkedDecoder> chunked_;
   std::string chunk_body_;
+  std::string gathered_;
   std::string unsent_;  // Being written, from sent_ on.
   std::size_t sent_ = 0;
   std::string queued_;              // To be written after it.

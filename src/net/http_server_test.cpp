@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>
@@ -16,9 +17,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <future>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace redoubt::net {
 namespace {
@@ -341,6 +345,91 @@ TEST_F(HttpServerTest, RefusesAPortThatIsTaken) {
 
   ASSERT_FALSE(listened);
   EXPECT_EQ(listened.error().slug, "listen_failed");
+}
+
+// The loop stands still while requests arrive, so that it meets all of them at once.
+class StandStill {
+ public:
+  explicit StandStill(asio::io_context& io) {
+    asio::post(io, [this] {
+      stands_.set_value();
+      over_.get_future().wait();
+    });
+    stands_.get_future().wait();
+  }
+  ~StandStill() { over_.set_value(); }
+
+ private:
+  std::promise<void> stands_;
+  std::promise<void> over_;
+};
+
+TEST_F(HttpServerTest, AnswersEveryConnectionOfABatch) {
+  constexpr int kClients = 100;
+  const auto get = [](int i, std::string_view fields = "") {
+    return fmt::format("GET /{} HTTP/1.1\r\nHost: x\r\n{}\r\n", i, fields);
+  };
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.push_back(std::make_unique<Client>(server_->port()));
+    clients.back()->send(get(i));
+    clients.back()->read_until("[]");
+  }
+  {
+    const StandStill still(io_);
+    for (int i = 0; i < kClients; ++i) {
+      Client& client = *clients[static_cast<std::size_t>(i)];
+      if (i % 5 == 0) client.send(get(i) + get(i + 1'000));
+      if (i % 5 == 1) client.send(get(i).substr(0, 10));
+      if (i % 5 == 2) client.send(get(i, "Connection: close\r\n"));
+      if (i % 5 == 3) client.send(fmt::format("GET /later/{} HTTP/1.1\r\nHost: x\r\n\r\n", i));
+      if (i % 5 == 4) {
+        client.send(fmt::format("POST /{} HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n{}", i,
+                                std::string(2'000, 'b')));
+      }
+    }
+  }
+  for (int i = 0; i < kClients; ++i) {
+    Client& client = *clients[static_cast<std::size_t>(i)];
+    std::string expected = fmt::format("GET /{} []", i);
+    std::string answer;
+    if (i % 5 == 0) {
+      answer = client.read_until("[]", 2);
+      EXPECT_LT(answer.find(expected), answer.find(fmt::format("GET /{} []", i + 1'000)));
+    } else if (i % 5 == 1) {
+      client.send(get(i).substr(10));
+      answer = client.read_until("[]");
+    } else if (i % 5 == 2) {
+      answer = client.read_until_closed();
+    } else if (i % 5 == 3) {
+      expected = fmt::format("GET /later/{} []", i);
+      answer = client.read_until("[]");
+    } else {
+      expected = fmt::format("POST /{} [{}]", i, std::string(2'000, 'b'));
+      answer = client.read_until("b]");
+    }
+    EXPECT_NE(answer.find(expected), std::string::npos) << i << answer;
+  }
+}
+
+TEST_F(HttpServerTest, APeerThatIsGoneTakesNobodyOfItsBatchAlong) {
+  Client first(server_->port());
+  auto gone = std::make_unique<Client>(server_->port());
+  Client last(server_->port());
+  for (Client* client : {&first, gone.get(), &last}) {
+    client->send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n");
+    client->read_until("[]");
+  }
+  {
+    const StandStill still(io_);
+    first.send("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    gone->send("GET /2 HTTP/1.1\r\nHost: x\r\n\r\nGET");
+    gone.reset();
+    last.send("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+
+  EXPECT_NE(first.read_until("[]").find("GET /2 []"), std::string::npos);
+  EXPECT_NE(last.read_until("[]").find("GET /2 []"), std::string::npos);
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 namespace redoubt::net {
 namespace {
@@ -22,6 +24,7 @@ bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
+// Its server keeps it for the rest of the turn in which it closes: see Readiness::watch().
 class PlainConnection final : public HttpConnection, public ReadyListener {
  public:
   PlainConnection(std::shared_ptr<ServerState> state, int descriptor, std::string peer)
@@ -32,10 +35,24 @@ class PlainConnection final : public HttpConnection, public ReadyListener {
 
   void on_ready(std::uint32_t events) override {
     if (closed()) return;
-    const auto alive = shared_from_this();
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0 && writing()) pump_write();
+    if (wants_bytes()) taken_ = receive();
+  }
+
+  void on_taken() override {
+    if (!taken_) return;
+    const Received got = *std::exchange(taken_, std::nullopt);
+    pumping_ = true;
+    gather_answers();
+    if (!closed()) tell(got);
+    pumping_ = false;
+  }
+
+  void on_worked() override {
+    if (closed()) return;
+    send_answers();
     pump_read();
   }
 
@@ -78,25 +95,37 @@ class PlainConnection final : public HttpConnection, public ReadyListener {
   }
 
  private:
+  struct Received {
+    bool failed;
+    std::size_t bytes;
+  };
+
+  bool wants_bytes() const { return reading() && readable_ && !taken_ && !pumping_ && !closed(); }
+
+  // Empty: there was nothing after all.
+  std::optional<Received> receive() {
+    const ssize_t n = ::recv(descriptor_, at_, room_, MSG_DONTWAIT);
+    if (n < 0 && would_block()) {
+      readable_ = false;
+      return std::nullopt;
+    }
+    // A short read of a stream socket means that it is empty (epoll(7)).
+    if (n > 0 && static_cast<std::size_t>(n) < room_ && !hung_up_) readable_ = false;
+    return Received{n <= 0, n > 0 ? static_cast<std::size_t>(n) : 0};
+  }
+
+  void tell(const Received& got) { on_read(got.failed, got.bytes); }
+
   // on_read asks for the next read from inside; the loop answers it, so that nothing nests.
   void pump_read() {
-    if (pumping_) return;
-    pumping_ = true;
-    for (int i = 0; reading() && readable_ && !closed(); ++i) {
-      if (i == kReadsPerTurn) {
-        later();
-        break;
-      }
-      const ssize_t n = ::recv(descriptor_, at_, room_, MSG_DONTWAIT);
-      if (n < 0 && would_block()) {
-        readable_ = false;
-        break;
-      }
-      // A short read of a stream socket means that it is empty (epoll(7)).
-      if (n > 0 && static_cast<std::size_t>(n) < room_ && !hung_up_) readable_ = false;
-      on_read(n <= 0, n > 0 ? static_cast<std::size_t>(n) : 0);
+    for (int i = 0; wants_bytes(); ++i) {
+      if (i == kReadsPerTurn) return later();
+      const auto got = receive();
+      if (!got) return;
+      pumping_ = true;
+      tell(*got);
+      pumping_ = false;
     }
-    pumping_ = false;
   }
 
   void later() {
@@ -113,14 +142,15 @@ class PlainConnection final : public HttpConnection, public ReadyListener {
     const ssize_t n = write_now(unwritten_);
     if (n == 0) return;  // The next edge will tell.
     unwritten_ = {};
-    on_write(n < 0, n > 0 ? static_cast<std::size_t>(n) : 0);
+    on_write(n<0, n> 0 ? static_cast<std::size_t>(n) : 0);
     if (writing() && !unwritten_.empty()) pump_write();
   }
 
   int descriptor_;
   bool readable_ = false;
   bool hung_up_ = false;
-  bool pumping_ = false;
+  bool pumping_ = false;           // Inside on_read.
+  std::optional<Received> taken_;  // And not told yet.
   bool posted_ = false;
   char* at_ = nullptr;
   std::size_t room_ = 0;

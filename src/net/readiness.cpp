@@ -1,7 +1,6 @@
 #include "net/readiness.hpp"
 
-#include <sys/epoll.h>
-
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -11,6 +10,12 @@ namespace {
 
 constexpr int kBatch = 256;
 constexpr int kBatchesPerTurn = 4;  // Then the rest of the loop has its turn.
+constexpr int kBusyBatch = 16;      // So many were ready: more probably are by now.
+constexpr std::size_t kGroup = 32;  // Small enough that the first need not wait long.
+
+ReadyListener& listener_of(const epoll_event& event) {
+  return *static_cast<ReadyListener*>(event.data.ptr);
+}
 
 }  // namespace
 
@@ -49,12 +54,21 @@ void Readiness::deliver() {
   std::array<epoll_event, kBatch> events;
   for (int turn = 0; turn < kBatchesPerTurn; ++turn) {
     const int n = ::epoll_wait(set_.native_handle(), events.data(), kBatch, 0);
-    for (int i = 0; i < n; ++i) {
-      const epoll_event& event = events[static_cast<std::size_t>(i)];
-      static_cast<ReadyListener*>(event.data.ptr)->on_ready(event.events);
+    if (n <= 0) return;
+    std::span<const epoll_event> left = std::span(events).first(static_cast<std::size_t>(n));
+    while (!left.empty()) {
+      const auto group = left.first(std::min(left.size(), kGroup));
+      deliver(group);
+      left = left.subspan(group.size());
     }
-    if (n < kBatch) return;
+    if (n < kBusyBatch) return;
   }
+}
+
+void Readiness::deliver(std::span<const epoll_event> group) {
+  for (const epoll_event& event : group) listener_of(event).on_ready(event.events);
+  for (const epoll_event& event : group) listener_of(event).on_taken();
+  for (const epoll_event& event : group) listener_of(event).on_worked();
 }
 
 }  // namespace redoubt::net

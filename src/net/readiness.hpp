@@ -6,6 +6,11 @@
 // connection is told once that it is ready, and a batch of ready connections costs the loop one
 // wake-up.
 //
+// A batch goes through three steps, a group at a time: all of the group take in what has arrived,
+// then all work on it, then all send. Each step runs the same code many times over while it lies in
+// the CPU's caches, and a peer that is woken by an answer finds the next one there before it sleeps
+// again.
+//
 // Threads: the io_context's.
 #pragma once
 
@@ -14,15 +19,23 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include <sys/epoll.h>
+
 #include <cstdint>
+#include <span>
 
 namespace redoubt::net {
 
 class ReadyListener {
  public:
   virtual ~ReadyListener() = default;
-  // EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR: what became true since the last call.
+  // EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLERR: what became true since the last call. Takes
+  // in what has arrived.
   virtual void on_ready(std::uint32_t events) = 0;
+  // After that, works on it,
+  virtual void on_taken() = 0;
+  // and then sends what came of it.
+  virtual void on_worked() = 0;
 };
 
 class Readiness {
@@ -39,6 +52,7 @@ class Readiness {
  private:
   void wait();
   void deliver();
+  static void deliver(std::span<const epoll_event> group);
 
   boost::asio::posix::stream_descriptor set_;
 };

@@ -49,6 +49,7 @@ enum class Where : std::uint8_t { body, path, query, header, raw_body };
 
 struct FieldInfo;
 struct TypeOps;
+class PlainJson;
 
 struct Path {  // Where we are, for errors: "/states/3/policy".
   std::string pointer;
@@ -83,6 +84,8 @@ struct TypeOps {
   bool (*omit)(const void* in);  // An empty optional is left out of the output; null: never.
   json::object (*schema)(const FieldInfo& info, Schemas& schemas);
   Kind item = Kind::json;  // Of a list or map.
+  // Reads what needs no document (plain_json.hpp); false: it may. Null: it always does.
+  bool (*plain)(PlainJson& in, void* out, const FieldInfo& info) = nullptr;
 };
 
 struct FieldInfo {

@@ -68,15 +68,6 @@ void append_dotted(std::string& out, std::string_view pointer) {
   }
 }
 
-FieldInfo element_info(const FieldInfo& info, const TypeOps& type) {
-  FieldInfo element;
-  element.name = info.name;
-  element.wire_name = info.wire_name;
-  element.where = info.where;
-  element.type = &type;
-  return element;
-}
-
 std::string count_text(const FieldInfo& info, std::string_view unit) {
   if (info.max == kUnbounded) return fmt::format("must have at least {} {}", info.min, unit);
   if (info.min == 0) return fmt::format("must have at most {} {}", info.max, unit);
@@ -99,12 +90,6 @@ void add_unknown(FieldErrors& errors, Path& path, std::string_view name,
   add_error(errors, path, std::move(detail), "unknown");
 }
 
-std::size_t find_body_field(std::span<const FieldInfo> fields, std::string_view name) {
-  std::size_t i = 0;
-  while (i < fields.size() && (fields[i].where != Where::body || fields[i].name != name)) ++i;
-  return i;
-}
-
 // `,"name":` in one growth of the buffer. Field names need no escapes: they are ours.
 void append_key(std::string& out, char separator, std::string_view name) {
   const std::size_t before = out.size();
@@ -122,6 +107,12 @@ void append_key(std::string& out, char separator, std::string_view name) {
 }
 
 }  // namespace
+
+std::size_t find_body_field(std::span<const FieldInfo> fields, std::string_view name) {
+  std::size_t i = 0;
+  while (i < fields.size() && (fields[i].where != Where::body || fields[i].name != name)) ++i;
+  return i;
+}
 
 Complaint check_count(const FieldInfo& info, std::size_t count, std::string_view unit) {
   if (in_bounds(info, static_cast<std::int64_t>(count))) return {};
@@ -202,6 +193,15 @@ void write_object(std::string& out, std::span<const FieldInfo> fields, const voi
 }
 
 namespace detail {
+
+FieldInfo element_info(const FieldInfo& info, const TypeOps& type) {
+  FieldInfo element;
+  element.name = info.name;
+  element.wire_name = info.wire_name;
+  element.where = info.where;
+  element.type = &type;
+  return element;
+}
 
 Path path_of(const FieldInfo& info) {
   Path path;

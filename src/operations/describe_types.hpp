@@ -9,6 +9,7 @@
 #pragma once
 
 #include "operations/describe.hpp"
+#include "operations/plain_json.hpp"
 
 #include <cstddef>
 
@@ -24,6 +25,8 @@ void add_error(FieldErrors& errors, const Path& path, std::string detail, std::s
 void add_error(FieldErrors& errors, const FieldInfo& info, std::string detail,
                std::string_view code);
 
+// `fields.size()`: none of that name comes from the body.
+std::size_t find_body_field(std::span<const FieldInfo> fields, std::string_view name);
 // Reads the members of a JSON object that `fields` says come from the body.
 bool read_object(const json::value& in, std::span<const FieldInfo> fields, void* out, Path& path,
                  FieldErrors& errors);
@@ -78,8 +81,11 @@ std::optional<std::size_t> parse_name(std::string_view in, Names names, const Pa
 std::optional<std::size_t> parse_name(const json::value& in, Names names, const Path& path,
                                       FieldErrors& errors);
 void write_name(std::string& out, Names names, std::size_t index);
+bool plain_name(PlainJson& in, Names names, std::size_t& index);
 json::object names_schema(Names names);
 Path path_of(const FieldInfo& info);
+// What is said of one element of the list or map that `info` describes.
+FieldInfo element_info(const FieldInfo& info, const TypeOps& type);
 
 template <class T>
   requires std::is_enum_v<T>
@@ -97,6 +103,10 @@ struct OpsHolder<T> {
                          FieldErrors& errors) {
     return set(parse_name(in, EnumNames<T>::names, path_of(info), errors), out);
   }
+  static bool plain(PlainJson& in, void* out, const FieldInfo&) {
+    std::size_t index = 0;
+    return plain_name(in, EnumNames<T>::names, index) && set(index, out);
+  }
   static void write(std::string& out, const void* in) {
     write_name(out, EnumNames<T>::names, static_cast<std::size_t>(*static_cast<const T*>(in)));
   }
@@ -107,7 +117,8 @@ struct OpsHolder<T> {
 };
 template <class T>
   requires std::is_enum_v<T>
-constinit const TypeOps OpsHolder<T>::ops = {kind, parse, parse_text, write, nullptr, schema};
+constinit const TypeOps OpsHolder<T>::ops = {kind,    parse,  parse_text, write,
+                                             nullptr, schema, Kind::json, plain};
 
 // JSON in a parameter: what parse_text of a struct, a map and a list of structs is.
 bool parse_json_text(std::string_view in, void* out, const FieldInfo& info, const TypeOps& type,
@@ -125,6 +136,9 @@ struct OpsHolder<T> {
                          FieldErrors& errors) {
     return parse_json_text(in, out, info, ops, errors);
   }
+  static bool plain(PlainJson& in, void* out, const FieldInfo&) {
+    return read_plain_object(in, fields_of<T>(), out);
+  }
   static void write(std::string& out, const void* in) { write_object(out, fields_of<T>(), in); }
   static json::object schema(const FieldInfo&, Schemas& schemas) {
     T defaults{};
@@ -133,7 +147,8 @@ struct OpsHolder<T> {
   static const TypeOps ops;
 };
 template <Described T>
-constinit const TypeOps OpsHolder<T>::ops = {kind, parse, parse_text, write, nullptr, schema};
+constinit const TypeOps OpsHolder<T>::ops = {kind,    parse,  parse_text, write,
+                                             nullptr, schema, Kind::json, plain};
 
 // ---- std::optional ----
 template <class T>
@@ -162,6 +177,10 @@ struct OpsHolder<std::optional<T>> {
     if (any_version) return true;
     return OpsHolder<T>::ops.parse_text(in, &value.emplace(), info, errors);
   }
+  static bool plain(PlainJson& in, void* out, const FieldInfo& info) {
+    const auto of_value = OpsHolder<T>::ops.plain;
+    return of_value != nullptr && of_value(in, &static_cast<Optional*>(out)->emplace(), info);
+  }
   static void write(std::string& out, const void* in) {
     const auto& value = *static_cast<const Optional*>(in);
     if (value) {
@@ -177,8 +196,8 @@ struct OpsHolder<std::optional<T>> {
   static const TypeOps ops;
 };
 template <class T>
-constinit const TypeOps OpsHolder<std::optional<T>>::ops = {kind,  parse, parse_text,
-                                                            write, omit,  schema, item_kind};
+constinit const TypeOps OpsHolder<std::optional<T>>::ops = {kind, parse,  parse_text, write,
+                                                            omit, schema, item_kind,  plain};
 
 // ---- std::vector and std::map ----
 struct Container {
@@ -191,6 +210,8 @@ bool parse_list_text(std::string_view in, void* out, const Container& container,
                      const TypeOps& item, const FieldInfo& info, FieldErrors& errors);
 bool parse_map(const json::value& in, void* out, const Container& container, const TypeOps& item,
                const FieldInfo& info, Path& path, FieldErrors& errors);
+bool plain_list(PlainJson& in, void* out, const Container& container, const TypeOps& item,
+                const FieldInfo& info);
 json::object list_schema(const TypeOps& item, const FieldInfo& info, Schemas& schemas);
 json::object map_schema(const TypeOps& item, const FieldInfo& info, Schemas& schemas);
 void write_map_key(std::string& out, std::string_view key);
@@ -214,6 +235,9 @@ struct OpsHolder<std::vector<T>> {
     if (OpsHolder<T>::kind >= Kind::object) return parse_json_text(in, out, info, ops, errors);
     return parse_list_text(in, out, container, OpsHolder<T>::ops, info, errors);
   }
+  static bool plain(PlainJson& in, void* out, const FieldInfo& info) {
+    return plain_list(in, out, container, OpsHolder<T>::ops, info);
+  }
   static void write(std::string& out, const void* in) {
     char separator = '[';
     for (const T& value : *static_cast<const Vector*>(in)) {
@@ -229,8 +253,8 @@ struct OpsHolder<std::vector<T>> {
   static const TypeOps ops;
 };
 template <class T>
-constinit const TypeOps OpsHolder<std::vector<T>>::ops = {kind,    parse,  parse_text,        write,
-                                                          nullptr, schema, item};
+constinit const TypeOps OpsHolder<std::vector<T>>::ops = {kind,    parse,  parse_text, write,
+                                                          nullptr, schema, item,       plain};
 
 template <class T>
 struct OpsHolder<std::map<std::string, T>> {

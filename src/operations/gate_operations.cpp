@@ -1,6 +1,7 @@
 #include "operations/gate_operations.hpp"
 
 #include "operations/ratelimit_headers.hpp"
+#include "operations/sessions_replies.hpp"
 
 namespace redoubt::operations {
 template <>
@@ -49,21 +50,30 @@ struct Description<GateRequest> {
 namespace {
 
 struct GateSession {
-  std::string id;
-  std::string user;
-  std::string agent;
-  Json data;
-  std::int64_t version = 0;
+  SessionPtr session;
   WallTime expires_at;
-  static constexpr std::string_view schema_name = "GateSession";
+};
+
+template <auto Member>
+constexpr FieldInfo of_session(std::string_view name, std::string_view doc) {
+  return detail::session_field<GateSession, Member>(name, doc);
+}
+
+}  // namespace
+
+template <>
+struct Description<GateSession> {
+  static constexpr std::string_view name = "GateSession";
   static constexpr auto fields =
-      describe(field<&GateSession::id>("id", "The session's id."),
-               field<&GateSession::user>("user", "Whose session it is."),
-               field<&GateSession::agent>("agent", "The agent it is bound to; may be empty."),
-               field<&GateSession::data>("data", "What the session carries."),
-               field<&GateSession::version>("version", "Version of the data."),
+      describe(of_session<&Session::id>("id", "The session's id."),
+               of_session<&Session::user>("user", "Whose session it is."),
+               of_session<&Session::agent>("agent", "The agent it is bound to; may be empty."),
+               detail::data_field<GateSession>(),
+               of_session<&Session::version>("version", "Version of the data."),
                field<&GateSession::expires_at>("expires_at", "When it ends unless used again."));
 };
+
+namespace {
 
 struct GateLimitState {
   std::string policy;
@@ -110,13 +120,7 @@ GateReply reply_of(GateVerdict verdict) {
   reply.tenant = std::move(verdict.tenant);
   reply.principal = std::move(verdict.principal);
   if (verdict.session) {
-    const Session& s = *verdict.session->session;
-    reply.session = GateSession{.id = s.id,
-                                .user = s.user,
-                                .agent = s.agent,
-                                .data = Json{s.data},
-                                .version = s.version,
-                                .expires_at = verdict.session->expires_at};
+    reply.session.emplace(std::move(verdict.session->session), verdict.session->expires_at);
   }
   reply.limits.reserve(verdict.decision.states.size());
   for (const LimitState& state : verdict.decision.states) {

@@ -1,5 +1,6 @@
 #include "operations/operation.hpp"
 
+#include "base/append.hpp"
 #include "base/assert.hpp"
 #include "base/json.hpp"
 #include "operations/path_template.hpp"
@@ -62,23 +63,6 @@ Result<void> authorize_key(const OperationInfo& info, const Caller& caller) {
                 fmt::format("{} needs an API key with scope {}", info.id, area_name(info.area)));
   }
   return {};
-}
-
-constexpr auto kTokenChars = [] {
-  std::array<bool, 256> chars{};
-  for (char c = '0'; c <= '9'; ++c) chars[static_cast<unsigned char>(c)] = true;
-  for (char c = 'a'; c <= 'z'; ++c) chars[static_cast<unsigned char>(c)] = true;
-  for (char c = 'A'; c <= 'Z'; ++c) chars[static_cast<unsigned char>(c)] = true;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) {
-    chars[static_cast<unsigned char>(c)] = true;
-  }
-  return chars;
-}();
-
-bool is_header_name(std::string_view text) {
-  bool good = !text.empty();
-  for (const char c : text) good &= kTokenChars[static_cast<unsigned char>(c)];
-  return good;
 }
 
 bool is_control(char c) {
@@ -198,20 +182,16 @@ Result<void> authorize(const OperationInfo& info, const Caller& caller) {
   return fail(internal("a caller of no kind"));
 }
 
-void OperationOutput::add_header(std::string_view name, std::string_view value) {
-  RD_ASSERT(is_header_name(name), "not a header name");
-  headers += name;
-  headers += ": ";
-  if (has_control(value)) {
-    append_header_value(headers, value);
-  } else {
-    headers += value;
-  }
+void OperationOutput::add_header(HeaderName name, std::string_view value) {
+  if (!has_control(value)) return append_parts(headers, {name.text(), ": ", value, "\r\n"});
+  append_parts(headers, {name.text(), ": "});
+  append_header_value(headers, value);
   headers += "\r\n";
 }
 
-void OperationOutput::add_header(std::string_view name, std::int64_t value) {
-  add_header(name, std::string_view(fmt::format_int(value).c_str()));
+void OperationOutput::add_header(HeaderName name, std::int64_t value) {
+  const fmt::format_int digits(value);
+  append_parts(headers, {name.text(), ": ", {digits.data(), digits.size()}, "\r\n"});
 }
 
 void OperationOutput::clear() {

@@ -69,6 +69,28 @@ struct OperationInput {
   const HeaderSource* headers = nullptr;
 };
 
+// RFC 9110 5.1: a token.
+constexpr bool is_header_name(std::string_view text) {
+  for (const char c : text) {
+    const bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    if (!alnum && !std::string_view("!#$%&'*+-.^_`|~").contains(c)) return false;
+  }
+  return !text.empty();
+}
+
+// The name of a header: a constant, looked at by the compiler and no more by the program.
+class HeaderName {
+ public:
+  template <std::convertible_to<std::string_view> Text>
+  consteval HeaderName(const Text& text) : text_(text) {
+    if (!is_header_name(text_)) throw "not a header name";
+  }
+  constexpr std::string_view text() const { return text_; }
+
+ private:
+  std::string_view text_;
+};
+
 struct OperationOutput {
   int status = 200;
   std::string_view content_type = "application/json";
@@ -78,9 +100,9 @@ struct OperationOutput {
   std::optional<Error> error;
 
   // Control characters in `value` are percent-encoded: whatever a user chose as a name, a header
-  // never splits. REQUIRES: name is a token.
-  void add_header(std::string_view name, std::string_view value);
-  void add_header(std::string_view name, std::int64_t value);
+  // never splits.
+  void add_header(HeaderName name, std::string_view value);
+  void add_header(HeaderName name, std::int64_t value);
   void clear();
 };
 
@@ -146,6 +168,12 @@ class Registry {
   std::vector<Operation> operations_;
 };
 
+// A reply's JSON. Overloaded where a reply is so frequent that going from field to field is too slow.
+template <class Rep>
+void write_reply(std::string& out, const Rep& reply) {
+  write_object(out, fields_of<Rep>(), &reply);
+}
+
 namespace detail {
 template <class Rep>
 void finish(const OperationInfo& info, Result<Rep>& result,
@@ -163,7 +191,7 @@ void finish(const OperationInfo& info, Result<Rep>& result,
     output.content_type = output.content_type_storage;
     output.body = std::move(result->body);
   } else {
-    write_object(output.body, fields_of<Rep>(), &*result);
+    write_reply(output.body, *result);
   }
   if (decorate) decorate(*result, output);
 }

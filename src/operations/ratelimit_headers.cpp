@@ -1,7 +1,9 @@
 #include "operations/ratelimit_headers.hpp"
 
+#include "base/append.hpp"
 #include "base/assert.hpp"
-#include "base/json.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -36,7 +38,11 @@ std::int64_t calendar_ms(CalendarUnit unit) {
 std::int64_t window_seconds(const LimitPolicy& policy) {
   switch (policy.algorithm) {
     case LimitAlgorithm::gcra: {
-      // Not in int64: burst * period may exceed it, though the quotient does not.
+      std::int64_t product = 0;
+      if (!__builtin_mul_overflow(policy.burst, policy.period.count(), &product)) {
+        return ceil_seconds(product / policy.limit + (product % policy.limit > 0 ? 1 : 0));
+      }
+      // The quotient fits all the same.
       const auto refill_ms = static_cast<long double>(policy.burst) *
                              static_cast<long double>(policy.period.count()) /
                              static_cast<long double>(policy.limit);
@@ -72,29 +78,32 @@ bool stands_for_its_policy(const LimitDecision& decision, std::size_t index) {
   return true;
 }
 
-void append_parameter(std::string& out, std::string_view name, std::int64_t value) {
-  out += ';';
-  out += name;
-  out += '=';
-  append_int(out, value);
+std::string_view text_of(const fmt::format_int& number) {
+  return {number.data(), number.size()};
 }
 
 void append_policy(std::string& out, const LimitPolicy& policy) {
+  const fmt::format_int quota(capacity(policy));
+  const fmt::format_int window(std::max<std::int64_t>(window_seconds(policy), 1));
   append_sf_string(out, policy.name);
-  append_parameter(out, "q", capacity(policy));
-  append_parameter(out, "w", std::max<std::int64_t>(window_seconds(policy), 1));
+  append_parts(out, {";q=", text_of(quota), ";w=", text_of(window)});
 }
 
 void append_state(std::string& out, const LimitState& state) {
   append_sf_string(out, state.policy->name);
-  append_parameter(out, "r", state.remaining);
-  const Duration more_after = state.allowed ? state.reset_after : state.retry_after;
-  if (!never(state)) append_parameter(out, "t", ceil_seconds(more_after.count()));
+  const fmt::format_int remaining(state.remaining);
+  append_parts(out, {";r=", text_of(remaining)});
+  if (never(state)) return;
+  const fmt::format_int more_after(
+      ceil_seconds((state.allowed ? state.reset_after : state.retry_after).count()));
+  append_parts(out, {";t=", text_of(more_after)});
 }
 
 }  // namespace
 
 void append_sf_string(std::string& out, std::string_view text) {
+  const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
+  if (std::ranges::all_of(text, plain)) return append_parts(out, {"\"", text, "\""});
   out += '"';
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';

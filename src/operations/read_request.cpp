@@ -1,6 +1,7 @@
 // A request's fields from path, query, headers and body, with every problem reported at once.
 #include "base/text.hpp"
 #include "operations/operation.hpp"
+#include "operations/plain_json.hpp"
 
 #include <fmt/format.h>
 
@@ -119,6 +120,7 @@ class RequestReader {
       read_object(json::object(), fields_, object_, path, errors_);
       return {};
     }
+    if (read_plain_body(input_.body, fields_, object_)) return {};
     RD_TRY(body, parse_json(input_.body));
     read_object(body, fields_, object_, path, errors_);
     return {};

@@ -166,26 +166,33 @@ Router::Router(const Registry& registry) : impl_(std::make_unique<Impl>()) {
 Router::~Router() = default;
 
 RouteMatch Router::match(Method method, std::string_view path) const {
-  RouteMatch match;
+  RouteMatch found;
+  match(method, path, found);
+  return found;
+}
+
+void Router::match(Method method, std::string_view path, RouteMatch& match) const {
+  match.operation = nullptr;
+  match.allow = {};
+  match.param_count = 0;
   const auto fixed = impl_->fixed.find(path);
   if (fixed != impl_->fixed.end()) {
     choose(*fixed->second, method, match);
-    return match;
+    return;
   }
   Segments segments;
   match.status = split_path(path, segments);
-  if (match.status != RouteMatch::Status::found) return match;
+  if (match.status != RouteMatch::Status::found) return;
   Captured captured;
   const Endpoint* endpoint = walk(impl_->root, segments, 0, captured);
   if (endpoint == nullptr) {
     match.status = RouteMatch::Status::not_found;
-    return match;
+    return;
   }
-  if (!choose(*endpoint, method, match)) return match;
+  if (!choose(*endpoint, method, match)) return;
   for (std::size_t i = 0; i < match.param_count; ++i) {
     match.param_storage[i].value = segments.text[captured.segment[i]];
   }
-  return match;
 }
 
 }  // namespace redoubt::operations

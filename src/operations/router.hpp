@@ -47,6 +47,8 @@ class Router {
 
   // `path` as on the wire, without the query.
   RouteMatch match(Method method, std::string_view path) const;
+  // The same into a match that was used before.
+  void match(Method method, std::string_view path, RouteMatch& match) const;
 
  private:
   struct Impl;

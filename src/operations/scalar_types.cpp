@@ -163,6 +163,25 @@ Complaint from_text(std::string_view in, Json& out, const FieldInfo& info) {
   return from_json(*value, out, info);
 }
 
+// ---- From plain JSON: false, also when there would be a complaint ----
+template <class T>
+bool plain_scalar(PlainJson& in, void* out, const FieldInfo& info) {
+  T& value = *static_cast<T*>(out);
+  if constexpr (std::is_same_v<T, bool>) {
+    return in.boolean(value);
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    return in.integer(value) && in_bounds(info, value);
+  } else if constexpr (std::is_same_v<T, Json>) {
+    value.text.clear();
+    return in.value(value.text) && in_bounds(info, static_cast<std::int64_t>(value.text.size()));
+  } else {
+    std::string_view text;
+    if (!in.string(text) || !in_bounds(info, static_cast<std::int64_t>(text.size()))) return false;
+    value.assign(text);
+    return true;
+  }
+}
+
 // ---- To JSON ----
 void to_text(std::string& out, bool value) {
   out += value ? "true" : "false";
@@ -235,13 +254,16 @@ void write_scalar(std::string& out, const void* in) {
 namespace detail {
 
 constinit const TypeOps OpsHolder<bool>::ops = {
-    kind, parse_scalar<bool>, parse_scalar_text<bool>, write_scalar<bool>, nullptr, boolean_schema};
+    kind,           parse_scalar<bool>, parse_scalar_text<bool>, write_scalar<bool>, nullptr,
+    boolean_schema, Kind::json,         plain_scalar<bool>};
 constinit const TypeOps OpsHolder<std::int64_t>::ops = {kind,
                                                         parse_scalar<std::int64_t>,
                                                         parse_scalar_text<std::int64_t>,
                                                         write_scalar<std::int64_t>,
                                                         nullptr,
-                                                        integer_schema};
+                                                        integer_schema,
+                                                        Kind::json,
+                                                        plain_scalar<std::int64_t>};
 constinit const TypeOps OpsHolder<double>::ops = {
     kind,    parse_scalar<double>, parse_scalar_text<double>, write_scalar<double>,
     nullptr, number_schema};
@@ -250,7 +272,9 @@ constinit const TypeOps OpsHolder<std::string>::ops = {kind,
                                                        parse_scalar_text<std::string>,
                                                        write_scalar<std::string>,
                                                        nullptr,
-                                                       string_schema};
+                                                       string_schema,
+                                                       Kind::json,
+                                                       plain_scalar<std::string>};
 constinit const TypeOps OpsHolder<Duration>::ops = {
     kind,    parse_scalar<Duration>, parse_scalar_text<Duration>, write_scalar<Duration>,
     nullptr, duration_schema};
@@ -261,7 +285,8 @@ constinit const TypeOps OpsHolder<WallTime>::ops = {kind,
                                                     nullptr,
                                                     time_schema};
 constinit const TypeOps OpsHolder<Json>::ops = {
-    kind, parse_scalar<Json>, parse_scalar_text<Json>, write_scalar<Json>, nullptr, json_schema};
+    kind,        parse_scalar<Json>, parse_scalar_text<Json>, write_scalar<Json>, nullptr,
+    json_schema, Kind::json,         plain_scalar<Json>};
 
 }  // namespace detail
 }  // namespace redoubt::operations

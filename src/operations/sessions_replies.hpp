@@ -110,6 +110,9 @@ struct Description<IssuedSessionReply> {
       field<&IssuedSessionReply::token>("token", "The credential. It is shown this once.", secret));
 };
 
+// What write_object() writes, in a fraction of the time.
+void write_reply(std::string& out, const SessionReply& reply);
+
 struct SessionListReply {
   std::vector<SessionReply> data;
   std::optional<std::string> next_cursor;

@@ -1,7 +1,5 @@
 #include "record/sqlite_writer.hpp"
 
-#include "record/completion.hpp"
-
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -116,7 +114,7 @@ SqliteWriter::~SqliteWriter() {
 
 Task<void> SqliteWriter::submit(Work work) {
   auto initiate = [this](auto handler, Work unit_work) {
-    enqueue(Pending{std::move(unit_work), {}, completion_of(std::move(handler))});
+    enqueue(Pending{std::move(unit_work), {}, Completion(std::move(handler))});
   };
   return asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
       std::move(initiate), asio::use_awaitable, std::move(work));
@@ -136,11 +134,17 @@ void SqliteWriter::enqueue(Pending pending) {
   if (first) queue_changed_.notify_one();  // The thread sleeps only on an empty queue.
   if (accepted) return;
   if (stopped) {
-    pending.complete(fail(unavailable("record_unavailable", "The record is closed.")));
+    refuse(std::move(pending), unavailable("record_unavailable", "The record is closed."));
     return;
   }
   metrics_.overloaded.add();
-  pending.complete(fail(too_many_writes()));
+  refuse(std::move(pending), too_many_writes());
+}
+
+void SqliteWriter::refuse(Pending pending, Error error) {
+  std::vector<Completed> refused;
+  refused.push_back({std::move(pending.caller), fail(std::move(error))});
+  complete(std::move(refused));
 }
 
 void SqliteWriter::run() {
@@ -302,10 +306,13 @@ void SqliteWriter::tell_listeners(const Batch& batch) {
 }
 
 void SqliteWriter::answer(Batch& batch) {
+  std::vector<Completed> completed;
+  completed.reserve(batch.units.size());
   for (Pending& pending : batch.units) {
     pending.work = nullptr;  // Its captures may not outlive the caller's wait.
-    pending.complete(std::move(pending.result));
+    completed.push_back({std::move(pending.caller), std::move(pending.result)});
   }
+  complete(std::move(completed));
 }
 
 // After the callers have their answers, so that nobody waits for it but the next batch. On a full

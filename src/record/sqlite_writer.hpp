@@ -18,6 +18,7 @@
 
 #include "record/audit.hpp"
 #include "record/availability.hpp"
+#include "record/completion.hpp"
 #include "record/file_identity.hpp"
 #include "record/record.hpp"
 #include "record/sqlite_record.hpp"
@@ -60,12 +61,13 @@ class SqliteWriter {
   struct Pending {
     Work work;
     Result<void> result = fail(internal("a unit of work was not reached"));
-    std::move_only_function<void(Result<void>)> complete;  // On the caller's executor.
+    Completion caller;
   };
   struct Batch;
   class BatchUnit;
 
   void enqueue(Pending pending);
+  static void refuse(Pending pending, Error error);
   void run();
   bool take(std::vector<Pending>& units);
   void commit(Batch& batch);

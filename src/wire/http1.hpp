@@ -70,6 +70,6 @@ HeadResult read_request_head(std::string_view input, std::size_t& scanned, const
                              RequestHead& head);
 
 bool is_token(std::string_view text);  // RFC 9110 5.6.2
-bool ascii_iequals(std::string_view a, std::string_view lower_b);
+bool ascii_iequals(std::string_view a, std::string_view lower_b);  // REQUIRES: lower_b is ASCII.
 
 }  // namespace redoubt::wire

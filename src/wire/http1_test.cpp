@@ -13,12 +13,25 @@ struct Read {
   std::string input;
 };
 
+// A head that is followed by something is read in another way than one that is alone.
+void expect_the_same_before_a_body(const Read& alone, HeadLimits limits) {
+  const std::string followed = alone.input + "x";
+  std::size_t scanned = 0;
+  RequestHead head;
+  const HeadResult result = read_request_head(followed, scanned, limits, head);
+  EXPECT_EQ(result.kind, alone.result.kind) << alone.input;
+  EXPECT_EQ(result.size, alone.result.size) << alone.input;
+  EXPECT_EQ(result.reason, alone.result.reason) << alone.input;
+  EXPECT_EQ(head.field_count, alone.head.field_count) << alone.input;
+}
+
 // The head keeps views into `input`, so it lives beside them.
 std::unique_ptr<Read> read(std::string input, HeadLimits limits = {}) {
   auto out = std::make_unique<Read>();
   out->input = std::move(input);
   std::size_t scanned = 0;
   out->result = read_request_head(out->input, scanned, limits, out->head);
+  expect_the_same_before_a_body(*out, limits);
   return out;
 }
 
@@ -114,6 +127,29 @@ TEST(RequestHead, RefusesBytesThatTwoReadersSeeDifferently) {
   expect_complete(with("A: caf\xc3\xa9\r\n"));
 }
 
+TEST(RequestHead, SeesEveryByteAtEveryPlace) {
+  for (int c = 0; c < 256; ++c) {
+    const char byte = static_cast<char>(c);
+    const bool in_value = (c >= 0x20 && c != 0x7f) || byte == '\t';
+    const bool in_target = c > 0x20 && c < 0x7f && byte != '#';
+    for (std::size_t before = 1; before < 20; ++before) {
+      const std::string text = std::string(before, 'a') + byte + "bcdefghij";
+      const auto value = read(with("A: " + text + "\r\n"));
+      ASSERT_EQ(value->result.kind == HeadResult::Kind::complete, in_value) << c << " " << before;
+      const auto target = read("GET /" + text + " HTTP/1.1\r\nHost: x\r\n\r\n");
+      ASSERT_EQ(target->result.kind == HeadResult::Kind::complete, in_target) << c << " " << before;
+    }
+  }
+}
+
+TEST(RequestHead, EndsAtItsFirstEmptyLine) {
+  const std::string head = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n";
+
+  EXPECT_EQ(read(head + "body\r\n\r\n")->result.size, head.size());
+  EXPECT_EQ(read(head + "\r\n\r\n\r\n\r\n")->result.size, head.size());
+  EXPECT_EQ(read("\r\n" + head)->result.size, head.size() + 2);
+}
+
 TEST(RequestHead, RefusesMalformedRequestLines) {
   expect_refused("GET\r\nHost: x\r\n\r\n", 400);
   expect_refused("GET /\r\nHost: x\r\n\r\n", 400);
@@ -147,6 +183,13 @@ TEST(RequestHead, WantsExactlyOneGoodHost) {
   expect_refused("GET / HTTP/1.1\r\nHost: x/y\r\n\r\n", 400);
   expect_refused("GET / HTTP/1.1\r\nHost: x:port\r\n\r\n", 400);
   expect_refused("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400);
+  expect_refused("GET / HTTP/1.1\r\nHost: x:123456\r\n\r\n", 400);
+  expect_refused("GET / HTTP/1.1\r\nHost: x:1:2\r\n\r\n", 400);
+  expect_refused("GET / HTTP/1.1\r\nHost: x[1]\r\n\r\n", 400);
+  expect_refused("GET / HTTP/1.1\r\nHost: []\r\n\r\n", 400);
+  expect_refused("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400);
+  expect_refused("GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", 400);
+  expect_refused("GET / HTTP/1.1\r\nHost: [::/1]\r\n\r\n", 400);
   expect_refused("GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n", 400);
   expect_complete("GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n");
   expect_complete("GET / HTTP/1.1\r\nHost: [::1]:3284\r\n\r\n");
@@ -174,6 +217,23 @@ TEST(RequestHead, UnderstandsConnectionAndExpect) {
   EXPECT_TRUE(read("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")->head.keep_alive);
   EXPECT_TRUE(read(with("Expect: 100-Continue\r\n"))->head.expects_continue);
   expect_refused(with("Expect: 200-ok\r\n"), 417);
+}
+
+TEST(AsciiIequals, ForgivesTheCaseOfLettersAlone) {
+  EXPECT_TRUE(ascii_iequals("X-Forwarded-FOR", "x-forwarded-for"));
+  EXPECT_TRUE(ascii_iequals("", ""));
+  EXPECT_FALSE(ascii_iequals("x-forwarded-fo", "x-forwarded-for"));
+  for (const std::string name : {"az-09_~@[`{|mnop", "az-09_~"}) {
+    for (std::size_t at = 0; at < name.size(); ++at) {
+      for (int c = 0; c < 256; ++c) {
+        std::string other = name;
+        other[at] = static_cast<char>(c);
+        const bool letter = name[at] >= 'a' && name[at] <= 'z';
+        const bool same = other[at] == name[at] || (letter && c == name[at] - 32);
+        ASSERT_EQ(ascii_iequals(other, name), same) << at << " " << c;
+      }
+    }
+  }
 }
 
 }  // namespace

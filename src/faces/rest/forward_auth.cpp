@@ -45,10 +45,11 @@ Result<GateLimit> read_limit(std::string_view text) {
 }
 
 // A value made by a user, in a header that a proxy will hand on.
-void add_user_header(OperationOutput& output, std::string_view name, std::string_view value) {
+void add_user_header(OperationOutput& output, operations::HeaderName name, std::string_view value) {
   const bool plain =
       std::ranges::all_of(value, [](char c) { return c > 0x20 && c < 0x7f && c != '%'; });
-  output.add_header(name, plain ? std::string(value) : percent_encode(value));
+  if (plain) return output.add_header(name, value);
+  output.add_header(name, percent_encode(value));
 }
 
 }  // namespace
@@ -124,7 +125,7 @@ void ForwardAuth::put(const Result<GateVerdict>& verdict, OperationOutput& outpu
   // All of them on every answer, empty when there is nothing to say: a proxy that copies only what
   // is there would let the client's own field through.
   const Session* session = verdict->session ? verdict->session->session.get() : nullptr;
-  const auto of = [session](std::string Session::* member) {
+  const auto of = [session](std::string Session::*member) {
     return session == nullptr ? std::string_view() : std::string_view(session->*member);
   };
   add_user_header(output, "Redoubt-Tenant", verdict->tenant);

@@ -1,10 +1,13 @@
 #include "faces/rest/rest_handler.hpp"
 
+#include "base/append.hpp"
 #include "base/ids.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "net/http_connection.hpp"
 #include "operations/problem.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -43,22 +46,19 @@ std::string_view method_label(wire::HttpMethod method) {
 }
 
 void put_header(std::string& out, std::string_view name, std::string_view value) {
-  out += name;
-  out += ": ";
-  out += value;
-  out += "\r\n";
+  append_parts(out, {name, ": ", value, "\r\n"});
 }
 
 // "Server-Timing: app;dur=0.042": milliseconds.
 void append_timing(std::string& out, std::int64_t microseconds) {
-  out += "Server-Timing: app;dur=";
-  append_int(out, microseconds / 1000);
+  const fmt::format_int whole(microseconds / 1000);
   const auto rest = static_cast<unsigned>(microseconds % 1000);
   const char digits[] = {'.', static_cast<char>('0' + rest / 100),
                          static_cast<char>('0' + rest / 10 % 10),
                          static_cast<char>('0' + rest % 10)};
-  out.append(digits, sizeof digits);
-  out += "\r\n";
+  append_parts(
+      out,
+      {"Server-Timing: app;dur=", {whole.data(), whole.size()}, {digits, sizeof digits}, "\r\n"});
 }
 
 // Fields of the request, for operations that read them.
@@ -237,7 +237,7 @@ bool RestHandler::answer_without_operation(const net::HttpRequest& request, Exch
   if (answer_doubtful(request, exchange, response)) return true;
   // Whatever is asked there is the gate's question; a preflight would be a yes to it.
   if (ForwardAuth::serves(request.head.path)) return false;
-  exchange.route = router_.match(method_of(request.head.method), request.head.path);
+  router_.match(method_of(request.head.method), request.head.path, exchange.route);
   if (exchange.route.status == operations::RouteMatch::Status::found) return false;
   return answer_static(request, exchange, response) ||
          answer_preflight(request, exchange, response) ||

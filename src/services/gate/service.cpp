@@ -18,7 +18,7 @@ struct Subject {
   std::string_view user;
   std::string_view session;
   std::string_view agent;
-  std::string address;  // As limits count it.
+  std::string address;  // As limits count it; empty when none does.
   std::string_view route;
 };
 
@@ -116,12 +116,18 @@ Result<void> name_limits(const GateRequest& request, const Subject& who, bool ad
   return {};
 }
 
+std::string address_of(const Context& context, const GateRequest& request) {
+  const auto by_address = [](const GateLimit& limit) { return limit.by == LimitBy::address; };
+  if (std::ranges::none_of(request.limits, by_address)) return {};  // Nobody will ask for it.
+  return counted_address(request.address.empty() ? context.client_address
+                                                 : std::string_view(request.address));
+}
+
 Subject subject_of(const Context& context, const GateRequest& request,
                    const VerifiedSession* session) {
   Subject who;
   who.tenant = context.caller.tenant;
-  who.address = counted_address(request.address.empty() ? context.client_address
-                                                        : std::string_view(request.address));
+  who.address = address_of(context, request);
   who.route = request.route;
   if (session != nullptr) {
     who.user = session->session->user;
