@@ -126,8 +126,8 @@ class Redoubt(Server):
         data.mkdir(parents=True, exist_ok=True)
         port = free_port()
         env = {k: v for k, v in os.environ.items() if not k.startswith(("REDOUBT_", "RATE_LIMIT"))}
-        env.update(REDOUBT_DATA_DIR=str(data), REDOUBT_LISTEN=f"127.0.0.1:{port}",
-                   REDOUBT_WORKER_THREADS=str(workers), REDOUBT_LIMIT_WIDE=WIDE, **settings)
+        env.update({"REDOUBT_DATA_DIR": str(data), "REDOUBT_LISTEN": f"127.0.0.1:{port}",
+                    "REDOUBT_WORKER_THREADS": str(workers), "REDOUBT_LIMIT_WIDE": WIDE, **settings})
         self.data, self.key_file = data, data / "bench.key"
         with open(data / "bench.out", "w") as output:
             super().__init__(name, [binary, "serve"], port, env=env, cwd=data, output=output)

@@ -18,6 +18,9 @@
 #include <redoubt/context.hpp>
 #include <redoubt/result.hpp>
 
+#include <boost/asio/awaitable.hpp>
+
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -77,6 +80,20 @@ struct LimitDecision {
   bool degraded = false;
 };
 
+// A check that was begun before it was known whether it is wanted. May be let go: then what it
+// charged, if it did, stays charged.
+class BegunCheck {
+ public:
+  virtual ~BegunCheck() = default;
+
+  // One of the two, once.
+  virtual Task<LimitDecision> decision() = 0;
+  // It was not wanted: what it has charged is given back, as if it had never been. Until then
+  // others see less than there is, so that somebody may be refused, nobody admitted, who would not
+  // have been.
+  virtual boost::asio::awaitable<void> withdraw() = 0;
+};
+
 class Limits {
  public:
   virtual ~Limits() = default;
@@ -85,6 +102,13 @@ class Limits {
   virtual std::optional<Result<LimitDecision>> check_now(const Context& context,
                                                          std::span<const LimitCheck> checks) = 0;
   virtual Task<LimitDecision> check(const Context& context, std::span<const LimitCheck> checks) = 0;
+
+  // Begins what check() would do, so that it takes its time while something else does. Null when it
+  // would save nothing or could not be withdrawn exactly; then call check().
+  // REQUIRES: context and checks outlive it.
+  virtual std::unique_ptr<BegunCheck> begin(const Context&, std::span<const LimitCheck>) {
+    return nullptr;
+  }
 
   // What check() would say; charges nothing.
   virtual Task<LimitDecision> peek(const Context& context, std::span<const LimitCheck> checks) = 0;

@@ -32,7 +32,7 @@ struct SessionOptions {
   Duration idle_ttl{3'600'000};        // 1 s .. 365 d. A use extends the session by this much...
   Duration absolute_ttl{86'400'000};   // ...but never past this age. 1 s .. 365 d.
   std::int64_t per_user_max = 0;       // 0: no cap. At the cap the least recently used one ends.
-  std::size_t cache_bytes = 64u << 20; // L1 of one worker.
+  std::size_t cache_bytes = 64u << 20; // L1 of one worker; 0: it keeps none.
 };
 
 struct Session {

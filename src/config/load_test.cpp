@@ -339,6 +339,15 @@ TEST(LoadConfig, CountsEntriesOrMemoryForTheCache) {
   EXPECT_EQ(value_of(*odd, "cache.memory_size").text, "2000001b");
 }
 
+TEST(LoadConfig, KeepsNoSessionsInMemoryWhenToldSo) {
+  const auto off = Sources{.environment = {{"REDOUBT_SESSION_CACHE_SIZE", "0"}}}.load();
+  ASSERT_TRUE(off) << off.error().message;
+  EXPECT_EQ(off->config.sessions.options.cache_bytes, 0u);
+  EXPECT_EQ(value_of(*off, "sessions.cache_size").text, "0");
+  EXPECT_THAT((Sources{.environment = {{"REDOUBT_SESSION_CACHE_SIZE", "1kb"}}}.problems()),
+              HasSubstr("must be between 1mb and 64gb"));
+}
+
 TEST(LoadConfig, RaisesTheAbsoluteLifetimeUnlessItIsGiven) {
   Sources sources;
   sources.environment = {{"SESSION_TTL", "7d"}};

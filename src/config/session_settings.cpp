@@ -3,6 +3,28 @@
 #include <chrono>
 
 namespace redoubt::config {
+namespace {
+
+constexpr std::uint64_t kCacheMin = 1u << 20;
+constexpr std::uint64_t kCacheMax = 64ull << 30;
+
+// 0 is a size of its own: nothing is kept.
+Setting cache_size_setting() {
+  return setting(
+      {"sessions.cache_size",
+       {"REDOUBT_SESSION_CACHE_SIZE"},
+       "Memory of each worker for sessions that are answered without the record. 0: none is kept, "
+       "and every session is looked up in Redis or the record."},
+      "0, or 1mb to 64gb",
+      at(&Config::sessions, &SessionSettings::options, &SessionOptions::cache_bytes),
+      [](std::string_view text) -> Parsed<std::uint64_t> {
+        if (parse_size(text) == 0) return 0;
+        return size_in(text, kCacheMin, kCacheMax);
+      },
+      [](std::uint64_t value) { return format_size(value); });
+}
+
+}  // namespace
 
 std::vector<Setting> session_settings() {
   using namespace std::chrono_literals;
@@ -34,10 +56,7 @@ std::vector<Setting> session_settings() {
                        "Sessions of one user at a time; one more ends the least recently used. 0: "
                        "any number."},
                       0, 1'000'000, option(&SessionOptions::per_user_max)),
-      size_setting({"sessions.cache_size",
-                    {"REDOUBT_SESSION_CACHE_SIZE"},
-                    "Memory of each worker for sessions that are answered without the record."},
-                   1u << 20, 64ull << 30, option(&SessionOptions::cache_bytes)),
+      cache_size_setting(),
       duration_setting({"sessions.cleanup_interval",
                         {"SESSION_CLEANUP_INTERVAL"},
                         "How often ended sessions are deleted."},

@@ -15,6 +15,8 @@ constexpr std::size_t kGrowBytes = 8 * 1024;     // First step beyond the bytes 
 constexpr std::size_t kFlushBytes = 256 * 1024;  // Answers gathered before a write.
 constexpr std::size_t kSpareBytes = 16 * 1024;   // Larger scratch is not kept.
 constexpr std::chrono::seconds kLingerTime{2};   // For the peer's FIN after our last answer.
+constexpr std::size_t kSuspendedKept = 256;      // For reuse,
+constexpr std::size_t kBodyKept = 64 * 1024;     // and the body of each.
 constexpr std::string_view kTooLarge = "the body is larger than this server accepts";
 
 void copy_head(const wire::RequestHead& from, wire::RequestHead& to) {
@@ -33,13 +35,22 @@ void copy_head(const wire::RequestHead& from, wire::RequestHead& to) {
   std::copy_n(from.fields.begin(), from.field_count, to.fields.begin());
 }
 
-}  // namespace
+// Their heads are large: one is made when none is spare, and used again.
+std::shared_ptr<Suspended> take_suspended(ServerState& server) {
+  if (server.suspended.empty()) return std::make_shared<Suspended>();
+  auto suspended = std::move(server.suspended.back());
+  server.suspended.pop_back();
+  return suspended;
+}
 
-// A request that outlives the scratch head of its server.
-struct HttpConnection::Suspended {
-  wire::RequestHead head;
-  HttpResponse response;
-};
+void give_back(ServerState& server, const std::shared_ptr<Suspended>& suspended) {
+  if (server.suspended.size() >= kSuspendedKept) return;
+  if (suspended->response.body.capacity() > kBodyKept) return;
+  suspended->response.clear();
+  server.suspended.push_back(suspended);
+}
+
+}  // namespace
 
 // The end of a stream that its source holds. Without a connection it has ended.
 class HttpConnection::Stream final : public ResponseStream {
@@ -479,31 +490,34 @@ void HttpConnection::suspend(const HttpRequest& request) {
   waiting_ = true;
   enter(Phase::handling);
   ++server_->counters.in_flight;
-  auto self = shared_from_this();
-  auto suspended = std::make_shared<Suspended>();
+  const auto suspended = take_suspended(*server_);
   copy_head(request.head, suspended->head);
-  const auto run = [](std::shared_ptr<ServerState> server, std::shared_ptr<Suspended> s,
-                      HttpRequest asked) -> asio::awaitable<void> {
-    co_await server->handler.handle(asked, s->response);
+  suspended->request.emplace(HttpRequest{.head = suspended->head,
+                                         .body = request.body,
+                                         .peer_address = peer_,
+                                         .tls = tls_,
+                                         .received = request.received});
+  suspended->response.kept = std::move(server_->response.kept);
+  // Keeps all that the handler's coroutine refers to, as long as it is there.
+  const auto run = [self = shared_from_this(), server = server_, suspended] {
+    return server->handler.handle(*suspended->request, suspended->response);
   };
-  const HttpRequest lasting{.head = suspended->head,
-                            .body = request.body,
-                            .peer_address = peer_,
-                            .tls = tls_,
-                            .received = request.received};
-  asio::co_spawn(
-      server_->io, run(server_, suspended, lasting),
-      [self, suspended](std::exception_ptr thrown) { self->resume(*suspended, thrown); });
+  asio::co_spawn(server_->io, run,
+                 [self = shared_from_this(), suspended](std::exception_ptr thrown) {
+                   self->resume(suspended, thrown);
+                 });
 }
 
-void HttpConnection::resume(Suspended& suspended, std::exception_ptr thrown) {
+void HttpConnection::resume(const std::shared_ptr<Suspended>& suspended,
+                            std::exception_ptr thrown) {
   --server_->counters.in_flight;
   waiting_ = false;
-  if (phase_ == Phase::closed) return;
-  if (thrown) put_failure(suspended.head, thrown, suspended.response);
+  if (phase_ == Phase::closed) return give_back(*server_, suspended);
+  if (thrown) put_failure(suspended->head, thrown, suspended->response);
   enter(Phase::head);
   server_->out.clear();
-  finish(suspended.head, suspended.response);
+  finish(suspended->head, suspended->response);
+  give_back(*server_, suspended);
   received_ = server_->clock.boot();
   answer_what_is_there();
   flush();

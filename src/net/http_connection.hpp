@@ -28,6 +28,13 @@ namespace redoubt::net {
 
 using tcp = boost::asio::ip::tcp;
 
+// A request that is answered later, and its answer: what outlives the scratch of its server.
+struct Suspended {
+  wire::RequestHead head;
+  std::optional<HttpRequest> request;
+  HttpResponse response;
+};
+
 // What the connections of one server share; lives as long as the last of them.
 struct ServerState {
   ServerState(boost::asio::io_context& io_context, const Clock& the_clock, Log& the_log,
@@ -46,12 +53,13 @@ struct ServerState {
   HttpServerOptions options;
   Readiness readiness;
   HttpServerCounters counters;
-  std::string out;                 // Scratch for the answers of one read.
-  std::vector<std::string> spare;  // For `out` while answers are gathered.
-  HttpResponse response;           // Scratch for answers that need no coroutine.
-  wire::RequestHead head;          // Scratch for heads that need no coroutine.
-  std::string date_line;           // "Date: ...\r\n", renewed by the tick.
-  BootTime now;                    // Renewed by the tick: what timeouts are measured with.
+  std::string out;                                    // Scratch for the answers of one read.
+  std::vector<std::string> spare;                     // For `out` while answers are gathered.
+  std::vector<std::shared_ptr<Suspended>> suspended;  // Not in use.
+  HttpResponse response;                              // Scratch for answers that need no coroutine.
+  wire::RequestHead head;                             // Scratch for heads that need no coroutine.
+  std::string date_line;                              // "Date: ...\r\n", renewed by the tick.
+  BootTime now;  // Renewed by the tick: what timeouts are measured with.
   bool draining = false;
 };
 
@@ -115,7 +123,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool writing() const { return writing_; }
 
  private:
-  struct Suspended;
   class Stream;
 
   bool too_slow(std::chrono::nanoseconds spent) const;
@@ -145,7 +152,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void answer(std::string_view body);
   void finish(const wire::RequestHead& head, HttpResponse& response);
   void suspend(const HttpRequest& request);
-  void resume(Suspended& suspended, std::exception_ptr thrown);
+  void resume(const std::shared_ptr<Suspended>& suspended, std::exception_ptr thrown);
   void put_failure(const wire::RequestHead& head, std::exception_ptr thrown,
                    HttpResponse& response);
   void refuse(int status, std::string_view reason);

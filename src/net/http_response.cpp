@@ -12,6 +12,7 @@ void HttpResponse::clear() {
   storage.clear();
   close = false;
   stream = nullptr;
+  kept = nullptr;
 }
 
 std::string_view reason_phrase(int status) {

@@ -67,6 +67,8 @@ struct HttpResponse {
   std::string storage;  // For a content type made at run time.
   bool close = false;
   StreamStart stream;  // Set: the body goes on (http_stream.hpp); `body` is its beginning.
+  // What handle_now() has found out by the time it leaves the request to handle().
+  std::shared_ptr<void> kept;
 
   void clear();  // Keeps the capacity of the strings.
 };
@@ -75,7 +77,7 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
 
-  // True: `response` is complete. False: handle() is to be called.
+  // True: `response` is complete. False: handle() is to be called, with what was kept.
   virtual bool handle_now(const HttpRequest& request, HttpResponse& response) = 0;
   virtual boost::asio::awaitable<void> handle(const HttpRequest& request,
                                               HttpResponse& response) = 0;

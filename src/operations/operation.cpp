@@ -201,6 +201,7 @@ void OperationOutput::clear() {
   body.clear();
   headers.clear();
   error.reset();
+  request.reset();
 }
 
 const Operation* Registry::find(std::string_view id) const {

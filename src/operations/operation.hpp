@@ -98,6 +98,7 @@ struct OperationOutput {
   std::string body;
   std::string headers;  // "Name: value\r\n" lines.
   std::optional<Error> error;
+  std::shared_ptr<void> request;  // What now() has read when it leaves the work to run().
 
   // Control characters in `value` are percent-encoded: whatever a user chose as a name, a header
   // never splits.
@@ -218,19 +219,25 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
         return true;
       }
       auto result = shared->now(context, request);
-      if (!result) return false;
+      if (!result) {
+        out.request = std::make_shared<Req>(std::move(request));
+        return false;
+      }
       detail::finish<Rep>(shared->info, *result, shared->decorate, out);
       return true;
     };
   }
   op.run = [shared](const Context& context, const OperationInput& input,
                     OperationOutput& out) -> boost::asio::awaitable<void> {
-    Req request;
-    if (auto read = read_request(shared->info, fields_of<Req>(), &request, input); !read) {
-      out.error = std::move(read).error();
-      co_return;
+    auto request = std::static_pointer_cast<Req>(std::exchange(out.request, nullptr));
+    if (!request) {
+      request = std::make_shared<Req>();
+      if (auto read = read_request(shared->info, fields_of<Req>(), request.get(), input); !read) {
+        out.error = std::move(read).error();
+        co_return;
+      }
     }
-    auto result = co_await shared->run(context, std::move(request));
+    auto result = co_await shared->run(context, std::move(*request));
     detail::finish<Rep>(shared->info, result, shared->decorate, out);
   };
   add_checked(std::move(op));

@@ -23,6 +23,11 @@ bool lacks_script(const Command& command, const Submission& submission, const Va
          classify(reply.text()) == Meaning::no_script;
 }
 
+bool settles(const Command& command, const Submission& submission, const Result<Value>& reply) {
+  if (!reply) return !may_repeat(reply.error(), command);
+  return !lacks_script(command, submission, *reply);
+}
+
 boost::asio::awaitable<std::vector<Result<Value>>> run_all_on(std::shared_ptr<Shared> shared,
                                                               std::shared_ptr<Link> link,
                                                               std::vector<Command> commands) {

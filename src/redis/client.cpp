@@ -4,6 +4,25 @@
 #include "redis/topology.hpp"
 
 namespace redoubt::redis {
+namespace {
+
+// Of a transport that cannot send without somebody who waits.
+class SentWhenAwaited final : public Sent {
+ public:
+  SentWhenAwaited(Client& client, Command command)
+      : client_(client), command_(std::move(command)) {}
+  Task<Value> reply() override { return client_.run(std::move(command_)); }
+
+ private:
+  Client& client_;
+  Command command_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sent> Client::send(Command command) {
+  return std::make_unique<SentWhenAwaited>(*this, std::move(command));
+}
 
 Result<std::unique_ptr<Client>> make_client(boost::asio::any_io_executor executor,
                                             const Options& options, const ClientParts& parts) {

@@ -140,6 +140,14 @@ struct ClientStatus {
   std::size_t in_flight = 0;
 };
 
+// A command that is on its way. May be let go: then its reply is dropped.
+class Sent {
+ public:
+  virtual ~Sent() = default;
+  // Once. As Client::run() would have answered.
+  virtual Task<Value> reply() = 0;
+};
+
 class Client {
  public:
   virtual ~Client() = default;
@@ -150,6 +158,10 @@ class Client {
 
   // One command, one round trip. An error reply is an Error too (classify.hpp), unless raw().
   virtual Task<Value> run(Command command) = 0;
+
+  // The same in two steps: what is asked between them leaves in the same write. Where a transport
+  // cannot, it is sent when the reply is asked for.
+  virtual std::unique_ptr<Sent> send(Command command);
 
   // All in one pipeline, in order where they go to one server; one that fails keeps none of the
   // others. Not atomic. As many results as commands. On a cluster they are split by node.

@@ -15,10 +15,8 @@
 namespace redoubt::redis {
 namespace {
 
-// What Script::command begins with: "$7 EVALSHA $40 <sha>", each with its CR LF.
-constexpr std::size_t kShaPrefix = 13 + 47;
-
-constexpr std::size_t kRoom = 120;  // Most commands fit, and need one allocation.
+constexpr std::size_t kRoom = 120;        // Most commands fit, and need one allocation.
+constexpr std::size_t kScriptRoom = 320;  // So do most scripts.
 
 std::string sha1_hex(std::string_view text) {
   Bytes digest(20);
@@ -33,6 +31,15 @@ std::string sha1_hex(std::string_view text) {
 Command::Command(std::string_view name) {
   encoded_.reserve(kRoom);
   arg(name);
+}
+
+Command::Command(const Script& script)
+    : script_(&script),
+      arguments_(2),
+      read_only_(script.effect_ == Script::Effect::read_only),
+      repeatable_(script.effect_ != Script::Effect::once) {
+  encoded_.reserve(kScriptRoom);
+  encoded_ += script.prefix_;
 }
 
 Command& Command::arg(std::string_view text) & {
@@ -80,21 +87,26 @@ void Command::append_to(std::string& out, bool whole_script) const {
   }
   wire::resp::append_bulk(out, "EVAL");
   wire::resp::append_bulk(out, script_->source());
-  out.append(encoded_, kShaPrefix);
+  out.append(encoded_, script_->prefix_.size());
 }
 
 Script::Script(std::string source, Effect effect)
-    : source_(std::move(source)), sha_(sha1_hex(source_)), effect_(effect) {}
+    : source_(std::move(source)), sha_(sha1_hex(source_)), effect_(effect) {
+  wire::resp::append_bulk(prefix_, "EVALSHA");
+  wire::resp::append_bulk(prefix_, sha_);
+}
+
+Command Script::start(std::size_t keys) const {
+  Command command(*this);
+  command.arg(keys);
+  return command;
+}
 
 Command Script::command(std::span<const std::string_view> keys,
                         std::span<const std::string_view> arguments) const {
-  Command command("EVALSHA");
-  command.arg(sha_).arg(keys.size());
+  Command command = start(keys.size());
   for (const std::string_view key : keys) command.key(key);
   for (const std::string_view argument : arguments) command.arg(argument);
-  command.script_ = this;
-  if (effect_ == Effect::read_only) command.read_only();
-  if (effect_ == Effect::repeatable) command.repeatable();
   return command;
 }
 

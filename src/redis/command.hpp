@@ -79,6 +79,7 @@ class Command {
 
  private:
   friend class Script;
+  explicit Command(const Script& script);
   Command& arg_integer(std::int64_t number) &;
 
   static constexpr std::uint16_t kNoSlot = wire::kSlots;

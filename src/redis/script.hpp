@@ -35,10 +35,15 @@ class Script {
   // For run_all and transaction, and what Client::script sends.
   Command command(std::span<const std::string_view> keys,
                   std::span<const std::string_view> arguments) const;
+  // The same as far as the number of keys: they are to be added, and then the arguments.
+  Command start(std::size_t keys) const;
 
  private:
+  friend class Command;
+
   std::string source_;
   std::string sha_;
+  std::string prefix_;  // EVALSHA and the SHA, encoded.
   Effect effect_;
 };
 

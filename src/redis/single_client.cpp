@@ -7,6 +7,18 @@
 namespace redoubt::redis {
 namespace {
 
+class SentOnLink final : public Sent {
+ public:
+  SentOnLink(std::shared_ptr<Shared> shared, std::shared_ptr<Link> link, Command command)
+      : call_(std::make_shared<SentCall>(std::move(shared), std::move(link), std::move(command))) {
+    call_->send();
+  }
+  Task<Value> reply() override { return call_->reply(); }
+
+ private:
+  std::shared_ptr<SentCall> call_;
+};
+
 class SingleClient final : public Client {
  public:
   explicit SingleClient(std::shared_ptr<Shared> shared)
@@ -29,6 +41,9 @@ class SingleClient final : public Client {
   Task<void> connected(Duration limit) override { return link_->connected(limit); }
 
   Task<Value> run(Command command) override { return run_on(shared_, link_, std::move(command)); }
+  std::unique_ptr<Sent> send(Command command) override {
+    return std::make_unique<SentOnLink>(shared_, link_, std::move(command));
+  }
   boost::asio::awaitable<std::vector<Result<Value>>> run_all(
       std::vector<Command> commands) override {
     return run_all_on(shared_, link_, std::move(commands));

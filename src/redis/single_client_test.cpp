@@ -203,6 +203,35 @@ TEST(SingleClient, EverythingOfATurnLeavesInOneWrite) {
             3);  // 500 commands are about 10 KiB: one read, or a split one.
 }
 
+TEST(SingleClient, SendsACommandBeforeAnybodyWaitsForIt) {
+  RedisServer redis;
+  RedisLoop loop;
+  const auto client = loop.client(standalone(redis.port()));
+  ASSERT_TRUE(loop.run(client->run(set("n", "1"))));
+  const std::string_view keys[] = {"n"};
+  const std::string_view by[] = {"5"};
+
+  const auto sent = client->send(Command("INCR").key("n"));
+  const auto unknown = client->send(add_script().command(keys, by));  // To be sent whole, then.
+  EXPECT_EQ(loop.run(client->run(get("n")))->text(), "2") << "sent after it";
+
+  EXPECT_EQ(loop.run(sent->reply())->as_integer(), 2);
+  EXPECT_EQ(loop.run(unknown->reply())->as_integer(), 7);
+}
+
+TEST(SingleClient, ASentCommandMayBeLetGo) {
+  RedisServer redis;
+  RedisLoop loop;
+  const auto client = loop.client(standalone(redis.port()));
+  client->send(Command("INCR").key("n"));  // Not even connected yet.
+  EXPECT_EQ(loop.run(client->run(get("n")))->text(), "1");
+  client->send(Command("INCR").key("n"));
+  EXPECT_EQ(loop.run(client->run(get("n")))->text(), "2");
+  const auto unanswered = client->send(Command("INCR").key("n"));
+  client->stop();
+  EXPECT_FALSE(loop.run(unanswered->reply()));
+}
+
 TEST(SingleClient, LogsInWithPasswordOrUser) {
   RedisServer redis({"requirepass secret", "user alice on >wonder ~a:* +@all"});
   RedisLoop loop;

@@ -22,11 +22,13 @@ bool is_unreserved(char c) {
 }
 
 void append_encoded(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    if (is_unreserved(c)) {
-      out += c;
-      continue;
-    }
+  for (;;) {
+    const auto reserved = std::ranges::find_if_not(text, is_unreserved);
+    const auto plain = static_cast<std::size_t>(reserved - text.begin());
+    out += text.substr(0, plain);
+    if (reserved == text.end()) return;
+    text.remove_prefix(plain + 1);
+    const char c = *reserved;
     const auto byte = static_cast<std::uint8_t>(c);
     out += '%';
     out += kDigits[byte >> 4];
@@ -91,13 +93,9 @@ KeySpace::KeySpace(std::int64_t generation)
   RD_ASSERT(generation >= 0, "generations count up from 0");
 }
 
-std::string KeySpace::key(std::string_view tenant, Noun noun,
+void KeySpace::append_key(std::string& out, std::string_view tenant, Noun noun,
                           std::span<const std::string_view> segments) const {
   RD_ASSERT(!tenant.empty(), "a key of no tenant has no slot");
-  std::size_t size = prefix_.size() + tenant.size() + 2 + 10;
-  for (const std::string_view segment : segments) size += segment.size() + 1;
-  std::string out;
-  out.reserve(size + size / 4);
   out += prefix_;
   append_encoded(out, tenant);
   out += "}:";
@@ -106,6 +104,15 @@ std::string KeySpace::key(std::string_view tenant, Noun noun,
     out += ':';
     append_encoded(out, segment);
   }
+}
+
+std::string KeySpace::key(std::string_view tenant, Noun noun,
+                          std::span<const std::string_view> segments) const {
+  std::size_t size = prefix_.size() + tenant.size() + 2 + 10;
+  for (const std::string_view segment : segments) size += segment.size() + 1;
+  std::string out;
+  out.reserve(size + size / 4);
+  append_key(out, tenant, noun, segments);
   return out;
 }
 

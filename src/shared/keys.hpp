@@ -55,6 +55,8 @@ class KeySpace {
   std::int64_t generation() const { return generation_; }
 
   // REQUIRES: a tenant that is not empty (an empty hash tag would be none).
+  void append_key(std::string& out, std::string_view tenant, Noun noun,
+                  std::span<const std::string_view> segments) const;
   std::string key(std::string_view tenant, Noun noun,
                   std::span<const std::string_view> segments) const;
   std::string key(std::string_view tenant, Noun noun, std::string_view segment) const {

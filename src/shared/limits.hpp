@@ -1,5 +1,6 @@
-// Rate limits in Redis: one memory for all instances, decided by one script (limits.lua), so that
-// together they admit exactly what one would.
+// Rate limits in Redis: one memory for all instances, decided by one script, so that together they
+// admit exactly what one would: limits.lua, which knows every kind, or one of two that do a part of
+// it for less.
 //
 // The memory of each limit comes back with the decision; what it says of remaining, reset and retry
 // is the business of the arithmetic that the limits in memory use as well (local/limit_algorithms).
@@ -18,13 +19,13 @@
 #include <redoubt/limits.hpp>
 #include <redoubt/result.hpp>
 
+#include <boost/container/small_vector.hpp>
+
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace redoubt::shared {
 
@@ -56,8 +57,16 @@ struct LimitMemory {
 
 struct LimitsReply {
   bool charged = false;
+  // Of that Redis; or 0, and the instants in `limits` are counted from then.
   std::int64_t now_us = 0;
-  std::vector<LimitMemory> limits;  // In the order of the uses.
+  boost::container::small_vector<LimitMemory, 4> limits;  // In the order of the uses.
+};
+
+// A take() that is on its way. May be let go: what it charges stays charged then.
+class SentTake {
+ public:
+  virtual ~SentTake() = default;
+  virtual Task<LimitsReply> reply() = 0;  // Once. With now_us.
 };
 
 class SharedLimits {
@@ -67,12 +76,27 @@ class SharedLimits {
   // False: nobody should wait for it now; decide without it.
   virtual bool usable() const = 0;
 
+  // Of all of these: the arguments are needed for the call alone.
+
   // Charges all or none.
-  virtual Task<LimitsReply> take(std::string tenant, std::vector<LimitUse> uses) = 0;
-  virtual Task<LimitsReply> peek(std::string tenant, std::vector<LimitUse> uses) = 0;
-  virtual Task<LimitsReply> refund(std::string tenant, std::vector<LimitUse> uses) = 0;
-  virtual Task<void> reset(std::string tenant, LimitUse use) = 0;
+  virtual Task<LimitsReply> take(std::string_view tenant, std::span<const LimitUse> uses) = 0;
+  virtual Task<LimitsReply> peek(std::string_view tenant, std::span<const LimitUse> uses) = 0;
+  virtual Task<LimitsReply> refund(std::string_view tenant, std::span<const LimitUse> uses) = 0;
+  virtual Task<void> reset(std::string_view tenant, const LimitUse& use) = 0;
+
+  // take() in two steps. REQUIRES: can_withdraw() of every use.
+  virtual std::unique_ptr<SentTake> send_take(std::string_view tenant,
+                                              std::span<const LimitUse> uses) = 0;
+  // Gives back what `taken` has charged, as if it had never been. If something else was charged in
+  // between, the time that the limit has regained meanwhile is kept back: so nobody is ever
+  // admitted who would not have been, and what is kept back is no more than that time.
+  // REQUIRES: taken.charged, of the same uses.
+  virtual Task<LimitsReply> withdraw(std::string_view tenant, std::span<const LimitUse> uses,
+                                     const LimitsReply& taken) = 0;
 };
+
+// Whether a charge of it can be withdrawn: of GCRA, whose memory is one number.
+bool can_withdraw(const LimitUse& use);
 
 // What it stands on; all outlive it. The clock is for the months of calendar limits.
 struct SharedLimitsParts {

@@ -3,9 +3,11 @@
 -- this is the same arithmetic in whole microseconds of this server's clock. Every number stays below
 -- 2^53, so doubles hold it exactly; the caller sees to that.
 --
--- KEYS: one a limit. ARGV: "take", "peek" or "refund", then for each limit its letter and numbers:
+-- KEYS: one a limit. ARGV: "take", "peek", "refund" or "withdraw", then for each limit its letter and
+-- numbers:
 --   g price, its rest; tau, its rest; limit; T; debt the caller knows of; 1 if it counts though
 --     there is memory                                                           (GCRA)
+--     and to withdraw, the memory as the charge left it
 --   s cost; limit; period; 1 if limit * period < 2^52                           (sliding window)
 --   l cost; limit; period                                                       (sliding log)
 --   w cost; limit; period                                                       (fixed window)
@@ -13,6 +15,9 @@
 -- GCRA counts in microseconds and a rest in 1/limit microseconds. The debt a caller knows of replaces
 -- memory that was lost; so what is given back must outlive the debts that others remember, and leaves
 -- a mark even when nothing is owed.
+-- To withdraw is to give a charge of a moment ago back, to GCRA alone, as if it had never been; but
+-- where another charge came between, what the bucket regained while it seemed emptier is kept back, so
+-- that the two never leave more than without the first.
 -- Returns: 1 if all was charged (take), now; and for each limit 1 if it admits, and three numbers of
 -- its memory as it is now.
 local op = ARGV[1]
@@ -36,9 +41,9 @@ end
 
 local function store(key, ttl_us, ...)
   local parts = {...}
-  for i = 1, #parts do parts[i] = string.format('%.0f', parts[i]) end
+  for i = 1, #parts do parts[i] = string.format('%d', parts[i]) end
   local ttl_ms = math.ceil(ttl_us / 1000) + 1000
-  redis.call('SET', key, table.concat(parts, ':'), 'PX', string.format('%.0f', ttl_ms))
+  redis.call('SET', key, table.concat(parts, ':'), 'PX', string.format('%d', ttl_ms))
 end
 
 -- ---- GCRA ----
@@ -52,6 +57,8 @@ local function gcra(key)
   m.price, m.price_rest, m.tau, m.tau_rest = arg(), arg(), arg(), arg()
   m.limit, m.interval = arg(), arg()
   local debt, counts = arg(), arg()
+  local charged, charged_rest
+  if op == 'withdraw' then charged, charged_rest = arg(), arg() end
   local kept = numbers(redis.call('GET', key))
   m.tat, m.rest = kept[1] or 0, kept[2] or 0
   local latest = now + m.tau + m.interval
@@ -67,10 +74,19 @@ local function gcra(key)
     if m.rest < 0 then m.tat, m.rest = m.tat - 1, m.rest + m.limit end
     if m.tat < now then m.tat, m.rest = now, 0 end
   end
+  function m.withdraw()
+    local regained = 0
+    if kept[1] ~= charged or (kept[2] or 0) ~= charged_rest then
+      regained = math.max(now - (charged - m.price) + 1, 0)
+    end
+    if regained > m.price then return end
+    m.tat = m.tat + regained
+    m.refund()
+  end
   function m.keep()
     local ttl = m.tat - now + 1
-    if op == 'refund' then ttl = m.tau + 1 end
-    store(key, ttl, m.tat, m.rest)
+    if op ~= 'take' then ttl = m.tau + 1 end
+    if m.rest == 0 then store(key, ttl, m.tat) else store(key, ttl, m.tat, m.rest) end
   end
   function m.memory() return m.tat, m.rest, 0 end
   return m
@@ -149,7 +165,7 @@ local function entry(key, index)
 end
 
 local function text_of(e)
-  return string.format('%.0f:%.0f:%.0f', e[1], e[2], e[3])
+  return string.format('%d:%d:%d', e[1], e[2], e[3])
 end
 
 -- Later entries become entries of now.
@@ -219,7 +235,7 @@ local function sliding_log(key)
     end
     if total > 0 then newest = math.min(entry(key, -1)[1], now) end
   end
-  function m.keep() redis.call('PEXPIRE', key, string.format('%.0f', math.ceil(period / 1000) + 1000)) end
+  function m.keep() redis.call('PEXPIRE', key, string.format('%d', math.ceil(period / 1000) + 1000)) end
   function m.memory() return total, admitted_at, newest end
   return m
 end
@@ -237,8 +253,8 @@ local charged = op == 'take' and all
 local reply = {charged and 1 or 0, now}
 for i = 1, #limits do
   local m = limits[i]
-  if charged then m.charge() elseif op == 'refund' then m.refund() end
-  if op ~= 'peek' and (charged or op == 'refund' or m.changed) then m.keep() end
+  if charged then m.charge() elseif m[op] then m[op]() end
+  if op ~= 'peek' and (charged or m[op] or m.changed) then m.keep() end
   local a, b, c = m.memory()
   local k = #reply
   reply[k + 1], reply[k + 2], reply[k + 3], reply[k + 4] = m.admits and 1 or 0, a, b, c

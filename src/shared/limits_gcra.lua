@@ -1,5 +1,6 @@
--- The charge of GCRA limits alone, as limits.lua does it: what nearly every check is, without the
--- rest of that script, which costs several times as much to enter.
+-- The charge of GCRA limits alone, as limits.lua does it, without the rest of that script, which costs
+-- several times as much to enter. Those whose interval is whole microseconds have a cheaper one still,
+-- limits_gcra_whole.lua.
 --
 -- KEYS: one a limit. ARGV: for each limit the eight numbers after its letter in limits.lua.
 -- Returns the same as limits.lua.
@@ -9,16 +10,16 @@ local reply, all = {1, now}, true
 local at, out, turned = 0, 2, nil
 
 local function store(key, whole, rest)
-  redis.call('SET', key, string.format('%.0f:%.0f', whole, rest), 'PX',
-             string.format('%.0f', math.ceil((whole - now) / 1000) + 1001))
+  redis.call('SET', key, string.format('%d:%d', whole, rest), 'PXAT',
+             string.format('%d', whole / 1000 + 1001))
 end
 
 for i = 1, #KEYS do
   local kept = redis.call('GET', KEYS[i])
   local tat, rest = 0, 0
   if kept then
-    local colon = string.find(kept, ':', 1, true)
-    tat, rest = tonumber(string.sub(kept, 1, colon - 1)), tonumber(string.sub(kept, colon + 1))
+    local whole, part = string.match(kept, '^(%d+):?(%d*)')
+    tat, rest = tonumber(whole), tonumber(part) or 0
     local latest = now + ARGV[at + 3] + ARGV[at + 6]
     if tat > latest then  -- The clock went back; kept even if nothing is charged.
       tat, rest, turned = latest, 0, turned or {}

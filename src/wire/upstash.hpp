@@ -53,7 +53,10 @@ class Request {
 
   void clear();
   // How a command is made: its arguments, then its end. Their text must outlive the request.
-  void add_argument(std::string_view text) { arguments_.push_back(text); }
+  void add_argument(std::string_view text) {
+    if (arguments_.capacity() == 0) arguments_.reserve(kRoom);
+    arguments_.push_back(text);
+  }
   void end_command() { ends_.push_back(arguments_.size()); }
   // The first argument of the command that is being made.
   std::string_view command_in_progress() const {
@@ -64,6 +67,8 @@ class Request {
   std::string& room_for(std::size_t size);
 
  private:
+  static constexpr std::size_t kRoom = 8;  // Most commands fit, and need one allocation.
+
   std::vector<std::string_view> arguments_;
   std::vector<std::size_t> ends_;
   std::string decoded_;

@@ -34,5 +34,28 @@ class CopiesTest(unittest.TestCase):
             self.assertEqual(self.verify(session["token"]), 401)
 
 
+class NoMemoryTest(unittest.TestCase):
+    """Workers that keep no session: each verification asks Redis, and the record without one."""
+
+    def verified(self, redoubt, times):
+        session = redoubt.new_session()
+        for _ in range(times):
+            reply = redoubt.get("/api/v1/sessions/current", key=session["token"])
+            self.assertEqual(reply.status, 200, reply)
+        redoubt.delete("/api/v1/sessions/" + session["id"])
+        self.assertEqual(redoubt.get("/api/v1/sessions/current", key=session["token"]).status, 401)
+        return {place: redoubt.metric("redoubt_session_lookups_total", result=place)
+                for place in ("memory", "copy", "record")}
+
+    def test_every_verification_is_answered_by_the_copy_in_redis(self):
+        with Redis() as redis, Server(env={"REDIS_URL": redis.url, "SESSION_STORAGE": "hybrid",
+                                           "REDOUBT_SESSION_CACHE_SIZE": "0"}) as redoubt:
+            self.assertEqual(self.verified(redoubt, 5), {"memory": 0, "copy": 5, "record": 0})
+
+    def test_without_redis_the_record_answers(self):
+        with Server(env={"REDOUBT_SESSION_CACHE_SIZE": "0"}) as redoubt:
+            self.assertEqual(self.verified(redoubt, 5), {"memory": 0, "copy": 0, "record": 5})
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -17,6 +17,7 @@ namespace {
 using operations::Method;
 
 constexpr std::string_view kUnrouted = "(none)";  // Metrics label: bounded, whatever paths come.
+constexpr std::size_t kSpareMax = 256;            // Exchanges kept for reuse.
 constexpr std::string_view kForwardRoute = ForwardAuth::kPath;
 
 Method method_of(wire::HttpMethod method) {
@@ -117,6 +118,7 @@ void RestHandler::Exchange::clear() {
   route.operation = nullptr;
   route.param_count = 0;
   identity = {};
+  identified = false;
   output.clear();
 }
 
@@ -259,28 +261,47 @@ bool RestHandler::check_content_type(const net::HttpRequest& request, Exchange& 
 }
 
 bool RestHandler::handle_now(const net::HttpRequest& request, net::HttpResponse& response) {
-  Exchange& exchange = scratch_;
+  Exchange& exchange = *exchange_;
   begin(request, exchange);
   if (answer_without_operation(request, exchange, response)) return true;
   const bool forward = ForwardAuth::serves(request.head.path);
   const bool is_public = !forward && exchange.route.operation->info.is_public;
   if (!is_public) {
-    const std::string_view credential =
-        forward ? ForwardAuth::credential(exchange.facts) : credential_of(exchange.facts);
-    auto identity = authenticator_.now(credential);
-    if (!identity) return false;
-    if (*identity) {
-      exchange.identity = std::move(**identity);
-    } else if (!forward || identity->error().code != Errc::unauthenticated) {
-      exchange.output.error = std::move(*identity).error();
-    }
+    auto identity = authenticator_.now(credential_of(exchange, forward));
+    if (!identity) return leave(response);
+    take_identity(std::move(*identity), exchange, forward);
   }
+  exchange.identified = true;
   if (!exchange.output.error &&
       !(forward ? forward_now(request, exchange) : operate_now(request, exchange))) {
-    return false;
+    return leave(response);
   }
   put_output(request, exchange, response);
   return true;
+}
+
+std::string_view RestHandler::credential_of(const Exchange& exchange, bool forward) {
+  return forward ? ForwardAuth::credential(exchange.facts) : faces::credential_of(exchange.facts);
+}
+
+// The gate decides itself what becomes of nobody.
+void RestHandler::take_identity(Result<Identity> identity, Exchange& exchange, bool forward) {
+  if (identity) {
+    exchange.identity = std::move(*identity);
+  } else if (!forward || identity.error().code != Errc::unauthenticated) {
+    exchange.output.error = std::move(identity).error();
+  }
+}
+
+bool RestHandler::leave(net::HttpResponse& response) {
+  response.kept = std::move(exchange_);
+  if (spare_.empty()) {
+    exchange_ = std::make_shared<Exchange>();
+  } else {
+    exchange_ = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  return false;
 }
 
 bool RestHandler::authorize(const Context& context, Exchange& exchange) {
@@ -335,57 +356,48 @@ bool RestHandler::forward_now(const net::HttpRequest& request, Exchange& exchang
   return forward_auth_.decide_now(context, own, exchange.output);
 }
 
+// Goes on where handle_now() left it.
 boost::asio::awaitable<void> RestHandler::handle(const net::HttpRequest& request,
                                                  net::HttpResponse& response) {
-  Exchange exchange;
-  begin(request, exchange);
-  if (answer_without_operation(request, exchange, response)) co_return;
+  const auto kept = std::static_pointer_cast<Exchange>(std::exchange(response.kept, nullptr));
+  Exchange& exchange = *kept;
   const bool forward = ForwardAuth::serves(request.head.path);
-  const bool is_public = !forward && exchange.route.operation->info.is_public;
-  if (!is_public) {
-    std::string credential(forward ? ForwardAuth::credential(exchange.facts)
-                                   : credential_of(exchange.facts));
+  if (!exchange.identified) {
+    std::string credential(credential_of(exchange, forward));
     auto identity = co_await authenticator_.later(std::move(credential));
-    if (identity) {
-      exchange.identity = std::move(*identity);
-    } else if (!forward || identity.error().code != Errc::unauthenticated) {
-      exchange.output.error = std::move(identity).error();
-    }
+    take_identity(std::move(identity), exchange, forward);
   }
-  if (!exchange.output.error) {
-    if (forward) {
-      co_await forward_later(request, exchange);
-    } else {
-      co_await operate_later(request, exchange);
-    }
+  const Context context = context_of(exchange);
+  if (exchange.output.error) {
+    // Nothing else is looked at.
+  } else if (forward) {
+    co_await forward_later(context, request, exchange);
+  } else if (may_operate(context, request, exchange)) {
+    const Fields fields(request.head);
+    const operations::OperationInput input = input_of(request, exchange, fields);
+    co_await exchange.route.operation->run(context, input, exchange.output);
   }
   put_output(request, exchange, response);
+  if (spare_.size() < kSpareMax) spare_.push_back(kept);
 }
 
-boost::asio::awaitable<void> RestHandler::operate_later(const net::HttpRequest& request,
-                                                        Exchange& exchange) {
-  const operations::Operation& operation = *exchange.route.operation;
-  const Context context = context_of(exchange);
-  if (!authorize(context, exchange)) co_return;
-  if (!check_content_type(request, exchange)) co_return;
-  if (clock_.boot() > exchange.deadline) {
-    exchange.output.error =
-        Error(Errc::deadline_exceeded, "", "the deadline passed before the work began");
-    co_return;
-  }
-  const Fields fields(request.head);
-  const operations::OperationInput input = input_of(request, exchange, fields);
-  co_await operation.run(context, input, exchange.output);
+bool RestHandler::may_operate(const Context& context, const net::HttpRequest& request,
+                              Exchange& exchange) {
+  if (!authorize(context, exchange) || !check_content_type(request, exchange)) return false;
+  if (clock_.boot() <= exchange.deadline) return true;
+  exchange.output.error =
+      Error(Errc::deadline_exceeded, "", "the deadline passed before the work began");
+  return false;
 }
 
-boost::asio::awaitable<void> RestHandler::forward_later(const net::HttpRequest& request,
+boost::asio::awaitable<void> RestHandler::forward_later(const Context& context,
+                                                        const net::HttpRequest& request,
                                                         Exchange& exchange) {
   auto asked = forward_request(request, exchange);
   if (!asked) {
     exchange.output.error = std::move(asked).error();
     co_return;
   }
-  const Context context = context_of(exchange);
   co_await forward_auth_.decide(context, std::move(*asked), exchange.output);
 }
 

@@ -52,6 +52,7 @@ class RestHandler final : public net::HttpHandler {
     std::string_view client;
     operations::RouteMatch route;
     Identity identity;
+    bool identified = false;  // What `identity` is, or that it is nobody's, has been found out.
     operations::OperationOutput output;
     BootTime deadline;
     std::int64_t spent_ns = 0;
@@ -61,6 +62,8 @@ class RestHandler final : public net::HttpHandler {
   // False: the caller may not; the answer says so, and the audit trail will.
   bool authorize(const Context& context, Exchange& exchange);
   void begin(const net::HttpRequest& request, Exchange& exchange);
+  // Leaves the request to handle(). Returns false.
+  bool leave(net::HttpResponse& response);
   // True when the request is answered without an operation.
   bool answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
                                 net::HttpResponse& response);
@@ -75,8 +78,11 @@ class RestHandler final : public net::HttpHandler {
   // True: the exchange's output is complete. False: it needs a coroutine.
   bool operate_now(const net::HttpRequest& request, Exchange& exchange);
   bool forward_now(const net::HttpRequest& request, Exchange& exchange);
-  boost::asio::awaitable<void> operate_later(const net::HttpRequest& request, Exchange& exchange);
-  boost::asio::awaitable<void> forward_later(const net::HttpRequest& request, Exchange& exchange);
+  boost::asio::awaitable<void> forward_later(const Context& context,
+                                             const net::HttpRequest& request, Exchange& exchange);
+  bool may_operate(const Context& context, const net::HttpRequest& request, Exchange& exchange);
+  static std::string_view credential_of(const Exchange& exchange, bool forward);
+  static void take_identity(Result<Identity> identity, Exchange& exchange, bool forward);
   Result<GateRequest> forward_request(const net::HttpRequest& request, const Exchange& exchange);
   static operations::OperationInput input_of(const net::HttpRequest& request,
                                              const Exchange& exchange,
@@ -104,7 +110,9 @@ class RestHandler final : public net::HttpHandler {
   RestOptions options_;
   FastRandom ids_;
   RouteMetrics metrics_;
-  Exchange scratch_;  // For requests that need no coroutine.
+  // What the request that came last is worked on with; one that is left to handle() keeps it.
+  std::shared_ptr<Exchange> exchange_ = std::make_shared<Exchange>();
+  std::vector<std::shared_ptr<Exchange>> spare_;
 };
 
 }  // namespace redoubt::faces

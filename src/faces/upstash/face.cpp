@@ -104,6 +104,8 @@ struct UpstashFace::Exchange {
   std::string_view path;
   net::HttpResponse& response;
   Facts facts = {};
+  std::string token = {};  // From the query.
+  std::string_view credential = {};
   UpstashGrant grant = {};
   wire::upstash::Request commands = {};
   Format format = Format::json;
@@ -173,69 +175,81 @@ void UpstashFace::refuse(int status, std::string_view reason, net::HttpResponse&
 asio::awaitable<void> UpstashFace::handle(const net::HttpRequest& request, std::string_view path,
                                           net::HttpResponse& response) {
   Exchange exchange{.request = request, .path = path, .response = response};
-  co_await answer(exchange);
+  bool good = check_method(exchange);
+  if (good) {
+    auto grant = grant_now(exchange);
+    if (!grant) grant = co_await tokens_.later(std::string(exchange.credential));
+    good = take_grant(std::move(*grant), exchange);
+  }
+  if (!good || !read(exchange) || !has_redis(exchange)) {
+    // It is answered.
+  } else if (exchange.commands.kind == Kind::command) {
+    // Most requests: without a coroutine of its own.
+    auto admitted = admit(exchange, exchange.commands.command(0));
+    if (admitted) {
+      auto value = co_await parts_.client->run(std::move(admitted->command));
+      put_value(exchange, std::move(value), admitted->known);
+    } else {
+      put_error(400, admitted.error(), response);
+    }
+  } else if (exchange.commands.kind == Kind::pipeline) {
+    co_await run_pipeline(exchange);
+  } else if (exchange.commands.kind == Kind::transaction) {
+    co_await run_transaction(exchange);
+  } else {
+    open_stream(exchange);
+  }
   put_sync_token(response);
   routes_.count(method_label(request.head.method), route_of(exchange.commands.kind),
                 response.status, (parts_.clock.boot() - request.received).count());
 }
 
-asio::awaitable<void> UpstashFace::answer(Exchange& exchange) {
-  net::HttpResponse& response = exchange.response;
-  const HttpMethod method = exchange.request.head.method;
-  if (method != HttpMethod::get && method != HttpMethod::head && method != HttpMethod::post &&
-      method != HttpMethod::put) {
-    put_error(405, "ERR method not allowed: GET, HEAD, POST and PUT are", response);
-    co_return;
-  }
-  const bool identified = co_await identify(exchange);
-  if (!identified || !read(exchange)) co_return;
-  if (parts_.client == nullptr) {
-    put_error(503, "ERR Redis is not available: none is configured", response);
-    co_return;
-  }
-  switch (exchange.commands.kind) {
-    case Kind::command:
-      co_await run_one(exchange);
-      break;
-    case Kind::pipeline:
-      co_await run_pipeline(exchange);
-      break;
-    case Kind::transaction:
-      co_await run_transaction(exchange);
-      break;
-    case Kind::subscribe:
-    case Kind::psubscribe:
-    case Kind::monitor:
-      open_stream(exchange);
-      break;
+bool UpstashFace::check_method(Exchange& exchange) {
+  switch (exchange.request.head.method) {
+    case HttpMethod::get:
+    case HttpMethod::head:
+    case HttpMethod::post:
+    case HttpMethod::put:
+      return true;
+    default:
+      put_error(405, "ERR method not allowed: GET, HEAD, POST and PUT are", exchange.response);
+      return false;
   }
 }
 
-// False: it is answered.
-asio::awaitable<bool> UpstashFace::identify(Exchange& exchange) {
+// Empty: the record knows.
+std::optional<Result<UpstashGrant>> UpstashFace::grant_now(Exchange& exchange) {
   exchange.facts = read_facts(exchange.request.head);
-  std::string credential(bearer(exchange.facts.authorization));
+  if (exchange.facts.repeated) {
+    return Result<UpstashGrant>(fail(unauthenticated("credential_unknown", {})));
+  }
+  exchange.credential = bearer(exchange.facts.authorization);
   if (exchange.facts.authorization.empty()) {
-    credential = wire::upstash::token_in_query(exchange.request.head.query).value_or("");
+    exchange.token = wire::upstash::token_in_query(exchange.request.head.query).value_or("");
+    exchange.credential = exchange.token;
   }
-  std::optional<Result<UpstashGrant>> grant;
-  if (!exchange.facts.repeated) grant = tokens_.now(credential);
-  if (!exchange.facts.repeated && !grant) {
-    grant = co_await tokens_.later(std::move(credential));
+  return tokens_.now(exchange.credential);
+}
+
+bool UpstashFace::take_grant(Result<UpstashGrant> grant, Exchange& exchange) {
+  if (grant) {
+    exchange.grant = *std::move(grant);
+    return true;
   }
-  if (grant && *grant) {
-    exchange.grant = **std::move(grant);
-    co_return true;
-  }
-  const bool known = grant && grant->error().code != Errc::unauthenticated;
-  if (!known) {
+  if (grant.error().code == Errc::unauthenticated) {
     put_error(401, kWrongPass, exchange.response);
-  } else if (grant->error().code == Errc::permission_denied) {
-    put_error(403, "NOPERM " + grant->error().message, exchange.response);
+  } else if (grant.error().code == Errc::permission_denied) {
+    put_error(403, "NOPERM " + grant.error().message, exchange.response);
   } else {
-    put_failure(grant->error(), exchange.response);
+    put_failure(grant.error(), exchange.response);
   }
-  co_return false;
+  return false;
+}
+
+bool UpstashFace::has_redis(Exchange& exchange) {
+  if (parts_.client != nullptr) return true;
+  put_error(503, "ERR Redis is not available: none is configured", exchange.response);
+  return false;
 }
 
 bool UpstashFace::read(Exchange& exchange) {
@@ -271,19 +285,11 @@ Value UpstashFace::finished(Value value, std::span<const std::string_view> argum
   return gatekeeper_.reply(std::move(value), known, grant);
 }
 
-asio::awaitable<void> UpstashFace::run_one(Exchange& exchange) {
-  const auto arguments = exchange.commands.command(0);
-  auto admitted = admit(exchange, arguments);
-  if (!admitted) {
-    put_error(400, admitted.error(), exchange.response);
-    co_return;
-  }
-  Result<Value> value = co_await parts_.client->run(std::move(admitted->command));
-  if (!value) {
-    put_failure(value.error(), exchange.response);
-    co_return;
-  }
-  const Value reply = finished(*std::move(value), arguments, admitted->known, exchange.grant);
+void UpstashFace::put_value(Exchange& exchange, Result<Value> value,
+                            const wire::RedisCommand* known) {
+  if (!value) return put_failure(value.error(), exchange.response);
+  const Value reply =
+      finished(*std::move(value), exchange.commands.command(0), known, exchange.grant);
   exchange.response.status = reply.is_error() && exchange.format != Format::resp2 ? 400 : 200;
   exchange.response.content_type = wire::upstash::content_type(exchange.format);
   wire::upstash::append_reply(exchange.response.body, reply, exchange.format);

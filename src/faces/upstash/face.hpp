@@ -82,10 +82,13 @@ class UpstashFace {
  private:
   struct Exchange;
 
-  boost::asio::awaitable<void> answer(Exchange& exchange);
-  boost::asio::awaitable<bool> identify(Exchange& exchange);
+  // False of these four: it is answered.
+  bool check_method(Exchange& exchange);
+  bool take_grant(Result<UpstashGrant> grant, Exchange& exchange);
   bool read(Exchange& exchange);
-  boost::asio::awaitable<void> run_one(Exchange& exchange);
+  bool has_redis(Exchange& exchange);
+  std::optional<Result<UpstashGrant>> grant_now(Exchange& exchange);
+  void put_value(Exchange& exchange, Result<redis::Value> value, const wire::RedisCommand* known);
   boost::asio::awaitable<void> run_pipeline(Exchange& exchange);
   boost::asio::awaitable<void> run_transaction(Exchange& exchange);
   void open_stream(Exchange& exchange);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <memory>
+#include <optional>
 
 namespace redoubt::gate {
 namespace {
@@ -167,6 +169,16 @@ bool admit_session(const Context& context, const GateRequest& request,
   return true;
 }
 
+// Whether all limits can be named before the session is known. An agent that is asked for is the
+// session's, or the session is refused.
+bool known_without_session(const GateRequest& request) {
+  const auto known = [&request](const GateLimit& limit) {
+    if (limit.by == LimitBy::agent) return !request.agent.empty();
+    return limit.by != LimitBy::user && limit.by != LimitBy::session;
+  };
+  return !request.limits.empty() && std::ranges::all_of(request.limits, known);
+}
+
 bool is_verdict(const Result<VerifiedSession>& session) {
   return session || session.error().code == Errc::unauthenticated;
 }
@@ -196,15 +208,32 @@ class GateService final : public Gate {
     return verdict;
   }
 
+  // Where the limits can be named without the session, they are asked while it is looked up: one
+  // trip to Redis for both. If it is refused then, the charge is withdrawn before the answer. Only
+  // a token that could be real gets so far: a forged one is refused by verify_now.
   Task<GateVerdict> decide(const Context& context, GateRequest request) override {
     std::optional<Result<VerifiedSession>> session;
-    if (!request.token.empty()) {
-      session = co_await sessions_.verify(context, request.token);
-      if (!is_verdict(*session)) co_return fail(std::move(*session).error());
-    }
-    GateVerdict verdict;
     Checks checks;
-    RD_CO_CHECK(judge(context, request, session, verdict, checks));
+    std::unique_ptr<BegunCheck> begun;
+    if (!request.token.empty()) {
+      session = sessions_.verify_now(context, request.token);
+      if (!session) {
+        begun = begin(context, request, checks);
+        session = co_await sessions_.verify(context, request.token);
+      }
+    }
+    const bool decided = !session || is_verdict(*session);
+    GateVerdict verdict;
+    const bool admitted = decided && admit_session(context, request, session, verdict);
+    if (begun && admitted) {
+      RD_CO_TRY(decision, co_await begun->decision());
+      conclude(std::move(decision), verdict);
+      co_return verdict;
+    }
+    if (begun) co_await begun->withdraw();
+    if (!decided) co_return fail(std::move(*session).error());
+    checks = {};
+    RD_CO_CHECK(name_checks(context, request, admitted, verdict, checks));
     if (checks.count == 0) co_return verdict;
     RD_CO_TRY(decision, co_await limits_.check(context, checks.view()));
     conclude(std::move(decision), verdict);
@@ -212,10 +241,23 @@ class GateService final : public Gate {
   }
 
  private:
+  std::unique_ptr<BegunCheck> begin(const Context& context, const GateRequest& request,
+                                    Checks& checks) {
+    if (!known_without_session(request)) return nullptr;
+    const Subject who = subject_of(context, request, nullptr);
+    if (!name_limits(request, who, false, checks)) return nullptr;
+    return limits_.begin(context, checks.view());
+  }
+
   static Result<void> judge(const Context& context, const GateRequest& request,
                             std::optional<Result<VerifiedSession>>& session, GateVerdict& verdict,
                             Checks& checks) {
     const bool admitted = admit_session(context, request, session, verdict);
+    return name_checks(context, request, admitted, verdict, checks);
+  }
+
+  static Result<void> name_checks(const Context& context, const GateRequest& request, bool admitted,
+                                  GateVerdict& verdict, Checks& checks) {
     const bool known = verdict.outcome != GateOutcome::session_invalid;
     const VerifiedSession* who = verdict.session ? &*verdict.session : nullptr;
     if (!known) verdict.tenant = context.caller.tenant;

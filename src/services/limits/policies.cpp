@@ -92,8 +92,10 @@ Policies::Policies(std::vector<LimitPolicy> policies, Metrics& metrics)
     : policies_(std::move(policies)) {
   entries_.reserve(policies_.size());
   for (const LimitPolicy& policy : policies_) {
+    const local::LimitRule rule = local::make_limit_rule(policy);
     entries_.push_back({.policy = &policy,
-                        .rule = local::make_limit_rule(policy),
+                        .rule = rule,
+                        .identity = fmt::format("{:016x}", rule.identity.hi),
                         .allowed = &decisions(metrics, policy, "allowed"),
                         .denied = &decisions(metrics, policy, "denied"),
                         .failed = &decisions(metrics, policy, "error")});

@@ -30,6 +30,7 @@ class Policies {
   struct Entry {
     const LimitPolicy* policy;
     local::LimitRule rule;
+    std::string identity;  // Of the rule, as text.
     Counter* allowed;
     Counter* denied;
     Counter* failed;

@@ -60,9 +60,18 @@ class LimitService final : public Limits {
   }
 
   Task<LimitDecision> check(const Context& context, std::span<const LimitCheck> checks) override {
+    return shared_ ? shared_->check(context.caller.tenant, policies_, checks)
+                   : check_here(context, checks);
+  }
+
+  std::unique_ptr<BegunCheck> begin(const Context& context,
+                                    std::span<const LimitCheck> checks) override {
+    return shared_ ? shared_->begin(context.caller.tenant, policies_, checks) : nullptr;
+  }
+
+  Task<LimitDecision> check_here(const Context& context, std::span<const LimitCheck> checks) {
     NamedChecks named;
     RD_CO_CHECK(name_checks(policies_, checks, named));
-    if (shared_) co_return co_await shared_->check(context.caller.tenant, named);
     if (named.strict.empty()) co_return check_soft(context, named);
     SoftPart soft(engine_, context.caller.tenant, named);
     StrictPart strict(context.caller.tenant, named);

@@ -20,7 +20,7 @@ SharedChecks::SharedChecks(local::LimitEngine& engine, record::Record& record, c
                                 "Checks decided by this instance's share of the limits, because "
                                 "Redis could not be asked.")) {}
 
-std::optional<Result<LimitDecision>> SharedChecks::check_now(const std::string& tenant,
+std::optional<Result<LimitDecision>> SharedChecks::check_now(std::string_view tenant,
                                                              const NamedChecks& named) {
   if (shared_.limits->usable()) return std::nullopt;
   SharedPart part(engine_, tenant, named);
@@ -29,16 +29,43 @@ std::optional<Result<LimitDecision>> SharedChecks::check_now(const std::string& 
   return conclude(named, verdicts, soft);
 }
 
-Task<LimitDecision> SharedChecks::check(std::string tenant, const NamedChecks& named) {
+Task<LimitDecision> SharedChecks::check(std::string_view tenant, const Policies& policies,
+                                        std::span<const LimitCheck> checks) {
+  NamedChecks named;
+  RD_CO_CHECK(name_checks(policies, checks, named));
   SharedPart part(engine_, tenant, named);
   Verdicts verdicts;
   verdicts.resize(named.checks.size());
-  Soft soft = co_await take_soft(tenant, part, named, verdicts);
-  if (named.strict.empty()) co_return conclude(named, verdicts, soft);
-  if (!soft.admitted) {
-    RD_CO_CHECK(co_await look_at_strict(tenant, named, verdicts));
-    co_return conclude(named, verdicts, soft);
+  Soft soft;
+  if (!named.soft.empty() && shared_.limits->usable()) {
+    auto taking = shared_.limits->take(tenant, part.uses());
+    const auto reply = co_await std::move(taking);
+    soft = taken(reply, part, verdicts);
+  } else if (!named.soft.empty()) {
+    soft = taken_by_share(part, verdicts);
   }
+  if (!named.strict.empty()) {
+    RD_CO_CHECK(co_await add_strict(tenant, part, named, verdicts, soft));
+  }
+  co_return conclude(named, verdicts, soft);
+}
+
+SharedChecks::Soft SharedChecks::taken(const Result<shared::LimitsReply>& reply, SharedPart& part,
+                                       Verdicts& verdicts) const {
+  if (!reply) return taken_by_share(part, verdicts);
+  part.read(*reply, verdicts);
+  return {.admitted = reply->charged, .by_share = false};
+}
+
+SharedChecks::Soft SharedChecks::taken_by_share(SharedPart& part, Verdicts& verdicts) const {
+  return {.admitted = part.take(instances(), verdicts), .by_share = true};
+}
+
+// What the strict limits say after the soft ones. Errors: those of the record; then nothing is
+// charged.
+Task<void> SharedChecks::add_strict(std::string_view tenant, SharedPart& part,
+                                    const NamedChecks& named, Verdicts& verdicts, Soft& soft) {
+  if (!soft.admitted) co_return co_await look_at_strict(tenant, named, verdicts);
   const auto charged = co_await charge_strict(tenant, named, verdicts);
   if (!charged || !*charged) {
     const Soft back = co_await refund_soft(tenant, part, named, verdicts);
@@ -48,10 +75,62 @@ Task<LimitDecision> SharedChecks::check(std::string tenant, const NamedChecks& n
     count_failures(named);
     co_return fail(charged.error());
   }
-  co_return conclude(named, verdicts, soft);
+  co_return Result<void>{};
 }
 
-Task<LimitDecision> SharedChecks::peek(std::string tenant, const NamedChecks& named) {
+// ---- Begun early ----
+
+// Of soft limits alone that can all be withdrawn.
+class SharedChecks::Begun final : public BegunCheck {
+ public:
+  Begun(SharedChecks& all, std::string_view tenant) : all_(all), tenant_(tenant) {}
+
+  // Whether it has begun.
+  bool begin(const Policies& policies, std::span<const LimitCheck> checks) {
+    if (!name_checks(policies, checks, named_) || !named_.strict.empty()) return false;
+    part_.emplace(all_.engine_, tenant_, named_);
+    const SharedPart::Uses uses = part_->uses();
+    if (uses.empty() || !std::ranges::all_of(uses, shared::can_withdraw)) return false;
+    sent_ = all_.shared_.limits->send_take(tenant_, uses);
+    return true;
+  }
+
+  Task<LimitDecision> decision() override {
+    const auto reply = co_await sent_->reply();
+    Verdicts verdicts;
+    verdicts.resize(named_.checks.size());
+    const Soft soft = all_.taken(reply, *part_, verdicts);
+    co_return all_.conclude(named_, verdicts, soft);
+  }
+
+  asio::awaitable<void> withdraw() override {
+    const auto reply = co_await sent_->reply();
+    if (!reply || !reply->charged) co_return;
+    auto withdrawing = all_.shared_.limits->withdraw(tenant_, part_->uses(), *reply);
+    const auto back = co_await std::move(withdrawing);
+    Verdicts verdicts;
+    if (back) part_->read(*back, verdicts);
+  }
+
+ private:
+  SharedChecks& all_;
+  const std::string_view tenant_;
+  NamedChecks named_;
+  std::optional<SharedPart> part_;
+  std::unique_ptr<shared::SentTake> sent_;
+};
+
+std::unique_ptr<BegunCheck> SharedChecks::begin(std::string_view tenant, const Policies& policies,
+                                                std::span<const LimitCheck> checks) {
+  if (!shared_.limits->usable()) return nullptr;
+  auto begun = std::make_unique<Begun>(*this, tenant);
+  if (!begun->begin(policies, checks)) return nullptr;
+  return begun;
+}
+
+// ---- The others ----
+
+Task<LimitDecision> SharedChecks::peek(std::string_view tenant, const NamedChecks& named) {
   SharedPart part(engine_, tenant, named);
   Verdicts verdicts;
   verdicts.resize(named.checks.size());
@@ -64,7 +143,7 @@ Task<LimitDecision> SharedChecks::peek(std::string tenant, const NamedChecks& na
   co_return decision;
 }
 
-Task<LimitDecision> SharedChecks::refund(std::string tenant, const NamedChecks& named) {
+Task<LimitDecision> SharedChecks::refund(std::string_view tenant, const NamedChecks& named) {
   SharedPart part(engine_, tenant, named);
   Verdicts verdicts;
   verdicts.resize(named.checks.size());
@@ -81,11 +160,11 @@ Task<LimitDecision> SharedChecks::refund(std::string tenant, const NamedChecks& 
   co_return decision;
 }
 
-Task<void> SharedChecks::reset(std::string tenant, const NamedChecks& named) {
+Task<void> SharedChecks::reset(std::string_view tenant, const NamedChecks& named) {
   SharedPart part(engine_, tenant, named);
-  shared::LimitUse use = part.uses().front();
+  const shared::LimitUse use = part.uses().front();
   engine_.reset(engine_.key(tenant, named.entries[0]->rule, named.checks[0].subject));
-  RD_CO_CHECK(co_await shared_.limits->reset(tenant, std::move(use)));
+  RD_CO_CHECK(co_await shared_.limits->reset(tenant, use));
   co_return Result<void>{};
 }
 
@@ -93,29 +172,14 @@ std::int64_t SharedChecks::instances() const {
   return std::max<std::int64_t>(shared_.instances(), 1);
 }
 
-asio::awaitable<SharedChecks::Soft> SharedChecks::take_soft(const std::string& tenant,
+asio::awaitable<SharedChecks::Soft> SharedChecks::peek_soft(std::string_view tenant,
                                                             SharedPart& part,
                                                             const NamedChecks& named,
                                                             Verdicts& verdicts) {
   if (named.soft.empty()) co_return Soft{};
   if (shared_.limits->usable()) {
-    const auto reply = co_await shared_.limits->take(tenant, part.uses());
-    if (reply) {
-      part.read(*reply, verdicts);
-      co_return Soft{.admitted = reply->charged, .by_share = false};
-    }
-  }
-  const bool admitted = part.take(instances(), verdicts);
-  co_return Soft{.admitted = admitted, .by_share = true};
-}
-
-asio::awaitable<SharedChecks::Soft> SharedChecks::peek_soft(const std::string& tenant,
-                                                            SharedPart& part,
-                                                            const NamedChecks& named,
-                                                            Verdicts& verdicts) {
-  if (named.soft.empty()) co_return Soft{};
-  if (shared_.limits->usable()) {
-    const auto reply = co_await shared_.limits->peek(tenant, part.uses());
+    auto peeking = shared_.limits->peek(tenant, part.uses());
+    const auto reply = co_await std::move(peeking);
     if (reply) {
       part.read(*reply, verdicts);
       co_return Soft{};
@@ -125,13 +189,14 @@ asio::awaitable<SharedChecks::Soft> SharedChecks::peek_soft(const std::string& t
   co_return Soft{.admitted = admits, .by_share = true};
 }
 
-asio::awaitable<SharedChecks::Soft> SharedChecks::refund_soft(const std::string& tenant,
+asio::awaitable<SharedChecks::Soft> SharedChecks::refund_soft(std::string_view tenant,
                                                               SharedPart& part,
                                                               const NamedChecks& named,
                                                               Verdicts& verdicts) {
   if (named.soft.empty()) co_return Soft{};
   if (shared_.limits->usable()) {
-    const auto reply = co_await shared_.limits->refund(tenant, part.uses());
+    auto refunding = shared_.limits->refund(tenant, part.uses());
+    const auto reply = co_await std::move(refunding);
     if (reply) {
       part.read(*reply, verdicts);
       co_return Soft{};
@@ -141,7 +206,7 @@ asio::awaitable<SharedChecks::Soft> SharedChecks::refund_soft(const std::string&
   co_return Soft{.admitted = true, .by_share = true};
 }
 
-Task<void> SharedChecks::look_at_strict(const std::string& tenant, const NamedChecks& named,
+Task<void> SharedChecks::look_at_strict(std::string_view tenant, const NamedChecks& named,
                                         Verdicts& verdicts) {
   StrictPart strict(tenant, named);
   std::function<Task<void>(sql::Transaction&)> job = [&](sql::Transaction& tx) {
@@ -151,7 +216,7 @@ Task<void> SharedChecks::look_at_strict(const std::string& tenant, const NamedCh
   co_return Result<void>{};
 }
 
-Task<bool> SharedChecks::charge_strict(const std::string& tenant, const NamedChecks& named,
+Task<bool> SharedChecks::charge_strict(std::string_view tenant, const NamedChecks& named,
                                        Verdicts& verdicts) {
   StrictPart strict(tenant, named);
   bool admitted = false;

@@ -11,8 +11,10 @@
 #include "services/limits/service.hpp"
 #include "services/limits/shared_part.hpp"
 
+#include <memory>
 #include <optional>
-#include <string>
+#include <span>
+#include <string_view>
 
 namespace redoubt::limits {
 
@@ -22,30 +24,34 @@ class SharedChecks {
                SharedTier shared, Metrics& metrics);
 
   // Empty while Redis is in use: then it is asked. REQUIRES: no strict limit is among them.
-  std::optional<Result<LimitDecision>> check_now(const std::string& tenant,
-                                                 const NamedChecks& named);
-  // For all below, `named` lives until they are done.
-  Task<LimitDecision> check(std::string tenant, const NamedChecks& named);
-  Task<LimitDecision> peek(std::string tenant, const NamedChecks& named);
-  Task<LimitDecision> refund(std::string tenant, const NamedChecks& named);
-  Task<void> reset(std::string tenant, const NamedChecks& named);
+  std::optional<Result<LimitDecision>> check_now(std::string_view tenant, const NamedChecks& named);
+  // For all below, what is referred to lives until they are done.
+  Task<LimitDecision> check(std::string_view tenant, const Policies& policies,
+                            std::span<const LimitCheck> checks);
+  // Null: call check().
+  std::unique_ptr<BegunCheck> begin(std::string_view tenant, const Policies& policies,
+                                    std::span<const LimitCheck> checks);
+  Task<LimitDecision> peek(std::string_view tenant, const NamedChecks& named);
+  Task<LimitDecision> refund(std::string_view tenant, const NamedChecks& named);
+  Task<void> reset(std::string_view tenant, const NamedChecks& named);
 
  private:
+  class Begun;
   struct Soft {
     bool admitted = true;
     bool by_share = false;
   };
 
-  bool ask(const SharedPart& part) const;
-  boost::asio::awaitable<Soft> take_soft(const std::string& tenant, SharedPart& part,
+  Soft taken(const Result<shared::LimitsReply>& reply, SharedPart& part, Verdicts& verdicts) const;
+  Soft taken_by_share(SharedPart& part, Verdicts& verdicts) const;
+  Task<void> add_strict(std::string_view tenant, SharedPart& part, const NamedChecks& named,
+                        Verdicts& verdicts, Soft& soft);
+  boost::asio::awaitable<Soft> peek_soft(std::string_view tenant, SharedPart& part,
                                          const NamedChecks& named, Verdicts& verdicts);
-  boost::asio::awaitable<Soft> peek_soft(const std::string& tenant, SharedPart& part,
-                                         const NamedChecks& named, Verdicts& verdicts);
-  boost::asio::awaitable<Soft> refund_soft(const std::string& tenant, SharedPart& part,
+  boost::asio::awaitable<Soft> refund_soft(std::string_view tenant, SharedPart& part,
                                            const NamedChecks& named, Verdicts& verdicts);
-  Task<void> look_at_strict(const std::string& tenant, const NamedChecks& named,
-                            Verdicts& verdicts);
-  Task<bool> charge_strict(const std::string& tenant, const NamedChecks& named, Verdicts& verdicts);
+  Task<void> look_at_strict(std::string_view tenant, const NamedChecks& named, Verdicts& verdicts);
+  Task<bool> charge_strict(std::string_view tenant, const NamedChecks& named, Verdicts& verdicts);
   std::int64_t instances() const;
   LimitDecision conclude(const NamedChecks& named, const Verdicts& verdicts, const Soft& soft);
 

@@ -1,7 +1,5 @@
 #include "services/limits/shared_part.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace redoubt::limits {
@@ -68,25 +66,24 @@ LimitReading read_log(const LimitRule& rule, const shared::LimitMemory& shared, 
 SharedPart::SharedPart(local::LimitEngine& engine, std::string_view tenant,
                        const NamedChecks& named)
     : engine_(engine), named_(named) {
-  identities_.reserve(named.soft.size());
   for (const std::uint8_t i : named.soft) {
     const LimitCheck& check = named.checks[i];
     const LimitRule& rule = named.entries[i]->rule;
-    identities_.push_back(fmt::format("{:016x}", rule.identity.hi));
     charges_.push_back(
         {.rule = &rule, .key = engine.key(tenant, rule, check.subject), .cost = check.cost});
   }
 }
 
-std::vector<shared::LimitUse> SharedPart::uses() const {
-  std::vector<shared::LimitUse> uses;
+SharedPart::Uses SharedPart::uses() const {
+  Uses uses;
   uses.reserve(charges_.size());
   for (std::size_t i = 0; i < charges_.size(); ++i) {
-    const LimitCheck& check = named_.checks[named_.soft[i]];
+    const std::uint8_t at = named_.soft[i];
+    const LimitCheck& check = named_.checks[at];
     const LimitRule& rule = *charges_[i].rule;
     const auto owed = engine_.owed(charges_[i]);
     uses.push_back({.policy = check.policy,
-                    .identity = identities_[i],
+                    .identity = named_.entries[at]->identity,
                     .subject = check.subject,
                     .algorithm = rule.algorithm,
                     .limit = rule.limit,

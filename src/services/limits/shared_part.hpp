@@ -13,10 +13,10 @@
 #include "services/limits/named_checks.hpp"
 #include "shared/limits.hpp"
 
+#include <boost/container/small_vector.hpp>
+
 #include <cstdint>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace redoubt::limits {
 
@@ -26,7 +26,8 @@ class SharedPart {
   SharedPart(local::LimitEngine& engine, std::string_view tenant, const NamedChecks& named);
 
   // For shared::SharedLimits.
-  std::vector<shared::LimitUse> uses() const;
+  using Uses = boost::container::small_vector<shared::LimitUse, 4>;
+  Uses uses() const;
 
   // Reads an answer into the verdicts of the soft limits, and into the shadow.
   void read(const shared::LimitsReply& reply, Verdicts& out);
@@ -50,7 +51,6 @@ class SharedPart {
 
   local::LimitEngine& engine_;
   const NamedChecks& named_;
-  std::vector<std::string> identities_;
   boost::container::static_vector<local::LimitCharge, kChecksMax> charges_;  // Of the soft ones.
 };
 

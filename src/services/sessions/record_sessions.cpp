@@ -90,6 +90,9 @@ class RecordSessions final : public Sessions {
   std::optional<Result<VerifiedSession>> answer_now(std::string_view token,
                                                     std::string_view tenant);
   Task<VerifiedSession> answer(std::string token, std::string tenant);
+  // As TokenCodec::authenticate(), once for the token that is asked about several times in a row,
+  // as one is that is not in memory. `key`: of the token.
+  std::optional<TokenParts> authenticate_once(std::string_view token, const Hash128& key);
   Task<VerifiedSession> look_up(std::string token, TokenParts parts, std::string tenant);
   boost::asio::awaitable<std::optional<Result<VerifiedSession>>> answer_from_copy(
       const std::string& token, const TokenParts& parts, const std::string& tenant);
@@ -148,6 +151,11 @@ class RecordSessions final : public Sessions {
   SessionOptions options_;
   SessionMetrics metrics_;
   TokenCodec codec_;
+  struct Authentic {
+    Hash128 key;
+    TokenParts parts;
+  };
+  std::optional<Authentic> authentic_;  // The last one.
   SessionMemory memory_;
   std::optional<Flights> flights_;
 };
@@ -166,12 +174,20 @@ std::optional<Result<VerifiedSession>> RecordSessions::answer_now(std::string_vi
         metrics_.from_memory.add();
         return memory_.use(key, *entry, now);
       }
-    } else if (codec_.authenticate(token)) {
+    } else if (authenticate_once(token, key)) {
       return {};
     }
   }
   metrics_.invalid.add();
   return fail(session_invalid());
+}
+
+std::optional<TokenParts> RecordSessions::authenticate_once(std::string_view token,
+                                                            const Hash128& key) {
+  if (authentic_ && authentic_->key == key) return authentic_->parts;
+  const auto parts = codec_.authenticate(token);
+  if (parts) authentic_ = Authentic{key, *parts};
+  return parts;
 }
 
 Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tenant) {
@@ -181,7 +197,7 @@ Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tena
   const Hash128 key = memory_.key_of(token);
   SessionMemory::Entry* const entry = trusts_memory() ? memory_.find(key, now) : nullptr;
   if (entry == nullptr) {
-    const auto parts = codec_.authenticate(token);
+    const auto parts = authenticate_once(token, key);
     if (!parts) co_return fail(session_invalid());
     co_return co_await look_up(std::move(token), *parts, std::move(tenant));
   }
