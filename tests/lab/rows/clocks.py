@@ -89,7 +89,7 @@ def database_clock(run):
 
 
 @row(47, "an instance is stopped (SIGSTOP), and goes on",
-     "it answers nothing from copies of before; the others serve", ALL, short=True)
+     "it answers nothing from copies of before; the others serve", ALL)
 def paused(run):
     serve(run)
     victim = run.fleet.instances[1]

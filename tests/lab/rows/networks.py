@@ -10,7 +10,7 @@ from registry import elsewhere, row
 from server import wait_for
 from shapes import Single
 
-from .common import ALL, serve, serves
+from .common import ALL, GRACE, serve, serves
 
 elsewhere(33, "names and addresses that change: redis_faults_test of src/redis")
 
@@ -143,10 +143,6 @@ def swizzle(run):
                 run.without_record(int(one[1]), since, GRACE, catch_up=5)
     back = run.hold("after")
     run.until_normal(back, most=35)
-
-
-# What an instance may go on with when it is cut from the record.
-GRACE = 2.0
 
 
 @row(34, "instance 1 is cut from PostgreSQL; Redis is fine",
