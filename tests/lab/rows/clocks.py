@@ -11,7 +11,7 @@ from shapes import Single
 
 from .common import ALL, serve, serves
 
-elsewhere(48, "clocks of another rate: the simulator's, tests of src with ManualClock")
+elsewhere(48, "clocks of another rate need a simulation, not this machine's")
 
 _clocks = {}
 
