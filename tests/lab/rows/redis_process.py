@@ -33,6 +33,9 @@ def judge_outage(run):
                budget.typical_p99(events, down.start + 1, down.end)
                - budget.typical_p99(events, before.start, before.end), "ms", most=5)
     run.figure("p99 in the first second, added", second.p(.99) - before.p(.99), "ms", most=60)
+    silent = [e for e in events if e["type"] == "limit.check" and e["outcome"] == "ok"
+              and not e["mode"] and down.start + 1 <= e["t_inv"] and e["t_ret"] < down.end]
+    run.require(not silent, f"{len(silent)} answers without Redis did not say so")
     if run.transactions:
         back = run.phase("after")
         degraded = run.transactions.between(down.start + 5, down.end)
