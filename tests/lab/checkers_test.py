@@ -248,6 +248,8 @@ class Budget(Case):
         self.assertEqual((first.requests, first.failures), (2, 1))
         self.assertEqual((second.requests, second.failures), (2, 1))
         self.assertAlmostEqual(second.p(1), 500.0)
+        stalled = [read(t=t / 10, took=.9 if t == 5 else .002) for t in range(30)]
+        self.assertAlmostEqual(budget.typical_p99(stalled, 0, 3), 2.0)
         self.assertEqual(budget.slower_than(events, 0.1, 0, 2), {0: 1})
 
 

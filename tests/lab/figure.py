@@ -29,7 +29,7 @@ def per_second(events):
 class Drawing:
     def __init__(self, title, end):
         self.end = max(end, 1.0)
-        self.y = 40
+        self.y = 64
         self.parts = [f'<text x="{LEFT}" y="24" font-size="15">{escape(title)}</text>']
 
     def x(self, t):
@@ -72,7 +72,7 @@ class Drawing:
     def marks(self, marks):
         for name, start, _ in marks:
             x = self.x(start)
-            self.parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="34" y2="{self.y - GAP}" '
+            self.parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="40" y2="{self.y - GAP}" '
                               f'stroke="#adb5bd" stroke-dasharray="3"/><text x="{x + 3:.1f}" '
                               f'y="{self.y - GAP + 14}">{escape(name)}</text>')
 

@@ -8,6 +8,7 @@ such rows under `unshare --net --mount`.
 import os
 import shutil
 import subprocess
+import tempfile
 
 PREFIX = "10.88.0."
 LAB = PREFIX + "254"
@@ -34,6 +35,7 @@ class Network:
 
     def __init__(self):
         self.hosts = {}
+        self.hosts_file = None
         run("mkdir", "-p", "/run/netns")
         run("mount", "-t", "tmpfs", "none", "/run/netns")
         run("ip", "link", "set", "lo", "up")
@@ -85,6 +87,18 @@ class Network:
             for chain in ("input", "output"):
                 self._nft(name, f"flush chain inet lab {chain}")
             run("ip", "link", "set", "v" + name, "up")
+
+    def write_hosts(self, names):
+        """[(address, name)] of everything that runs here: a hosts file in place of the machine's."""
+        if self.hosts_file is None:
+            self.hosts_file = tempfile.NamedTemporaryFile("w", prefix="redoubt-hosts-")
+            os.chmod(self.hosts_file.name, 0o644)
+            run("mount", "--bind", self.hosts_file.name, "/etc/hosts")
+        self.hosts_file.seek(0)
+        self.hosts_file.truncate()
+        self.hosts_file.writelines(f"{address} {name}\n" for address, name in
+                                   [("127.0.0.1", "localhost"), *names])
+        self.hosts_file.flush()
 
     def close(self):
         for name in self.hosts:

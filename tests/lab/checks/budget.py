@@ -56,3 +56,13 @@ def slower_than(events, seconds, start, end):
         if start <= event["t_inv"] < end and event["t_ret"] - event["t_inv"] > seconds:
             count[event["instance"]] += 1
     return count
+
+
+def typical_p99(events, start, end, kind="session.read"):
+    """The median over the seconds of an interval of each second's p99, in milliseconds: what a
+    machine that is busy with something else for a moment does not move."""
+    seconds = collections.defaultdict(list)
+    for event in events:
+        if start <= event["t_inv"] < end and event["type"] == kind:
+            seconds[int(event["t_inv"])].append(event["t_ret"] - event["t_inv"])
+    return 1000 * quantile(sorted(quantile(sorted(s), .99) for s in seconds.values()), .5)

@@ -11,7 +11,7 @@ from shapes import Single
 
 from .common import ALL, serve, serves
 
-elsewhere(48, "clocks of another rate: the simulator's, tests of src with ManualClock")
+elsewhere(48, "clocks of another rate need a simulation, not this machine's")
 
 _clocks = {}
 
@@ -89,7 +89,7 @@ def database_clock(run):
 
 
 @row(47, "an instance is stopped (SIGSTOP), and goes on",
-     "it answers nothing from copies of before; the others serve", ALL, short=True)
+     "it answers nothing from copies of before; the others serve", ALL)
 def paused(run):
     serve(run)
     victim = run.fleet.instances[1]

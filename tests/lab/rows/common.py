@@ -2,6 +2,9 @@
 
 ALL = "C1 C3 C6 C7 C8 C10 C11 C12"
 
+# Seconds that an instance without the record may go on to accept what it knows, at most.
+GRACE = 30.0
+
 
 def serve(run, short=1, long=10):
     run.hold("before", run.pick(short, long))

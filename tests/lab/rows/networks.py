@@ -4,15 +4,14 @@ import functools
 import random
 import time
 
+from backing import Redis
 from checks import budget
 from proxy import Proxy
-from registry import elsewhere, row
+from registry import row
 from server import wait_for
 from shapes import Single
 
-from .common import ALL, serve, serves
-
-elsewhere(33, "names and addresses that change: redis_faults_test of src/redis")
+from .common import ALL, GRACE, serve, serves
 
 WORN = {"shape": functools.partial(Single, proxy=Proxy)}
 
@@ -145,8 +144,51 @@ def swizzle(run):
     run.until_normal(back, most=35)
 
 
-# What an instance may go on with when it is cut from the record.
-GRACE = 2.0
+class Named(OnItsOwnHost):
+    """Known by a name alone, in a hosts file that nobody else sees."""
+
+    NAME = "redis-of-the-lab"
+
+    def __init__(self):
+        super().__init__()
+        self.call(self.redis.host)
+
+    def call(self, *addresses):
+        """Whom the name means from now on; without addresses, nobody."""
+        import network
+        network.current().write_hosts([(address, self.NAME) for address in addresses])
+
+    def env(self, _instance):
+        return {"REDIS_URL": f"redis://{self.NAME}:{self.redis.port}"}
+
+    def move(self):
+        """An empty Redis on another host, at the same port."""
+        import network
+        place = network.current()
+        self.redis = Redis("protected-mode no", port=self.redis.port, host=place.host("redis2"),
+                           prefix=place.prefix("redis2"))
+        self.servers.append(self.redis)
+
+
+@row(33, "the name of Redis means nobody, then two addresses of which one is dead",
+     "nobody waits for a name; the new address is used", ALL, judge=serves,
+     fleet={"shape": Named}, needs=("network",))
+def renamed(run):
+    serve(run)
+    shape = run.fleet.shape
+    gone = run.hold("nobody")
+    shape.call()
+    shape.redis.kill()
+    run.lost_data()
+    time.sleep(run.pick(3, 30))
+    old = shape.redis.host
+    shape.move()
+    shape.call(old, shape.redis.host)
+    back = run.hold("moved")
+    slow = budget.slower_than(run.history.events, 0.1, gone, back)
+    run.figure("slower than 100 ms, of one instance", max(slow.values(), default=0), "", most=50)
+    run.until_normal(back, most=10)
+    time.sleep(run.pick(1, 10))
 
 
 @row(34, "instance 1 is cut from PostgreSQL; Redis is fine",

@@ -8,17 +8,13 @@ from database import Database, OnSmallDisk
 from registry import elsewhere, row
 from server import wait_for
 
-from .common import ALL, serve
+from .common import ALL, GRACE, serve
 
 PLAIN = {"postgres": Database}
 THROUGH_PROXIES = {"postgres": Database, "database_proxies": True}
 
 elsewhere(42, "SQLite: SqliteFaults, storage_faults_e2e, crash_e2e, scripts/kill9")
 elsewhere(43, "a log nobody reads: Log.ASinkThatTakesNothingBlocksNobodyAndEveryLineIsCounted")
-
-# A session may be answered from copies for as long as the configuration says, when the record is
-# away; a revocation cannot be made then either.
-GRACE = 30.0
 
 
 def without_record(run, since):

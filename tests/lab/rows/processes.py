@@ -13,7 +13,7 @@ from server import wait_for
 from .common import ALL, serve, serves
 
 elsewhere(50, "the binary has no failpoints; kills at any moment: record_crash, scripts/kill9, row 49")
-elsewhere(52, "SqliteFaults fail every write and sync in turn; descriptors: http_server_test")
+elsewhere(52, "every write and sync failing in turn: SqliteFaults; EMFILE and ENOMEM are not tested")
 elsewhere(53, "one version exists; PostgresMigrate.LetsAnOlderVersionStartOnWhatItCanStillUse")
 
 

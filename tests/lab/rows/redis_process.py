@@ -28,7 +28,14 @@ def judge_outage(run):
     second = budget.phases(run.history.events, [("", down.start, down.start + 1)])[0]
     run.figure("answered in its first second", 100 * second.availability, "%", least=99.9)
     run.figure("p99 of a session read, added", down.p(.99) - before.p(.99), "ms", most=5)
+    events = run.history.events
+    run.figure("p99 of a typical second, added",
+               budget.typical_p99(events, down.start + 1, down.end)
+               - budget.typical_p99(events, before.start, before.end), "ms", most=5)
     run.figure("p99 in the first second, added", second.p(.99) - before.p(.99), "ms", most=60)
+    silent = [e for e in events if e["type"] == "limit.check" and e["outcome"] == "ok"
+              and not e["mode"] and down.start + 1 <= e["t_inv"] and e["t_ret"] < down.end]
+    run.require(not silent, f"{len(silent)} answers without Redis did not say so")
     if run.transactions:
         back = run.phase("after")
         degraded = run.transactions.between(down.start + 5, down.end)
@@ -112,7 +119,7 @@ def flushed(run):
         run.until_normal(flushed_at, most=8)
 
 
-elsewhere(4, "no hints over Pub/Sub yet; a client's own subscriptions: redis_faults_test")
+elsewhere(4, "a subscription that hangs: Subscriptions.DeliverMessagesAndSayWhenSomeMayBeMissing")
 
 
 def connects(run):
