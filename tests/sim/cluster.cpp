@@ -13,7 +13,6 @@
 namespace redoubt::sim {
 namespace {
 
-constexpr std::int64_t kRunsPerMachine = 1'000;
 constexpr Nanos kSampleEvery = std::chrono::milliseconds(500);
 
 std::int64_t number(std::string_view text) {

@@ -24,7 +24,8 @@ namespace asio = boost::asio;
 constexpr std::string_view kChangesHelp =
     "How often the shared tier went into another state.";  // As shared::SharedState says.
 constexpr Duration kStartWait{2'000};
-constexpr Duration kWorkerPauseMax{1'000};
+constexpr Duration kWorkerPauseMax{1'000};  // These two as in app/redis_tier.cpp.
+constexpr Duration kMonitorPauseMax{2'000};
 constexpr Duration kFlushEvery{5'000};
 constexpr std::size_t kSmallMemory = 96 << 10;  // So that copies in memory are given up, too.
 
@@ -36,8 +37,8 @@ std::uint64_t seed_of(World& world) {
   return world.chance().next();
 }
 
-redis::Options rested(redis::Options options) {
-  options.backoff.max = std::min(options.backoff.max, kWorkerPauseMax);
+redis::Options rested(redis::Options options, Duration pause_max) {
+  options.backoff.max = std::min(options.backoff.max, pause_max);
   return options;
 }
 
@@ -71,7 +72,8 @@ Instance::Instance(const InstanceSetup& setup, int number, std::uint64_t run, Ma
       clock_(clock),
       random_(seed_of(setup.world)),
       timers_(setup.world, life_),
-      worker_redis_(rested(setup.redis)),
+      monitor_redis_(rested(setup.redis, kMonitorPauseMax)),
+      worker_redis_(rested(setup.redis, kWorkerPauseMax)),
       model_({.world = setup.world,
               .network = setup.network,
               .truth = setup.truth,
@@ -111,7 +113,7 @@ void Instance::open_redis() {
   }
   ledger_ = with_bug(incarnation::make_ledger(*record_, clock_, random_), setup_.bug);
   const ModelClientParts monitoring{setup_.world, setup_.network, life_,
-                                    number_,      setup_.redis,   client_parts()};
+                                    number_,      run_, monitor_redis_, client_parts()};
   monitor_client_ = make_model_client(monitoring);
   const shared::MonitorParts monitor{*monitor_client_, *ledger_, state_,  clock_,
                                      random_,          log_,     metrics_};
@@ -122,7 +124,7 @@ void Instance::open_redis() {
     parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
   }
   const ModelClientParts working{setup_.world, setup_.network, life_,
-                                 number_,      worker_redis_,  parts};
+                                 number_,      run_, worker_redis_,  parts};
   client_ = with_bug(make_model_client(working), setup_.bug);
   shared_limits_ =
       with_bug(shared::make_shared_limits({*client_, state_, clock_}), setup_.bug);

@@ -89,6 +89,7 @@ class Instance {
   MachineTimers timers_;
   Metrics metrics_;
   Log& log_ = null_log();
+  redis::Options monitor_redis_;
   redis::Options worker_redis_;
   ModelRecord model_;
   std::unique_ptr<record::Record> record_;

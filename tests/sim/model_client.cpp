@@ -100,7 +100,7 @@ class ModelClient final : public redis::Client {
  private:
   std::shared_ptr<ModelLink> make_link(const ModelClientParts& parts) const {
     return std::make_shared<ModelLink>(parts.world, parts.network, parts.life, parts.instance,
-                                       shared_);
+                                       parts.run, shared_);
   }
 
   std::shared_ptr<redis::Shared> shared_;

@@ -6,6 +6,7 @@
 #include "tests/sim/network.hpp"
 #include "tests/sim/world.hpp"
 
+#include <cstdint>
 #include <memory>
 
 namespace redoubt::sim {
@@ -15,6 +16,7 @@ struct ModelClientParts {
   Network& network;
   LifePtr life;
   int instance = 0;
+  std::uint64_t run = 0;  // Of the instance.
   const redis::Options& options;
   redis::ClientParts client;
 };

@@ -22,12 +22,13 @@ struct ModelLink::Packet {
   Value reply;
 };
 
-ModelLink::ModelLink(World& world, Network& network, LifePtr life, int instance,
+ModelLink::ModelLink(World& world, Network& network, LifePtr life, int instance, std::uint64_t run,
                      std::shared_ptr<redis::Shared> shared)
     : world_(world),
       network_(network),
       life_(std::move(life)),
       instance_(instance),
+      client_(instance * kRunsPerMachine + static_cast<std::int64_t>(run)),
       shared_(std::move(shared)),
       backoff_(shared_->options.backoff) {}
 
@@ -191,7 +192,7 @@ void ModelLink::arrive(std::shared_ptr<Packet> packet) {
     return;
   }
   std::string encoded = std::move(packet->encoded);
-  packet->server->submit(std::move(encoded), packet->instance, [self, packet](Value reply) {
+  packet->server->submit(std::move(encoded), client_, [self, packet](Value reply) {
     packet->reply = std::move(reply);
     Connection& connection = self->connection_;
     const Way& back = self->network_.to_redis(packet->instance, packet->server->number());

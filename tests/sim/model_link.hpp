@@ -21,7 +21,8 @@ namespace redoubt::sim {
 
 class ModelLink final : public std::enable_shared_from_this<ModelLink> {
  public:
-  ModelLink(World& world, Network& network, LifePtr life, int instance,
+  // `instance` and `run` say whose it is.
+  ModelLink(World& world, Network& network, LifePtr life, int instance, std::uint64_t run,
             std::shared_ptr<redis::Shared> shared);
 
   void start() { connect(); }
@@ -72,6 +73,7 @@ class ModelLink final : public std::enable_shared_from_this<ModelLink> {
   Network& network_;
   const LifePtr life_;
   const int instance_;
+  const std::int64_t client_;
   const std::shared_ptr<redis::Shared> shared_;
   redis::BackoffMachine backoff_;
   redis::ServerFacts facts_;

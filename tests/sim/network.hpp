@@ -14,6 +14,9 @@ namespace redoubt::sim {
 inline constexpr Nanos kResendEvery = std::chrono::milliseconds(40);
 inline constexpr Nanos kGiveUpAfter = std::chrono::seconds(2);
 
+// A run of an instance as a model Redis knows it: number * this + run.
+inline constexpr std::int64_t kRunsPerMachine = 1'000;
+
 struct Way {
   bool there_cut = false;
   bool back_cut = false;
