@@ -1,0 +1,280 @@
+// Each checker on histories made by hand: it says nothing of what is right, and sees what is wrong.
+#include "tests/sim/checkers.hpp"
+
+#include <gtest/gtest.h>
+
+namespace redoubt::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class Checkers : public testing::Test {
+ protected:
+  Operation& add(Deed deed, Nanos begun, Nanos ended, std::int64_t value = 0, int instance = 0,
+                 Outcome outcome = Outcome::ok) {
+    Operation op;
+    op.deed = deed;
+    op.begun = begun;
+    op.ended = ended;
+    op.value = value;
+    op.instance = static_cast<std::int8_t>(instance);
+    op.outcome = outcome;
+    history_.operations.push_back(op);
+    return history_.operations.back();
+  }
+  // Session 0, made at once and still there.
+  void session(std::int64_t version = 1, bool revoked = false) {
+    history_.sessions.push_back({0, 0, "ses_a"});
+    history_.final_sessions["ses_a"] = {version, revoked};
+    add(Deed::create, seconds(0), milliseconds(10));
+  }
+  template <class F>
+  std::size_t found(F checker) {
+    Violations out;
+    checker(history_, out);
+    return out.size();
+  }
+  std::size_t found_by_limits() {
+    Violations out;
+    tally_ = {};
+    check_limits(history_, out, tally_);
+    return out.size();
+  }
+  // 10 a second, 5 at once.
+  void limit() { history_.limits.push_back({"acme/quick", 10, 5, 1'000'000}); }
+  Charge& charge(Nanos at, std::uint64_t memory = 1, int instance = 0) {
+    Charge charge;
+    charge.at = at;
+    charge.clock_us = std::chrono::duration_cast<std::chrono::microseconds>(at).count();
+    charge.price_us = 100'000;
+    charge.tau_us = 500'000;
+    charge.memory = memory;
+    charge.generation = 1;
+    charge.instance = static_cast<std::int8_t>(instance);
+    charge.charged = true;
+    history_.charges.push_back(charge);
+    Operation& op = add(Deed::check, at, at + milliseconds(1), 0, instance);
+    op.cost = 1;
+    op.remaining = 4;
+    return history_.charges.back();
+  }
+  void share(Nanos at, std::int64_t instances, int instance = 0) {
+    Operation& op = add(Deed::check, at, at, 0, instance);
+    op.cost = 1;
+    op.degraded = true;
+    op.instances = instances;
+  }
+
+  History history_;
+  LimitTally tally_;
+};
+
+// ---- durable ----
+
+TEST_F(Checkers, DurableTakesWhatIsRight) {
+  session(3);
+  add(Deed::update, seconds(1), seconds(2), 2);
+  add(Deed::update, seconds(3), seconds(4), 0, 0, Outcome::unknown);
+  EXPECT_EQ(found(check_durable), 0u);
+}
+TEST_F(Checkers, DurableSeesALostSession) {
+  session();
+  history_.final_sessions.clear();
+  EXPECT_EQ(found(check_durable), 1u);
+}
+TEST_F(Checkers, DurableSeesALostUpdate) {
+  session(1);
+  add(Deed::update, seconds(1), seconds(2), 2);
+  EXPECT_EQ(found(check_durable), 1u);
+}
+TEST_F(Checkers, DurableSeesAnUpdateThatNobodyMade) {
+  session(2);
+  EXPECT_EQ(found(check_durable), 1u);
+}
+TEST_F(Checkers, DurableSeesARevocationThatWasLost) {
+  session();
+  add(Deed::revoke, seconds(1), seconds(2));
+  EXPECT_EQ(found(check_durable), 1u);
+}
+TEST_F(Checkers, DurableSeesASessionThatNobodyEnded) {
+  session(1, true);
+  EXPECT_EQ(found(check_durable), 1u);
+}
+TEST_F(Checkers, DurableTakesAnEndWithoutAnOutcome) {
+  session(1, true);
+  add(Deed::revoke, seconds(1), seconds(2), 0, 0, Outcome::unknown);
+  EXPECT_EQ(found(check_durable), 0u);
+}
+TEST_F(Checkers, DurableSeesASessionFromNowhere) {
+  session();
+  history_.final_sessions["ses_b"] = {1, false};
+  EXPECT_EQ(found(check_durable), 1u);
+  add(Deed::create, seconds(1), seconds(2), 0, 0, Outcome::unknown);
+  EXPECT_EQ(found(check_durable), 0u);
+}
+TEST_F(Checkers, DurableSeesALiveSessionRefused) {
+  session();
+  add(Deed::verify, seconds(1), seconds(1), 0, 0, Outcome::refused);
+  EXPECT_EQ(found(check_durable), 1u);
+  history_.operations.back().unavailable = true;
+  EXPECT_EQ(found(check_durable), 0u);
+}
+
+// ---- revoked ----
+
+TEST_F(Checkers, RevokedAllowsOthersTwoSeconds) {
+  session(1, true);
+  add(Deed::revoke, seconds(1), seconds(1));
+  add(Deed::verify, milliseconds(2'999), seconds(3), 1, 1);
+  EXPECT_EQ(found(check_revoked), 0u);
+  add(Deed::verify, milliseconds(3'001), seconds(4), 1, 1);
+  EXPECT_EQ(found(check_revoked), 1u);
+}
+TEST_F(Checkers, RevokedAllowsTheInstanceThatDidItNothing) {
+  session(1, true);
+  add(Deed::revoke, seconds(1), seconds(1));
+  add(Deed::verify, milliseconds(1'001), milliseconds(1'001), 1);
+  EXPECT_EQ(found(check_revoked), 1u);
+}
+TEST_F(Checkers, RevokedIsAboutWhatWasAcknowledged) {
+  session();
+  add(Deed::revoke, seconds(1), seconds(1), 0, 0, Outcome::unknown);
+  add(Deed::verify, seconds(9), seconds(9), 1);
+  EXPECT_EQ(found(check_revoked), 0u);
+}
+TEST_F(Checkers, RevokedKnowsWhoseSessionsEndTogether) {
+  session(1, true);
+  add(Deed::revoke_all, seconds(1), seconds(1));
+  add(Deed::verify, seconds(5), seconds(5), 1, 1);
+  EXPECT_EQ(found(check_revoked), 1u);
+}
+
+// ---- fresh, monotone ----
+
+TEST_F(Checkers, FreshSeesAnOldVersion) {
+  session(2);
+  add(Deed::update, seconds(1), seconds(1), 2);
+  add(Deed::verify, seconds(2), seconds(2), 1, 1);
+  EXPECT_EQ(found(check_fresh), 0u) << "within two seconds";
+  add(Deed::verify, milliseconds(3'001), seconds(4), 1, 1);
+  EXPECT_EQ(found(check_fresh), 1u);
+}
+TEST_F(Checkers, FreshSeesAnOldValueOfTheCache) {
+  add(Deed::invalidate, seconds(1), seconds(1), 7);
+  add(Deed::get, milliseconds(1'001), milliseconds(1'001), 6);
+  EXPECT_EQ(found(check_fresh), 1u) << "its own instance has acknowledged the invalidation";
+}
+TEST_F(Checkers, FreshTakesANewerValue) {
+  add(Deed::invalidate, seconds(1), seconds(1), 7);
+  add(Deed::get, seconds(9), seconds(9), 7);
+  EXPECT_EQ(found(check_fresh), 0u);
+}
+TEST_F(Checkers, MonotoneSeesAStepBack) {
+  session(2);
+  add(Deed::verify, seconds(1), seconds(1), 2);
+  add(Deed::verify, seconds(2), seconds(2), 1, 1);
+  EXPECT_EQ(found(check_monotone), 0u) << "another instance";
+  add(Deed::verify, seconds(2), seconds(2), 1, 0);
+  EXPECT_EQ(found(check_monotone), 1u);
+}
+
+// ---- isolated, settled ----
+
+TEST_F(Checkers, IsolatedReportsLeaks) {
+  EXPECT_EQ(found(check_isolated), 0u);
+  history_.leaks.push_back("x");
+  EXPECT_EQ(found(check_isolated), 1u);
+}
+TEST_F(Checkers, SettledSeesWhoIsNotNormal) {
+  history_.states.push_back({0, true, true, seconds(4), Nanos(0)});
+  EXPECT_EQ(found(check_settled), 0u);
+  history_.states.push_back({1, true, true, seconds(6), Nanos(0)});
+  EXPECT_EQ(found(check_settled), 1u);
+  history_.states.push_back({2, true, false, Nanos(0), Nanos(0)});
+  history_.states.push_back({3, false, false, Nanos(0), Nanos(0)});
+  EXPECT_EQ(found(check_settled), 3u);
+}
+
+// ---- limits ----
+
+TEST_F(Checkers, LimitsTakeABurstAndTheRate) {
+  limit();
+  for (int i = 0; i < 5; ++i) charge(seconds(1));
+  for (int i = 1; i <= 10; ++i) charge(seconds(1) + milliseconds(100) * i);
+  EXPECT_EQ(found_by_limits(), 0u);
+  EXPECT_EQ(tally_.in_force[0], 1u);
+  EXPECT_NEAR(tally_.fullest[0], 1, 0.001);
+}
+TEST_F(Checkers, LimitsSeeOneTooMany) {
+  limit();
+  for (int i = 0; i < 6; ++i) charge(seconds(1));
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeOneTooManyInTheMiddle) {
+  limit();
+  for (int i = 0; i < 5; ++i) charge(seconds(1));
+  for (int i = 1; i <= 10; ++i) charge(seconds(1) + milliseconds(100) * i);
+  charge(milliseconds(2'050));
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsAllowWhatALossMakesUnknown) {
+  limit();
+  charge(seconds(1), 1, 0);
+  for (int i = 0; i < 4; ++i) charge(seconds(1) + milliseconds(2), 1, 1);
+  // Instance 0 knows of its own one alone, so 4 more may be admitted.
+  for (int i = 0; i < 4; ++i) charge(seconds(1) + milliseconds(5), 2, 0);
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(seconds(1) + milliseconds(6), 2, 0);
+  charge(seconds(1) + milliseconds(6), 2, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeALossThatSomebodyKnewOf) {
+  limit();
+  for (int i = 0; i < 5; ++i) charge(seconds(1) + milliseconds(2) * i, 1, 0);
+  // The last check of this instance told it of all five.
+  for (int i = 0; i < 3; ++i) charge(seconds(1) + milliseconds(20), 2, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsAllowAClockThatWasMoved) {
+  limit();
+  for (int i = 0; i < 5; ++i) charge(seconds(1));
+  history_.clock_moves.push_back({milliseconds(1'001), 0, 300'000});
+  for (int i = 0; i < 3; ++i) charge(milliseconds(1'002)).clock_us = 1'301'999;
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(milliseconds(1'002)).clock_us = 1'301'999;
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsTakeShares) {
+  limit();
+  for (int i = 0; i < 2; ++i) share(seconds(1), 3, 0);
+  for (int i = 0; i < 2; ++i) share(seconds(1), 3, 1);
+  EXPECT_EQ(found_by_limits(), 0u);
+  share(seconds(1), 3, 1);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeAShareThatForgetsWhatRedisSaid) {
+  limit();
+  charge(seconds(1));
+  history_.operations.back().remaining = 0;
+  share(milliseconds(1'010), 2, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeACheckThatReachedRedisTwice) {
+  limit();
+  charge(seconds(1));
+  history_.charges.push_back(history_.charges.back());
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeWhoBelievesToBeAlone) {
+  for (int second = 0; second < 20; ++second) {
+    history_.samples.push_back({seconds(second), 0, true, 2});
+    history_.samples.push_back({seconds(second), 1, true, 2});
+  }
+  EXPECT_EQ(found_by_limits(), 0u);
+  history_.samples.back().believed = 1;
+  EXPECT_EQ(found_by_limits(), 1u);
+}
+
+}  // namespace
+}  // namespace redoubt::sim

@@ -1,0 +1,348 @@
+#include "tests/sim/cluster.hpp"
+
+#include "record/tenant_rows.hpp"
+#include "shared/keys.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+#include <utility>
+
+namespace redoubt::sim {
+namespace {
+
+constexpr Nanos kSampleEvery = std::chrono::milliseconds(500);
+
+std::int64_t number(std::string_view text) {
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+void cut(Way& way, std::int64_t amount, bool on) {
+  if (amount != 2) way.there_cut = on;
+  if (amount != 1) way.back_cut = on;
+}
+
+void slow(Way& way, std::int64_t ms, bool on) {
+  way = {.there_cut = way.there_cut, .back_cut = way.back_cut};
+  if (on) way.most = std::chrono::milliseconds(ms);
+}
+
+}  // namespace
+
+std::string tenant_id(int tenant) {
+  return fmt::format("tenant{}", tenant);
+}
+
+Cluster::Cluster(World& world, Truth& truth, const Plan& plan, History& history)
+    : world_(world), truth_(truth), plan_(plan), history_(history), network_(world) {
+  redis_.identity_key = shared::kIncarnationKey;
+  habits_.gives_up_holes = plan.bug == Bug::holes_skipped;
+  if (plan.bug == Bug::listeners_late) habits_.tells_late = Duration(300);
+  make_policies();
+  prepare_truth();
+  add_server();
+  setup_ = std::make_unique<InstanceSetup>(InstanceSetup{.world = world,
+                                                         .network = network_,
+                                                         .truth = truth,
+                                                         .redis = redis_,
+                                                         .record = habits_,
+                                                         .policies = policies_,
+                                                         .bug = plan.bug,
+                                                         .seal_cache = plan.seal_cache});
+  for (int i = 0; i < plan.instances; ++i) machines_.emplace_back(world);
+  for (int i = 0; i < plan.instances; ++i) {
+    network_.lead(i, 0);
+    start(i);
+  }
+  sample();
+}
+
+Cluster::~Cluster() {
+  stop();
+}
+
+void Cluster::stop() {
+  for (Machine& machine : machines_) machine.instance.reset();
+}
+
+void Cluster::make_policies() {
+  const auto add = [this](std::string name, std::int64_t limit, Duration period,
+                          std::int64_t burst) {
+    LimitPolicy policy;
+    policy.name = std::move(name);
+    policy.limit = limit;
+    policy.period = period;
+    policy.burst = burst;
+    policies_.push_back(std::move(policy));
+  };
+  add("quick", 40 / plan_.tight, Duration(1'000), 20);
+  add("small", 2, Duration(1'000), 3);
+  add("slow", 60, Duration(60'000), 12);
+  add("wide", 100 / plan_.tight, Duration(1'000), 100);
+  for (int tenant = 0; tenant < kTenants; ++tenant) {
+    for (const LimitPolicy& policy : policies_) {
+      const std::string name = tenant_id(tenant) + "/" + policy.name;
+      limits_by_name_[name] = static_cast<std::int32_t>(history_.limits.size());
+      history_.limits.push_back(
+          {name, policy.limit, policy.burst, policy.period.count() * 1'000});
+    }
+  }
+}
+
+void Cluster::prepare_truth() {
+  constexpr std::string_view kTenant =
+      "INSERT INTO rd_tenant (id, name, created_at) VALUES ($1, $1, $2)";
+  for (int i = 0; i < kTenants; ++i) {
+    const std::string id = tenant_id(i);
+    const sql::Param params[] = {std::string_view(id), kWallStart.ms};
+    const auto added = truth_.connection().run(kTenant, params);
+    if (!added) throw std::runtime_error(added.error().message + added.error().cause);
+  }
+}
+
+void Cluster::add_server() {
+  const auto number = static_cast<int>(network_.servers().size());
+  network_.servers().push_back(std::make_unique<ModelRedis>(
+      world_, number, [this](const ModelRedis::Ran& ran) { witness(ran); }));
+}
+
+void Cluster::start(int number) {
+  Machine& machine = machines_[static_cast<std::size_t>(number)];
+  machine.instance =
+      std::make_unique<Instance>(*setup_, number, machine.runs++, machine.clock);
+}
+
+// ---- Watching ----
+
+void Cluster::witness(const ModelRedis::Ran& ran) {
+  constexpr std::size_t kArguments = 8;
+  if (ran.script != "limits_gcra.lua") return;
+  for (std::size_t i = 0; i < ran.keys.size(); ++i) {
+    Charge charge;
+    charge.limit = limit_of(ran.keys[i], charge.generation);
+    if (charge.limit < 0) continue;
+    charge.at = world_.now();
+    charge.clock_us = ran.server.clock_us();
+    charge.price_us = number(ran.arguments[i * kArguments]);
+    charge.tau_us = number(ran.arguments[i * kArguments + 2]);
+    charge.memory = ran.server.memory();
+    charge.instance = static_cast<std::int8_t>(ran.client / kRunsPerMachine);
+    charge.run = static_cast<std::uint8_t>(ran.client % kRunsPerMachine);
+    charge.charged = ran.reply.items()[0].as_integer() == 1;
+    history_.charges.push_back(charge);
+  }
+}
+
+std::int32_t Cluster::limit_of(std::string_view key, std::int64_t& generation) {
+  const auto parsed = shared::parse_key(key);
+  if (!parsed || parsed->segments.empty()) return -1;
+  generation = parsed->generation;
+  const auto it = limits_by_name_.find(parsed->tenant + "/" + parsed->segments[0]);
+  return it == limits_by_name_.end() ? -1 : it->second;
+}
+
+void Cluster::sample() {
+  for (int i = 0; i < size(); ++i) {
+    Machine& machine = machines_[static_cast<std::size_t>(i)];
+    Instance* const instance = machine.instance.get();
+    Sample sample{.at = world_.now(), .instance = static_cast<std::int8_t>(i)};
+    const bool ready = instance != nullptr && instance->ready();
+    sample.steady = ready && truth_.up() && !network_.to_record(i).cut();
+    if (ready) sample.believed = instance->instances_known();
+    history_.samples.push_back(sample);
+  }
+  world_.after(kSampleEvery, [this] { sample(); });
+}
+
+bool Cluster::all_normal() {
+  bool all = true;
+  for (Machine& machine : machines_) {
+    Instance* const instance = machine.instance.get();
+    const bool normal = instance != nullptr && instance->ready() &&
+                        instance->shared().status().state == shared::Availability::normal;
+    if (!normal) machine.normal_at = Nanos(-1);
+    if (normal && machine.normal_at < Nanos(0)) machine.normal_at = world_.now();
+    all = all && normal;
+  }
+  return all;
+}
+
+void Cluster::note_states() {
+  all_normal();
+  for (std::size_t i = 0; i < machines_.size(); ++i) {
+    const Machine& machine = machines_[i];
+    StateFact fact;
+    fact.instance = static_cast<int>(i);
+    fact.ready = machine.instance && machine.instance->ready();
+    fact.normal = machine.normal_at >= Nanos(0);
+    fact.normal_after = machine.normal_at - history_.healed_at;
+    // It rests for 1 s, doubled each time Redis did not last, 30 s at most; two changes or three are
+    // one time.
+    const std::uint64_t changes = fact.ready ? machine.instance->state_changes() : 0;
+    const auto times = std::min<std::uint64_t>(changes / 2, 5);
+    fact.rest = std::chrono::seconds(times > 1 ? std::min(1 << times, 30) : 0);
+    history_.states.push_back(fact);
+  }
+}
+
+// ---- Faults ----
+
+void Cluster::schedule_faults() {
+  for (const Fault& fault : plan_.faults) {
+    if (fault.kind == FaultKind::redis_rolls_back || fault.kind == FaultKind::redis_fork) {
+      const Nanos when = fault.at - std::chrono::milliseconds(fault.amount);
+      world_.after(when - world_.now(),
+                   [this, &fault] { snapshots_[describe(fault)] = master().saved(); });
+    }
+    world_.after(fault.at - world_.now(), [this, &fault] { begin(fault); });
+    world_.after(fault.at + fault.lasts - world_.now(), [this, &fault] {
+      if (history_.healed_at == Nanos(0)) end(fault);
+    });
+  }
+}
+
+void Cluster::begin(const Fault& fault) {
+  if (history_.healed_at > Nanos(0)) return;
+  Machine& machine = machines_[static_cast<std::size_t>(fault.instance)];
+  const auto amount = fault.amount;
+  switch (fault.kind) {
+    case FaultKind::redis_hangs:
+      return master().hang();
+    case FaultKind::redis_down:
+      return master().stop();
+    case FaultKind::redis_restarts:
+      return master().start_empty();
+    case FaultKind::redis_rolls_back:
+      return master().start_with(snapshots_[describe(fault)]);
+    case FaultKind::redis_flushed:
+      return master().flush();
+    case FaultKind::redis_evicts:
+      return master().evict(static_cast<unsigned>(amount));
+    case FaultKind::redis_errors:
+      return master().answer_with(std::string(kErrors[static_cast<std::size_t>(amount)]));
+    case FaultKind::redis_refuses:
+      return master().refuse_writes(std::string(kRefusals[static_cast<std::size_t>(amount)]));
+    case FaultKind::redis_clock:
+      history_.clock_moves.push_back({world_.now(), master_, amount * 1'000});
+      return master().move_clock(std::chrono::milliseconds(amount));
+    case FaultKind::redis_forgets_scripts:
+      return master().forget_scripts();
+    case FaultKind::redis_fork:
+      return fork(fault);
+    case FaultKind::redis_cut:
+      return cut(network_.to_redis(fault.instance, master_), amount, true);
+    case FaultKind::redis_slow:
+      return slow(network_.to_redis(fault.instance, master_), amount, true);
+    case FaultKind::record_down:
+      return truth_.set_up(false);
+    case FaultKind::record_cut:
+      return cut(network_.to_record(fault.instance), amount, true);
+    case FaultKind::record_slow:
+      return slow(network_.to_record(fault.instance), amount, true);
+    case FaultKind::record_loses:
+      habits_.lost_replies = habits_.lost_commits = static_cast<unsigned>(amount);
+      return;
+    case FaultKind::crash:
+      machine.instance.reset();
+      return;
+    case FaultKind::pause:
+      if (machine.instance) world_.stop_life(machine.instance->life());
+      return;
+    case FaultKind::wall_clock:
+      history_.wall_moved = true;
+      machine.clock.set_ahead(Duration(amount));
+      return;
+  }
+}
+
+// Every server: a fork may have made another one master since.
+void Cluster::end(const Fault& fault) {
+  Machine& machine = machines_[static_cast<std::size_t>(fault.instance)];
+  switch (fault.kind) {
+    case FaultKind::redis_hangs:
+      for (const auto& server : network_.servers()) {
+        if (server->hung()) server->go_on();
+      }
+      return;
+    case FaultKind::redis_down:
+      for (const auto& server : network_.servers()) {
+        if (!server->reachable()) server->start_with(server->saved());
+      }
+      return;
+    case FaultKind::redis_errors:
+      for (const auto& server : network_.servers()) server->answer_with({});
+      return;
+    case FaultKind::redis_refuses:
+      return master().refuse_writes({});
+    case FaultKind::redis_cut:
+    case FaultKind::redis_slow:
+      for (const auto& server : network_.servers()) {
+        network_.to_redis(fault.instance, server->number()) = {};
+      }
+      return;
+    case FaultKind::record_down:
+      return truth_.set_up(true);
+    case FaultKind::record_cut:
+    case FaultKind::record_slow:
+      network_.to_record(fault.instance) = {};
+      return;
+    case FaultKind::record_loses:
+      habits_.lost_replies = habits_.lost_commits = 0;
+      return;
+    case FaultKind::crash:
+      if (!machine.instance) start(fault.instance);
+      return;
+    case FaultKind::pause:
+      if (machine.instance && machine.instance->life()->stopped()) {
+        world_.continue_life(machine.instance->life());
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+// A replica is promoted. The name leads to it, for one instance sooner than for another, and the old
+// master takes writes until it hears of it.
+void Cluster::fork(const Fault& fault) {
+  const int old = master_;
+  add_server();
+  master_ = static_cast<int>(network_.servers().size()) - 1;
+  master().start_with(snapshots_[describe(fault)]);
+  Chance& chance = world_.chance();
+  for (int i = 0; i < size(); ++i) {
+    const int now = master_;
+    world_.after(chance.between(Nanos(0), std::max(fault.lasts, Nanos(1))),
+                 [this, i, now] {
+                   if (history_.healed_at == Nanos(0)) network_.lead(i, now);
+                 });
+  }
+  world_.after(fault.lasts, [this, old] {
+    if (old != master_) network_.servers()[static_cast<std::size_t>(old)]->demote();
+  });
+}
+
+void Cluster::heal() {
+  history_.healed_at = world_.now();
+  network_.heal();
+  truth_.set_up(true);
+  habits_.lost_replies = habits_.lost_commits = 0;
+  for (const auto& server : network_.servers()) {
+    if (server->hung()) server->go_on();
+    if (!server->reachable()) server->start_with(server->saved());
+    server->answer_with({});
+  }
+  master().refuse_writes({});
+  for (int i = 0; i < size(); ++i) {
+    network_.lead(i, master_);
+    Machine& machine = machines_[static_cast<std::size_t>(i)];
+    if (!machine.instance) start(i);
+    if (machine.instance->life()->stopped()) world_.continue_life(machine.instance->life());
+  }
+}
+
+}  // namespace redoubt::sim

@@ -1,0 +1,371 @@
+// C8: the table of rate limits, each row against what was admitted.
+//
+// Everything is counted in microseconds of debt: an admission costs price = cost x T, and debt is
+// worked off at one microsecond a microsecond. "At most burst + d/T in any interval d" is then: over
+// no interval does the sum of prices exceed its length by more than tau = burst x T. Rising() keeps
+// the most that it exceeded it by, in one pass over the admissions.
+#include "tests/sim/checkers.hpp"
+
+#include "redoubt/clock.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+namespace redoubt::sim {
+namespace {
+
+constexpr std::int64_t kRounding = 2;  // Microseconds, of one comparison.
+constexpr Nanos kMembershipSettles = std::chrono::seconds(8);
+
+std::int64_t in_us(Nanos time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+}
+
+// The most that was spent over any interval beyond its length and what was allowed on top.
+class Rising {
+ public:
+  void spend(std::int64_t at_us, std::int64_t price_us, std::int64_t allowed_us = 0) {
+    allowed_ += allowed_us;
+    const std::int64_t before = spent_ - at_us - allowed_;
+    lowest_ = std::min(lowest_, before);
+    spent_ += price_us;
+    most_ = std::max(most_, before + price_us - lowest_);
+  }
+  std::int64_t most() const { return most_; }
+
+ private:
+  std::int64_t spent_ = 0;
+  std::int64_t allowed_ = 0;
+  std::int64_t lowest_ = INT64_MAX;
+  std::int64_t most_ = 0;
+};
+
+struct Rule {
+  std::int64_t interval_us;  // T
+  std::int64_t burst;
+  std::int64_t tau_us() const { return interval_us * burst; }
+  std::int64_t share_burst(std::int64_t instances) const {
+    return (burst + instances - 1) / instances * instances;
+  }
+};
+
+using Site = std::pair<int, int>;  // An instance and its run.
+
+struct OfLimit {
+  Rule rule{1, 1};
+  std::string name;
+  std::vector<const Charge*> charges;    // All that a Redis was asked for, in order.
+  std::vector<const Operation*> checks;  // In the order in which they ended.
+};
+
+std::vector<OfLimit> by_limit(const History& history) {
+  std::vector<OfLimit> limits(history.limits.size());
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const LimitFact& fact = history.limits[i];
+    limits[i].rule = {fact.period_us / fact.limit, fact.burst};
+    limits[i].name = fact.name;
+  }
+  for (const Charge& charge : history.charges) {
+    limits[static_cast<std::size_t>(charge.limit)].charges.push_back(&charge);
+  }
+  for (const Operation& op : history.operations) {
+    if (op.deed != Deed::check) continue;
+    limits[static_cast<std::size_t>(op.object)].checks.push_back(&op);
+  }
+  return limits;
+}
+
+class LimitChecker {
+ public:
+  LimitChecker(const History& history, const OfLimit& limit, Violations& out, LimitTally& tally)
+      : history_(history), limit_(limit), out_(out), tally_(tally) {}
+
+  void run() {
+    once();
+    each_memory();
+    all_memories();
+    shares();
+    carried_over();
+    together();
+  }
+
+ private:
+  template <class... A>
+  void report(fmt::format_string<A...> text, A&&... args) {
+    if (out_.size() >= 20) return;
+    out_.push_back({"limits", limit_.name + ": " + fmt::format(text, std::forward<A>(args)...)});
+  }
+  double fullness(std::int64_t spent, std::int64_t bound) const {
+    return static_cast<double>(spent) / static_cast<double>(bound);
+  }
+
+  // A check reaches Redis once.
+  void once() {
+    if (limit_.charges.size() <= limit_.checks.size()) return;
+    report("{} checks were executed {} times by Redis", limit_.checks.size(),
+           limit_.charges.size());
+  }
+
+  // By the server's own clock, whatever was done to it.
+  void each_memory() {
+    std::map<std::pair<std::uint64_t, std::int64_t>, Rising> memories;
+    for (const Charge* charge : limit_.charges) {
+      if (!charge->charged) continue;
+      memories[{charge->memory, charge->generation}].spend(charge->clock_us, charge->price_us);
+    }
+    for (const auto& [memory, rising] : memories) {
+      if (rising.most() > limit_.rule.tau_us() + kRounding) {
+        report("one memory of Redis admitted {} us beyond an interval; {} is the burst",
+               rising.most(), limit_.rule.tau_us());
+      }
+    }
+  }
+
+  // What the first one who charges a new memory did not know of: what was charged since it began
+  // the last check that Redis answered.
+  std::int64_t not_known(const Charge& first) const {
+    Nanos known{0};
+    bool any = false;
+    for (const Operation* op : limit_.checks) {
+      if (op->ended > first.at) break;
+      if (op->instance != first.instance || op->run != first.run) continue;
+      if (op->degraded || op->outcome == Outcome::unknown || op->unavailable) continue;
+      known = op->begun;
+      any = true;
+    }
+    std::int64_t sum = 0;
+    for (const Charge* charge : limit_.charges) {
+      if (charge->at >= first.at) break;
+      if (charge->charged && (!any || charge->at >= known)) sum += charge->price_us;
+    }
+    return std::min(sum, limit_.rule.tau_us());
+  }
+
+  // Whatever Redis lost in between. Two memories in use at a time (a fork, instances that have not
+  // heard of a generation yet) are two that work off debt.
+  void all_memories() {
+    struct Use {
+      Nanos first{0};
+      Nanos last{0};
+    };
+    std::map<std::pair<std::uint64_t, std::int64_t>, Use> uses;
+    for (const Charge* charge : limit_.charges) {
+      auto [it, fresh] = uses.try_emplace({charge->memory, charge->generation},
+                                          Use{charge->at, charge->at});
+      it->second.last = charge->at;
+    }
+    Rising rising;
+    std::set<std::pair<std::uint64_t, std::int64_t>> begun;
+    std::int64_t overlap_before = 0;
+    std::size_t moves = 0;
+    for (const Charge* charge : limit_.charges) {
+      std::int64_t allowed = 0;
+      const std::pair<std::uint64_t, std::int64_t> memory{charge->memory, charge->generation};
+      if (begun.insert(memory).second && begun.size() > 1) {
+        // Beside another one that goes on, it is a second burst.
+        const bool beside = std::ranges::any_of(begun, [&](const auto& other) {
+          return other != memory && uses.at(other).last > charge->at;
+        });
+        allowed += beside ? limit_.rule.tau_us() : not_known(*charge);
+      }
+      while (moves < history_.clock_moves.size() &&
+             history_.clock_moves[moves].at <= charge->at) {
+        const std::int64_t by = history_.clock_moves[moves++].by_us;
+        allowed += std::clamp<std::int64_t>(by, 0, limit_.rule.tau_us());
+      }
+      std::int64_t overlap = 0;
+      std::vector<std::pair<std::int64_t, std::int64_t>> active;
+      for (const auto& [other, use] : uses) {
+        if (use.first < charge->at) {
+          active.emplace_back(in_us(use.first), in_us(std::min(use.last, charge->at)));
+        }
+      }
+      overlap = sum_of(active) - union_of(active);
+      allowed += overlap - overlap_before;
+      overlap_before = overlap;
+      rising.spend(in_us(charge->at), charge->charged ? charge->price_us : 0, allowed);
+    }
+    if (rising.most() > limit_.rule.tau_us() + kRounding) {
+      report("Redis admitted {} us beyond an interval and what it lost meanwhile; {} is the burst "
+             "({} memories)",
+             rising.most(), limit_.rule.tau_us(), uses.size());
+    }
+    if (limit_.charges.empty()) return;
+    const double full = fullness(rising.most(), limit_.rule.tau_us());
+    if (uses.size() > 1) tally_.note(LimitRow::loss, full);
+    if (!history_.clock_moves.empty()) tally_.note(LimitRow::clock, full);
+  }
+
+  static std::int64_t sum_of(const std::vector<std::pair<std::int64_t, std::int64_t>>& spans) {
+    std::int64_t sum = 0;
+    for (const auto& [from, until] : spans) sum += until - from;
+    return sum;
+  }
+  static std::int64_t union_of(std::vector<std::pair<std::int64_t, std::int64_t>> spans) {
+    std::ranges::sort(spans);
+    std::int64_t sum = 0;
+    std::int64_t covered = INT64_MIN;
+    for (const auto& [from, until] : spans) {
+      if (until <= covered) continue;
+      sum += until - std::max(from, covered);
+      covered = until;
+    }
+    return sum;
+  }
+
+  // Each instance by itself: ceil(burst / N) and d / (N T).
+  void shares() {
+    struct Share {
+      Rising rising;
+      std::int64_t bound = 0;
+    };
+    std::map<Site, Share> sites;
+    for (const Operation* op : limit_.checks) {
+      if (!op->degraded || op->outcome != Outcome::ok) continue;
+      Share& share = sites[{op->instance, op->run}];
+      share.bound = std::max(share.bound,
+                             limit_.rule.share_burst(op->instances) * limit_.rule.interval_us);
+      share.rising.spend(in_us(op->ended), op->cost * op->instances * limit_.rule.interval_us);
+    }
+    for (const auto& [site, share] : sites) {
+      if (share.rising.most() > share.bound + kRounding) {
+        report("instance {} admitted {} us beyond an interval by its share; {} is its burst",
+               site.first, share.rising.most(), share.bound);
+      }
+    }
+  }
+
+  // From Redis to shares: on from what was left, not from full.
+  void carried_over() {
+    struct Left {
+      bool known = false;
+      std::int64_t debt_us = 0;
+      std::int64_t at_us = 0;
+      std::int64_t spent_us = 0;
+      std::int64_t burst_us = 0;
+    };
+    std::map<Site, Left> sites;
+    for (const Operation* op : limit_.checks) {
+      if (op->outcome == Outcome::unknown || op->unavailable) continue;
+      Left& left = sites[{op->instance, op->run}];
+      const Rule& rule = limit_.rule;
+      if (!op->degraded) {
+        // `remaining` is rounded down.
+        const std::int64_t owed = std::max<std::int64_t>(rule.burst - op->remaining - 1, 0);
+        if (left.known && in_us(op->begun) < left.at_us) continue;
+        left = {true, owed * rule.interval_us, in_us(op->begun), 0, 0};
+        continue;
+      }
+      if (!left.known || op->outcome != Outcome::ok) continue;
+      left.spent_us += op->cost * op->instances * rule.interval_us;
+      left.burst_us =
+          std::max(left.burst_us, rule.share_burst(op->instances) * rule.interval_us);
+      const std::int64_t passed = in_us(op->ended) - left.at_us;
+      const std::int64_t owed = std::max<std::int64_t>(left.debt_us - passed, 0);
+      const std::int64_t allowed = left.burst_us - owed + passed;
+      tally_.note(LimitRow::transition, fullness(left.spent_us, std::max<std::int64_t>(allowed, 1)));
+      if (left.spent_us > allowed + kRounding) {
+        report("instance {} admitted {} us by its share and had {} left from Redis: {}",
+               op->instance, left.spent_us, allowed, describe(*op));
+      }
+    }
+  }
+
+  // The rows of the table that are about all instances together, where one of them was in force all
+  // the time.
+  void together() {
+    std::set<Site> sharing;
+    std::set<std::int64_t> believed;
+    std::set<std::pair<std::uint64_t, std::int64_t>> memories;
+    std::vector<std::pair<std::int64_t, std::int64_t>> spent;
+    for (const Operation* op : limit_.checks) {
+      if (!op->degraded || op->outcome != Outcome::ok) continue;
+      sharing.insert({op->instance, op->run});
+      believed.insert(op->instances);
+      spent.emplace_back(in_us(op->ended), op->cost);
+    }
+    for (const Charge* charge : limit_.charges) {
+      memories.insert({charge->memory, charge->generation});
+      if (!charge->charged) continue;
+      spent.emplace_back(in_us(charge->at), charge->price_us / limit_.rule.interval_us);
+    }
+    if (spent.empty() || !history_.clock_moves.empty() || memories.size() > 1) return;
+    if (believed.size() > 1) return;
+    std::ranges::sort(spent);
+    const std::int64_t all = believed.empty() ? 1 : *believed.begin();
+    const auto some = static_cast<std::int64_t>(sharing.size());
+    if (some > all) return;  // A run ended and another began: judged one by one.
+    // (1 + k/N)(burst + d/T) + k, and burst + N + d/T when Redis decided nothing.
+    const bool nothing = memories.empty();
+    const std::int64_t rate = nothing ? all : all + some;  // In 1/N.
+    const std::int64_t burst =
+        nothing ? (limit_.rule.burst + all) * all : limit_.rule.burst * (all + some) + some * all;
+    Rising rising;
+    for (const auto& [at, cost] : spent) {
+      rising.spend(at * rate, cost * all * limit_.rule.interval_us);
+    }
+    const std::int64_t bound = burst * limit_.rule.interval_us;
+    const LimitRow row = sharing.empty() ? LimitRow::normal
+                         : nothing       ? LimitRow::degraded
+                                         : LimitRow::cut_off;
+    tally_.note(row, fullness(rising.most(), bound));
+    if (rising.most() > bound + kRounding * rate * static_cast<std::int64_t>(spent.size())) {
+      report("{} ({} of {} instances): {} beyond an interval; {} is the bound",
+             kLimitRows[static_cast<std::size_t>(row)], some, all, rising.most(), bound);
+    }
+  }
+
+  const History& history_;
+  const OfLimit& limit_;
+  Violations& out_;
+  LimitTally& tally_;
+};
+
+// Who sees the record knows who else does.
+void check_membership(const History& history, Violations& out) {
+  std::map<int, Nanos> unsteady;  // When it last was.
+  std::map<Nanos, std::vector<const Sample*>> rounds;
+  for (const Sample& sample : history.samples) rounds[sample.at].push_back(&sample);
+  for (const auto& [at, samples] : rounds) {
+    for (const Sample* sample : samples) {
+      if (!sample->steady) unsteady[sample->instance] = at;
+    }
+    const auto long_steady = [&](const Sample* sample) {
+      return at - unsteady[sample->instance] > kMembershipSettles;
+    };
+    const auto steady = std::ranges::count_if(samples, long_steady);
+    for (const Sample* sample : samples) {
+      if (!long_steady(sample) || sample->believed >= steady || out.size() >= 20) continue;
+      out.push_back({"limits", fmt::format("instance {} believes in {} instances at {:.1f} s; {} "
+                                           "have been running for long",
+                                           sample->instance, sample->believed,
+                                           std::chrono::duration<double>(at).count(), steady)});
+    }
+  }
+}
+
+}  // namespace
+
+void LimitTally::note(LimitRow row, double full) {
+  const auto i = static_cast<std::size_t>(row);
+  ++in_force[i];
+  fullest[i] = std::max(fullest[i], full);
+}
+
+void LimitTally::add(const LimitTally& other) {
+  for (std::size_t i = 0; i < in_force.size(); ++i) {
+    in_force[i] += other.in_force[i];
+    fullest[i] = std::max(fullest[i], other.fullest[i]);
+  }
+}
+
+void check_limits(const History& history, Violations& out, LimitTally& tally) {
+  for (const OfLimit& limit : by_limit(history)) LimitChecker(history, limit, out, tally).run();
+  check_membership(history, out);
+}
+
+}  // namespace redoubt::sim
