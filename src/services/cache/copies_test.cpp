@@ -42,7 +42,7 @@ struct Instance {
       : state(clock, metrics) {
     CacheOptions options;
     options.jitter_percent = 0;
-    engine = make_cache_engine(options, clock, random, metrics, &state.eras());
+    engine = make_cache_engine(options, record, clock, random, metrics, &state.eras());
     const CacheCopiesParts parts{copies, state, record, vault, clock, seal};
     cache = make_shared_cache(engine, record, timers, null_log(), parts);
   }

@@ -45,9 +45,10 @@ struct CacheMetrics {
 
 class CacheEngine {
  public:
+  // `record`: whose journal it hears; while that is not followed, no entry answers.
   // `eras`: of the shared tier, if there is one.
-  CacheEngine(const CacheOptions& options, Clock& clock, Random& random, Metrics& metrics,
-              const shared::Eras* eras = nullptr);
+  CacheEngine(const CacheOptions& options, const record::Record& record, Clock& clock,
+              Random& random, Metrics& metrics, const shared::Eras* eras = nullptr);
 
   Address address(std::string_view tenant, std::string_view key) const {
     return {store_.id_of(tenant, key), tenant, key};
@@ -127,6 +128,7 @@ class CacheEngine {
   static constexpr std::size_t kWriteSlots = 1'024;
 
   const CacheOptions options_;
+  const record::Record& record_;
   const shared::Eras* const eras_;
   mutable std::array<std::atomic<Writes>, kWriteSlots> writes_{};
   std::atomic<std::int64_t> version_{0};
