@@ -2,8 +2,10 @@
 //
 //   cache_bench [entries]...
 #include "base/clock.hpp"
+#include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "base/random.hpp"
+#include "record/sqlite_record.hpp"
 #include "services/cache/engine.hpp"
 
 #include <fmt/format.h>
@@ -41,7 +43,10 @@ void measure(std::size_t entries) {
   CacheOptions options;
   options.entries_max = entries * 2;
   options.bytes_max = entries * 4'000 + (64u << 20);
-  cache::CacheEngine engine(options, clock, random, metrics);
+  const auto record = record::open_sqlite_record({.path = std::string(record::kTemporary)}, clock,
+                                                 null_log(), metrics);
+  if (!record) std::abort();
+  cache::CacheEngine engine(options, **record, clock, random, metrics);
   FastRandom picks(1);
   std::vector<CacheGet> gets(entries);
   for (std::size_t i = 0; i < entries; ++i) {

@@ -1,9 +1,11 @@
 // What the record on PostgreSQL costs: durable session creations by concurrent callers, beside the
-// same two statements with a commit each over as many bare connections; and point reads.
+// same two statements with a commit each over as many bare connections; and point reads, which
+// cross over to the record's thread, beside the same on connections of the caller's own loop.
 //
 //   postgres_bench <url> [seconds] [writers]...
 //
-// The database is left with the rows in it.
+// CPU is that of this process alone. The database is left with the rows in it. bench/postgres
+// starts a server for it and measures pgbench beside it.
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
@@ -11,6 +13,8 @@
 #include "record/postgres_record.hpp"
 #include "record/session_rows.hpp"
 #include "record/tenant_rows.hpp"
+#include "sql/postgres/connection.hpp"
+#include "sql/postgres/target.hpp"
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
@@ -21,9 +25,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sys/resource.h>
 
 namespace asio = boost::asio;
 
@@ -34,6 +41,14 @@ const SystemClock wall_clock;
 
 double now_seconds() {
   return static_cast<double>(wall_clock.boot().ns) / 1e9;
+}
+
+// This process's CPU, all threads.
+double used_seconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec);
+  return seconds + static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
 [[noreturn]] void give_up(const std::string& why) {
@@ -90,6 +105,7 @@ asio::awaitable<void> create_until(record::Record& record, bool within, std::uin
 void measure_writes(record::Record& record, bool within, int writers, double seconds) {
   std::vector<std::vector<double>> latencies(static_cast<std::size_t>(writers));
   const record::Status before = record.status();
+  const double used = used_seconds();
   const double started = now_seconds();
   asio::io_context io(1);
   for (std::size_t w = 0; w < latencies.size(); ++w) {
@@ -102,12 +118,13 @@ void measure_writes(record::Record& record, bool within, int writers, double sec
   const record::Status after = record.status();
   std::vector<double> all;
   for (const auto& some : latencies) all.insert(all.end(), some.begin(), some.end());
+  const double cpu_us = (used_seconds() - used) * 1e6 / static_cast<double>(all.size());
   const double commits =
       static_cast<double>(std::max<std::int64_t>(1, after.commits - before.commits));
-  fmt::print("record, {:>3} writers, {:<12}{:>9.0f}{:>9.2f}{:>9.2f}{:>8.1f}\n", writers,
+  fmt::print("record, {:>3} writers, {:<12}{:>9.0f}{:>9.2f}{:>9.2f}{:>8.1f}{:>8.1f}\n", writers,
              within ? "side by side" : "alone", static_cast<double>(all.size()) / elapsed,
              percentile(all, 0.5) * 1e3, percentile(all, 0.99) * 1e3,
-             static_cast<double>(after.writes - before.writes) / commits);
+             static_cast<double>(after.writes - before.writes) / commits, cpu_us);
 }
 
 // The floor: a connection per writer, BEGIN, SELECT, INSERT, COMMIT, each waited for.
@@ -143,6 +160,25 @@ double bare_per_second(const std::string& url, int writers, double seconds) {
   return static_cast<double>(all) / (now_seconds() - started);
 }
 
+void print_reads(std::string_view how, int readers, std::int64_t count, double seconds,
+                 double used) {
+  fmt::print("point reads, {:>3} readers, {:<15}{:>7.0f}{:>34.1f}\n", readers, how,
+             static_cast<double>(count) / seconds, used * 1e6 / static_cast<double>(count));
+}
+
+class OwnLoop final : public sql::Transaction {
+ public:
+  explicit OwnLoop(sql::postgres::Connection& connection) : connection_(connection) {}
+  Task<sql::Rows> run(const sql::Statement& statement,
+                      std::initializer_list<sql::Param> params) override {
+    sql::postgres::Params owned(std::span(params.begin(), params.size()));
+    co_return co_await connection_.run(statement.for_postgres(), std::move(owned));
+  }
+
+ private:
+  sql::postgres::Connection& connection_;
+};
+
 Task<void> find(sql::Transaction& tx) {
   RD_CO_CHECK(co_await record::find_session(tx, Id128{}));
   co_return Result<void>{};
@@ -150,6 +186,7 @@ Task<void> find(sql::Transaction& tx) {
 
 void measure_reads(record::Record& record, int readers, double seconds) {
   std::int64_t count = 0;
+  const double used = used_seconds();
   const double started = now_seconds();
   asio::io_context io(1);
   const auto reader = [&]() -> asio::awaitable<void> {
@@ -162,8 +199,44 @@ void measure_reads(record::Record& record, int readers, double seconds) {
   };
   for (int i = 0; i < readers; ++i) asio::co_spawn(io, reader(), [](std::exception_ptr) {});
   io.run();
-  fmt::print("point reads, {:>3} readers        {:>9.0f}\n", readers,
-             static_cast<double>(count) / (now_seconds() - started));
+  print_reads("over the record", readers, count, now_seconds() - started, used_seconds() - used);
+}
+
+// What they would cost without crossing over: the same statements in the same round trips.
+asio::awaitable<void> read_until(asio::any_io_executor executor,
+                                 const sql::postgres::Target& target, double deadline,
+                                 std::int64_t& count) {
+  static constexpr std::string_view kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+  static constexpr std::string_view kSeeTenant = "SELECT set_config('redoubt.tenant', '*', true)";
+  static constexpr std::string_view kEnd = "COMMIT";
+  const sql::postgres::ConnectionOptions options;
+  auto connection = co_await sql::postgres::Connection::open(executor, target, options);
+  if (!connection) give_up(connection.error().cause);
+  OwnLoop tx(**connection);
+  while (now_seconds() < deadline) {
+    (*connection)->queue(kBegin);
+    (*connection)->queue(kSeeTenant);
+    const auto found = co_await find(tx);
+    if (!found) give_up(found.error().cause);
+    ++count;
+    const auto ended = co_await (*connection)->run(kEnd);
+    if (!ended) give_up(ended.error().cause);
+  }
+}
+
+void measure_reads_on_own_loop(const std::string& url, int readers, double seconds) {
+  const auto target = sql::postgres::parse_target(Secret(url));
+  if (!target) give_up(target.error().message);
+  std::int64_t count = 0;
+  const double used = used_seconds();
+  const double started = now_seconds();
+  asio::io_context io(1);
+  for (int i = 0; i < readers; ++i) {
+    asio::co_spawn(io, read_until(io.get_executor(), *target, started + seconds, count),
+                   [](std::exception_ptr) {});
+  }
+  io.run();
+  print_reads("own loop", readers, count, now_seconds() - started, used_seconds() - used);
 }
 
 int run(const std::string& url, double seconds, const std::vector<int>& counts) {
@@ -173,13 +246,17 @@ int run(const std::string& url, double seconds, const std::vector<int>& counts) 
   options.url = Secret(url);
   auto record = record::open_postgres_record(options, clock, null_log(), metrics);
   if (!record) give_up(record.error().message + " " + record.error().cause);
-  fmt::print("{:<33}{:>9}{:>9}{:>9}{:>8}\n", "", "per s", "p50 ms", "p99 ms", "batch");
+  fmt::print("{:<33}{:>9}{:>9}{:>9}{:>8}{:>8}\n", "", "per s", "p50 ms", "p99 ms", "batch",
+             "CPU us");
   for (const int writers : counts) {
     const double bare = bare_per_second(url, std::min(writers, 64), seconds);
     fmt::print("bare, {:>3} connections            {:>9.0f}\n", std::min(writers, 64), bare);
     for (const bool within : {false, true}) measure_writes(**record, within, writers, seconds);
   }
-  for (const int readers : {1, 8}) measure_reads(**record, readers, seconds);
+  for (const int readers : {1, 7}) {
+    measure_reads(**record, readers, seconds);
+    measure_reads_on_own_loop(url, readers, seconds);
+  }
   (*record)->stop();
   return 0;
 }

@@ -127,7 +127,8 @@ struct World {
   Metrics metrics;
   SystemRandom random;
   local::Invalidations invalidations;
-  sessions::UnsavedEnds ends{metrics};
+  record::UnsavedStops stops{metrics};
+  sessions::UnsavedEnds ends{metrics, stops};
   sessions::UseFlushes flushes;
   record::LaterAudit refusals{wall_clock, metrics};
   std::optional<Vault> vault;

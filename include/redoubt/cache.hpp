@@ -169,6 +169,11 @@ struct CacheStats {
   std::size_t fills = 0;  // Leases held.
 };
 
+enum class CacheReach : std::uint8_t {
+  here,        // The memory of this instance, and the copy in the shared tier.
+  everywhere,  // Every instance's, as an invalidation: one commit.
+};
+
 class Cache {
  public:
   virtual ~Cache() = default;
@@ -195,8 +200,10 @@ class Cache {
   virtual Task<std::vector<CachePutResult>> put_batch(const Context& context,
                                                       std::vector<CachePut> requests) = 0;
 
-  // Ends the fill that is under way too; its lease passes on. False when there was no entry.
-  virtual Task<bool> erase(const Context& context, std::string key) = 0;
+  // Ends the fill that is under way too; its lease passes on. False when there was no entry here.
+  // unavailable for `everywhere` while the record is away.
+  virtual Task<bool> erase(const Context& context, std::string key,
+                           CacheReach reach = CacheReach::here) = 0;
 
   // Gives a lease back without a value.
   virtual Task<CacheReleased> release(const Context& context, CacheRelease request) = 0;

@@ -48,6 +48,7 @@ struct Session {
   WallTime created_at;
   WallTime last_seen_at;         // As recorded; up to the idle slack behind.
   WallTime absolute_expires_at;
+  bool readable = true;  // False, in a list only: its data does not open, and is {} here.
 };
 using SessionPtr = std::shared_ptr<const Session>;
 

@@ -54,7 +54,8 @@ class Tenants {
   virtual Task<TenantPage> list(const Context& context, std::size_t limit, std::string cursor) = 0;
 
   // From the acknowledgement on, none of its sessions and keys is accepted. Doing it again changes
-  // nothing. not_found; conflict "home_tenant" for the home tenant. One commit.
+  // nothing. not_found; conflict "home_tenant" for the home tenant. One commit. On unavailable this
+  // process refuses them all the same, and records it when it can.
   virtual Task<Tenant> disable(const Context& context, std::string id) = 0;
   virtual Task<Tenant> enable(const Context& context, std::string id) = 0;
 };
@@ -114,7 +115,8 @@ class ApiKeys {
 
   // From the acknowledgement on, the key is refused. Doing it again changes nothing. not_found;
   // conflict "last_admin_key" for the only admin key of the home tenant that does not expire:
-  // without it nobody could run the instance. One commit.
+  // without it nobody could run the instance. One commit. On unavailable this process refuses the
+  // key all the same, and records it when it can.
   virtual Task<void> revoke(const Context& context, std::string id) = 0;
 
   // A new key with the same name, role, scopes and expiry, and the end of the old one, in one

@@ -143,8 +143,8 @@ Result<void> Instance::open_services() {
   first_key_ = std::move(first);
   limit_engine =
       std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{}, metrics);
-  cache_engine = cache::make_cache_engine(cache_options(config.cache), clock, random, metrics,
-                                          redis ? &redis->state().eras() : nullptr);
+  cache_engine = cache::make_cache_engine(cache_options(config.cache), *record, clock, random,
+                                          metrics, redis ? &redis->state().eras() : nullptr);
   record->subscribe(cache::cache_listener(cache_engine));
   if (redis) {
     RD_CHECK(redis->start(io));
@@ -197,7 +197,8 @@ tenants::TenantParts Instance::tenant_parts() {
           .clock = clock,
           .random = random,
           .invalidations = invalidations,
-          .refusals = later_audit};
+          .refusals = later_audit,
+          .stops = unsaved_stops};
 }
 
 // Makes local copies stale before the change they are about is acknowledged.

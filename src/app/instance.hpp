@@ -16,6 +16,7 @@
 #include "record/record.hpp"
 #include "record/resealable.hpp"
 #include "record/retention.hpp"
+#include "record/unsaved_stops.hpp"
 #include "services/cache/service.hpp"
 #include "services/health/service.hpp"
 #include "services/keys/ring_source.hpp"
@@ -60,7 +61,8 @@ class Instance {
   std::unique_ptr<Log> log;
   std::unique_ptr<record::Record> record;
   local::Invalidations invalidations;
-  sessions::UnsavedEnds unsaved_ends{metrics};
+  record::UnsavedStops unsaved_stops{metrics};
+  sessions::UnsavedEnds unsaved_ends{metrics, unsaved_stops};
   sessions::UseFlushes use_flushes;
   record::LaterAudit later_audit{clock, metrics};
   std::unique_ptr<keys::RingSource> ring_source;

@@ -217,12 +217,21 @@ void register_list(Registry& registry, Cache& cache) {
 
 // ---- Clearing ----
 
+struct CacheClearRequest {
+  Wait wait = Wait::self;
+  static constexpr std::string_view schema_name = "CacheClearRequest";
+  static constexpr auto fields = describe(wait_field<&CacheClearRequest::wait>());
+};
+
 struct CacheClearPatternRequest {
   std::string pattern;
+  Wait wait = Wait::self;
   static constexpr std::string_view schema_name = "CacheClearPatternRequest";
-  static constexpr auto fields = describe(field<&CacheClearPatternRequest::pattern>(
-      "pattern", "A glob: `*`, `?`, `\\` escapes.", in_query, required, length(1, kCachePatternMax),
-      example("users:*")));
+  static constexpr auto fields =
+      describe(field<&CacheClearPatternRequest::pattern>(
+                   "pattern", "A glob: `*`, `?`, `\\` escapes.", in_query, required,
+                   length(1, kCachePatternMax), example("users:*")),
+               wait_field<&CacheClearPatternRequest::wait>());
 };
 
 Task<CacheInvalidatedReply> invalidate(Cache& cache, const Context& context,
@@ -232,14 +241,14 @@ Task<CacheInvalidatedReply> invalidate(Cache& cache, const Context& context,
 }
 
 void register_clear(Registry& registry, Cache& cache) {
-  registry.add(OperationSpec<NoRequest, CacheInvalidatedReply>{
+  registry.add(OperationSpec<CacheClearRequest, CacheInvalidatedReply>{
       .info = {.id = "cache.clear",
                .method = Method::post,
                .path = "/api/v1/cache/clear",
                .summary = "Invalidate everything in the tenant's cache",
                .area = Area::cache,
                .access = Access::write},
-      .run = [&cache](const Context& context, NoRequest) {
+      .run = [&cache](const Context& context, CacheClearRequest) {
         CacheInvalidation what;
         what.everything = true;
         return invalidate(cache, context, std::move(what));
@@ -332,14 +341,14 @@ void register_dashboard(Registry& registry, Cache& cache) {
       .run = [&cache](const Context& context, CacheWarmRequest r) {
         return warm(cache, context, std::move(r));
       }});
-  registry.add(OperationSpec<NoRequest, CacheInvalidatedReply>{
+  registry.add(OperationSpec<CacheClearRequest, CacheInvalidatedReply>{
       .info = {.id = "cache.clear_dashboard",
                .method = Method::post,
                .path = "/api/v1/cache/dashboard/clear",
                .summary = "Invalidate the dashboard's entries",
                .area = Area::cache,
                .access = Access::write},
-      .run = [&cache](const Context& context, NoRequest) {
+      .run = [&cache](const Context& context, CacheClearRequest) {
         CacheInvalidation what;
         what.prefixes.emplace_back(kDashboardPrefix);
         return invalidate(cache, context, std::move(what));

@@ -107,11 +107,14 @@ struct CachePutReply {
   }
 };
 
-struct CacheKeyRequest {
+struct CacheDeleteRequest {
   std::string key;
-  static constexpr std::string_view schema_name = "CacheKeyRequest";
-  static constexpr auto fields = describe(field<&CacheKeyRequest::key>(
-      "key", "The entry's key, percent-encoded.", in_path, length(1, kCacheKeyMax)));
+  Wait wait = Wait::self;
+  static constexpr std::string_view schema_name = "CacheDeleteRequest";
+  static constexpr auto fields =
+      describe(field<&CacheDeleteRequest::key>("key", "The entry's key, percent-encoded.", in_path,
+                                               length(1, kCacheKeyMax)),
+               wait_field<&CacheDeleteRequest::wait>());
 };
 
 struct CacheDeletedReply {
@@ -248,6 +251,7 @@ struct CacheInvalidateRequest {
   std::vector<std::string> tags;
   std::vector<std::string> prefixes;
   std::vector<std::string> patterns;
+  Wait wait = Wait::self;
   static constexpr std::string_view schema_name = "CacheInvalidateRequest";
   static constexpr auto fields = describe(
       field<&CacheInvalidateRequest::tags>("tags", "Entries that carry any of these.",
@@ -257,7 +261,8 @@ struct CacheInvalidateRequest {
           items(0, kCacheInvalidationsMax)),
       field<&CacheInvalidateRequest::patterns>(
           "patterns", "Entries whose keys match any of these globs (`*`, `?`, `\\` escapes).",
-          items(0, kCacheInvalidationsMax)));
+          items(0, kCacheInvalidationsMax)),
+      wait_field<&CacheInvalidateRequest::wait>());
 };
 
 struct CacheInvalidatedReply {

@@ -137,28 +137,32 @@ void register_put(Registry& registry, Cache& cache) {
           }});
 }
 
-Task<CacheDeletedReply> erase(Cache& cache, const Context& context, CacheKeyRequest request) {
+Task<CacheDeletedReply> erase(Cache& cache, const Context& context, CacheDeleteRequest request) {
   CacheDeletedReply reply;
   reply.key = request.key;
-  RD_CO_TRY(deleted, co_await cache.erase(context, std::move(request.key)));
+  const CacheReach reach = request.wait == Wait::all ? CacheReach::everywhere : CacheReach::here;
+  RD_CO_TRY(deleted, co_await cache.erase(context, std::move(request.key), reach));
   reply.deleted = deleted;
   co_return reply;
 }
 
 void register_delete(Registry& registry, Cache& cache) {
-  const auto run = [&cache](const Context& context, CacheKeyRequest r) {
+  const auto run = [&cache](const Context& context, CacheDeleteRequest r) {
     return erase(cache, context, std::move(r));
   };
-  registry.add(OperationSpec<CacheKeyRequest, CacheDeletedReply>{
+  registry.add(OperationSpec<CacheDeleteRequest, CacheDeletedReply>{
       .info = {.id = "cache.delete",
                .method = Method::del,
                .path = "/api/v1/cache/entries/{key}",
                .summary = "Delete a cache entry",
-               .doc = "A fill that is under way is void; its lease passes to the next caller.",
+               .doc =
+                   "A fill that is under way is void; its lease passes to the next caller. Other "
+                   "instances may have the entry in their memory until it ends; with "
+                   "`wait=all` the key is invalidated in all of them.",
                .area = Area::cache,
                .access = Access::write},
       .run = run});
-  registry.add(OperationSpec<CacheKeyRequest, CacheDeletedReply>{
+  registry.add(OperationSpec<CacheDeleteRequest, CacheDeletedReply>{
       .info = {.id = "cache.delete_key",
                .method = Method::del,
                .path = "/api/v1/cache/keys/{key}",

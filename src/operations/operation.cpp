@@ -210,6 +210,11 @@ const Operation* Registry::find(std::string_view id) const {
   return found == operations_.end() ? nullptr : &*found;
 }
 
+void Registry::check_waiting(const OperationInfo& info, bool waits, bool answers_now) {
+  RD_ASSERT(!waits || (info.access != Access::read && !answers_now),
+            fmt::format("{}: only what changes something has others to wait for", info.id));
+}
+
 void Registry::add_checked(Operation operation) {
   const OperationInfo& info = operation.info;
   RD_ASSERT(find(info.id) == nullptr, fmt::format("operation {} is declared twice", info.id));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "operations/describe.hpp"
+#include "operations/wait.hpp"
 
 #include <redoubt/context.hpp>
 #include <redoubt/result.hpp>
@@ -156,6 +157,10 @@ class Operation {
 
 class Registry {
  public:
+  // What `wait=all` waits for. Without one, there is one instance and nothing to wait for.
+  // REQUIRES: before the first add().
+  void set_barrier(Barrier barrier) { barrier_ = std::move(barrier); }
+
   template <class Req, class Rep>
   void add(OperationSpec<Req, Rep> spec);
 
@@ -165,7 +170,10 @@ class Registry {
  private:
   // REQUIRES: the id, and the method with the path, are new; every parameter of the path is a field.
   void add_checked(Operation operation);
+  // REQUIRES: what offers `wait` changes something, so it does not answer without suspending.
+  static void check_waiting(const OperationInfo& info, bool waits, bool answers_now);
 
+  Barrier barrier_;
   std::vector<Operation> operations_;
 };
 
@@ -204,6 +212,7 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
   op.info = spec.info;
   op.request_fields = fields_of<Req>();
   op.request_name = Description<Req>::name;
+  check_waiting(spec.info, Waits<Req>, static_cast<bool>(spec.now));
   op.request_defaults = std::make_shared<Req>();
   op.raw_reply = std::derived_from<Rep, RawReply>;
   if constexpr (Described<Rep>) {
@@ -227,7 +236,7 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
       return true;
     };
   }
-  op.run = [shared](const Context& context, const OperationInput& input,
+  op.run = [shared, barrier = barrier_](const Context& context, const OperationInput& input,
                     OperationOutput& out) -> boost::asio::awaitable<void> {
     auto request = std::static_pointer_cast<Req>(std::exchange(out.request, nullptr));
     if (!request) {
@@ -237,7 +246,12 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
         co_return;
       }
     }
+    const bool waits = barrier && wait_of(*request) == Wait::all;
     auto result = co_await shared->run(context, std::move(*request));
+    if (result && waits) {
+      auto heard = co_await barrier();
+      if (!heard) result = fail(std::move(heard).error());
+    }
     detail::finish<Rep>(shared->info, result, shared->decorate, out);
   };
   add_checked(std::move(op));

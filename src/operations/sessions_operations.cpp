@@ -158,7 +158,7 @@ void register_current(Registry& registry, Sessions& sessions) {
         co_return current(context);
       },
       .decorate = say_version<SessionReply>});
-  registry.add(OperationSpec<NoSessionRequest, NoReply>{
+  registry.add(OperationSpec<LogoutRequest, NoReply>{
       .info = {.id = "sessions.logout",
                .method = Method::del,
                .path = "/api/v1/sessions/current",
@@ -166,7 +166,7 @@ void register_current(Registry& registry, Sessions& sessions) {
                .area = Area::sessions,
                .access = Access::write,
                .session_may = true},
-      .run = [&sessions](const Context& context, NoSessionRequest) -> Task<NoReply> {
+      .run = [&sessions](const Context& context, LogoutRequest) -> Task<NoReply> {
         if (context.session == nullptr) co_return fail(no_current_session());
         std::string id = context.session->session->id;
         RD_CO_CHECK(co_await sessions.revoke(context, std::move(id)));
@@ -230,7 +230,7 @@ void register_lifetime(Registry& registry, Sessions& sessions) {
         co_return reply_of(co_await sessions.extend(context, std::move(r.id), r.idle_ttl));
       },
       .decorate = say_version<SessionReply>});
-  registry.add(OperationSpec<SessionIdRequest, IssuedSessionReply>{
+  registry.add(OperationSpec<EndSessionRequest, IssuedSessionReply>{
       .info = {.id = "sessions.rotate",
                .method = Method::post,
                .path = "/api/v1/sessions/{id}/rotate",
@@ -239,19 +239,19 @@ void register_lifetime(Registry& registry, Sessions& sessions) {
                       "the moment of this reply.",
                .area = Area::sessions,
                .access = Access::write},
-      .run = [&sessions](const Context& context, SessionIdRequest r) -> Task<IssuedSessionReply> {
+      .run = [&sessions](const Context& context, EndSessionRequest r) -> Task<IssuedSessionReply> {
         RD_CO_TRY(issued, co_await sessions.rotate(context, std::move(r.id)));
         co_return IssuedSessionReply(std::move(issued));
       },
       .decorate = say_version<IssuedSessionReply>});
-  registry.add(OperationSpec<SessionIdRequest, NoReply>{
+  registry.add(OperationSpec<EndSessionRequest, NoReply>{
       .info = {.id = "sessions.revoke",
                .method = Method::del,
                .path = "/api/v1/sessions/{id}",
                .summary = "End a session",
                .area = Area::sessions,
                .access = Access::write},
-      .run = [&sessions](const Context& context, SessionIdRequest r) -> Task<NoReply> {
+      .run = [&sessions](const Context& context, EndSessionRequest r) -> Task<NoReply> {
         RD_CO_CHECK(co_await sessions.revoke(context, std::move(r.id)));
         co_return NoReply{};
       },

@@ -113,8 +113,33 @@ struct Description<IssuedSessionReply> {
 // What write_object() writes, in a fraction of the time.
 void write_reply(std::string& out, const SessionReply& reply);
 
+struct ListedSessionReply {
+  SessionPtr session;
+  WallTime expires_at;
+  std::optional<std::string> error;
+
+  ListedSessionReply() = default;
+  explicit ListedSessionReply(SessionPtr as_recorded) {
+    SessionReply reply(std::move(as_recorded));
+    session = std::move(reply.session);
+    expires_at = reply.expires_at;
+    if (!session->readable) error = "data_unreadable";
+  }
+};
+
+template <>
+struct Description<ListedSessionReply> {
+  static constexpr std::string_view name = "ListedSession";
+  static constexpr auto fields = detail::with_field(
+      detail::session_fields<ListedSessionReply>(),
+      field<&ListedSessionReply::error>(
+          "error",
+          "`data_unreadable`: its data does not open, as when its encryption key has left the key "
+          "ring or the row was altered; `data` is then empty. Absent otherwise."));
+};
+
 struct SessionListReply {
-  std::vector<SessionReply> data;
+  std::vector<ListedSessionReply> data;
   std::optional<std::string> next_cursor;
   bool has_more = false;
   static constexpr std::string_view schema_name = "SessionList";

@@ -45,16 +45,25 @@ struct VerifySessionRequest {
       "token", "The token that creating the session returned.", required, secret, length(1, 8192)));
 };
 
+// One that ends: by its id, or that of the credential itself.
+struct EndSessionRequest {
+  std::string id;
+  Wait wait = Wait::self;
+  static constexpr std::string_view schema_name = "EndSession";
+  static constexpr auto fields =
+      describe(field<&EndSessionRequest::id>("id", "Of the session: ses_ and 22 digits.", in_path),
+               wait_field<&EndSessionRequest::wait>());
+};
+
+struct LogoutRequest {
+  Wait wait = Wait::self;
+  static constexpr std::string_view schema_name = "Logout";
+  static constexpr auto fields = describe(wait_field<&LogoutRequest::wait>());
+};
+
 struct NoSessionRequest {
   static constexpr std::string_view schema_name = "NoSessionRequest";
   static constexpr std::array<FieldInfo, 0> fields{};
-};
-
-struct SessionIdRequest {
-  std::string id;
-  static constexpr std::string_view schema_name = "SessionId";
-  static constexpr auto fields =
-      describe(field<&SessionIdRequest::id>("id", "Of the session: ses_ and 22 digits.", in_path));
 };
 
 struct GetSessionRequest {
@@ -108,11 +117,13 @@ struct ListSessionsRequest {
 struct RevokeAllRequest {
   std::string user;
   std::string except;
+  Wait wait = Wait::self;
   static constexpr std::string_view schema_name = "RevokeAllSessions";
   static constexpr auto fields =
       describe(field<&RevokeAllRequest::user>("user", "Whose sessions.", in_path, length(1, 256)),
                field<&RevokeAllRequest::except>("except", "The id of a session to keep.", in_query,
-                                                length(0, 64)));
+                                                length(0, 64)),
+               wait_field<&RevokeAllRequest::wait>());
 };
 
 }  // namespace redoubt::operations

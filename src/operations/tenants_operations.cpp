@@ -84,6 +84,15 @@ struct TenantById {
       describe(field<&TenantById::id>("id", "The tenant's id.", length(1, 63), in_path));
 };
 
+struct DisableTenant {
+  std::string id;
+  Wait wait = Wait::self;
+  static constexpr std::string_view schema_name = "DisableTenant";
+  static constexpr auto fields =
+      describe(field<&DisableTenant::id>("id", "The tenant's id.", length(1, 63), in_path),
+               wait_field<&DisableTenant::wait>());
+};
+
 struct ListTenants {
   std::int64_t limit = 100;
   std::string cursor;
@@ -172,11 +181,13 @@ struct ShownApiKeys {
                                                  "For the next page; empty when there is none."));
 };
 
-struct ApiKeyById {
+struct EndApiKey {
   std::string id;
-  static constexpr std::string_view schema_name = "ApiKeyById";
+  Wait wait = Wait::self;
+  static constexpr std::string_view schema_name = "EndApiKey";
   static constexpr auto fields =
-      describe(field<&ApiKeyById::id>("id", "The key's id.", length(1, 64), in_path));
+      describe(field<&EndApiKey::id>("id", "The key's id.", length(1, 64), in_path),
+               wait_field<&EndApiKey::wait>());
 };
 
 ShownApiKey shown(ApiKey key) {
@@ -252,13 +263,13 @@ void register_one_tenant(Registry& registry, Tenants& tenants) {
   };
   registry.add(std::move(get));
 
-  OperationSpec<TenantById, Tenant> disable;
+  OperationSpec<DisableTenant, Tenant> disable;
   disable.info = tenant_operation("tenants.disable", Method::post, "/api/v1/tenants/{id}/disable",
                                   "Disable a tenant");
   disable.info.doc =
       "From the answer on, none of its keys and sessions is accepted. Enabling it lets its keys "
       "work again; its sessions have ended for good.";
-  disable.run = [&tenants](const Context& context, TenantById request) {
+  disable.run = [&tenants](const Context& context, DisableTenant request) {
     return tenants.disable(context, std::move(request.id));
   };
   registry.add(std::move(disable));
@@ -305,22 +316,22 @@ void register_key_lists(Registry& registry, ApiKeys& keys) {
 }
 
 void register_one_key(Registry& registry, ApiKeys& keys) {
-  OperationSpec<ApiKeyById, NoReply> revoke;
+  OperationSpec<EndApiKey, NoReply> revoke;
   revoke.info =
       key_operation("api_keys.revoke", Method::del, "/api/v1/keys/{id}", "Revoke an API key");
-  revoke.run = [&keys](const Context& context, ApiKeyById request) -> Task<NoReply> {
+  revoke.run = [&keys](const Context& context, EndApiKey request) -> Task<NoReply> {
     RD_CO_CHECK(co_await keys.revoke(context, std::move(request.id)));
     co_return NoReply{};
   };
   registry.add(std::move(revoke));
 
-  OperationSpec<ApiKeyById, CreatedApiKey> rotate;
+  OperationSpec<EndApiKey, CreatedApiKey> rotate;
   rotate.info = key_operation("api_keys.rotate", Method::post, "/api/v1/keys/{id}/rotate",
                               "Replace an API key");
   rotate.info.doc =
       "A new key with the same name, role, scopes and expiry; the old one ends at once.";
   rotate.info.status = 201;
-  rotate.run = [&keys](const Context& context, ApiKeyById request) -> Task<CreatedApiKey> {
+  rotate.run = [&keys](const Context& context, EndApiKey request) -> Task<CreatedApiKey> {
     RD_CO_TRY(issued, co_await keys.rotate(context, std::move(request.id)));
     co_return created(std::move(issued));
   };

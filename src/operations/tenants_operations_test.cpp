@@ -63,6 +63,7 @@ class ApiKeysDouble final : public ApiKeys {
     co_return page;
   }
   Task<void> revoke(const Context&, std::string id) override {
+    if (refuse) co_return fail(not_found("api_key"));
     asked_cursor = std::move(id);
     co_return Result<void>{};
   }
@@ -70,6 +71,7 @@ class ApiKeysDouble final : public ApiKeys {
   Task<void> flush_uses() override { co_return Result<void>{}; }
   Task<std::int64_t> sweep(std::size_t) override { co_return 0; }
 
+  bool refuse = false;
   NewApiKey asked;
   std::size_t asked_limit = 0;
   std::string asked_cursor;
@@ -147,6 +149,33 @@ TEST_F(TenantsOperations, AKeyIsAServiceKeyOfEveryScopeUnlessSaidOtherwise) {
   EXPECT_EQ(keys.asked.areas, 0x1ffU);
   EXPECT_EQ(keys.asked.ttl, std::nullopt);
   EXPECT_EQ(keys.asked.tenant, "");
+}
+
+TEST_F(TenantsOperations, WaitForEveryInstanceWhenAskedTo) {
+  int waited = 0;
+  registry = Registry();
+  registry.set_barrier([&waited]() -> Task<void> {
+    ++waited;
+    co_return Result<void>{};
+  });
+  register_tenants(registry, tenants, keys);
+  const auto revoke = [this](std::string_view query) {
+    return call("api_keys.revoke", "", query, {{"id", "some-key"}});
+  };
+
+  EXPECT_EQ(revoke("").status, 204);
+  EXPECT_EQ(revoke("wait=self").status, 204);
+  EXPECT_EQ(waited, 0);
+  EXPECT_EQ(revoke("wait=all").status, 204);
+  EXPECT_EQ(waited, 1);
+
+  const OperationOutput bad = revoke("wait=some");
+  ASSERT_TRUE(bad.error);
+  ASSERT_EQ(bad.error->fields.size(), 1U);
+  EXPECT_EQ(bad.error->fields[0].location, "query.wait");
+  keys.refuse = true;
+  EXPECT_TRUE(revoke("wait=all").error);
+  EXPECT_EQ(waited, 1) << "nothing has changed that others could hear of";
 }
 
 TEST_F(TenantsOperations, BadKeyRequestsPointAtTheField) {

@@ -75,6 +75,7 @@ std::int64_t PostgresBatch::lock_of(std::string_view key) {
 
 Task<void> PostgresBatch::begin(std::span<const std::int64_t> locks) {
   connection_.queue(kBegin);
+  connection_.queue(kLock, one(lane_.lock));
   Result<sql::Rows> begun;
   if (locks.empty()) {
     begun = co_await connection_.run(kLock, one(kEverything));
@@ -178,7 +179,7 @@ Task<void> PostgresBatch::append_audit() {
 asio::awaitable<Commit> PostgresBatch::commit() {
   if (!journal_.empty() || !audited_.empty()) see_tenant(kEverybody);
   if (!journal_.empty()) queue_journal();
-  wrote_ = wrote_ || !journal_.empty();
+  wrote_ = wrote_ || !journal_.empty() || !audited_.empty();
   if (!audited_.empty()) {
     const auto appended = co_await append_audit();
     if (!appended) {
@@ -188,6 +189,7 @@ asio::awaitable<Commit> PostgresBatch::commit() {
       co_return Commit::failed;
     }
   }
+  if (wrote_) queue_batch_number(connection_, lane_);
   const Commit outcome = co_await connection_.commit();
   if (outcome == Commit::committed) co_return outcome;
   note_failure();

@@ -1,9 +1,10 @@
 // One transaction with the units of a batch in it.
 //
-//   BEGIN; locks                          one round trip
+//   BEGIN; locks, the lane's first        one round trip
 //     SAVEPOINT; tenant; work; RELEASE    a unit that succeeded: a round trip per statement of work
 //     SAVEPOINT; tenant; work; ROLLBACK TO   a unit that failed: undone alone
-//   journal; audit trail; COMMIT          the trail's end is locked here, once per batch
+//   journal; audit trail; number; COMMIT  the trail's end is locked here, once per batch; by its
+//                                         number a commit is found again (postgres_outcome.hpp)
 //
 // The locks make units run as if one after the other. They are advisory, taken in ascending order
 // before any row is touched, the audit trail's last; so batches wait for each other but never in a
@@ -14,6 +15,7 @@
 #pragma once
 
 #include "record/audit.hpp"
+#include "record/postgres_outcome.hpp"
 #include "record/record.hpp"
 #include "sql/postgres/connection.hpp"
 
@@ -31,10 +33,14 @@ class PostgresBatch {
  public:
   using Work = std::function<Task<void>(Unit&)>;
 
-  // `units`: how many are to come.
+  // `units`: how many are to come. `lane`: with this batch's number.
   PostgresBatch(sql::postgres::Connection& connection, Clock& clock, std::string_view origin,
-                std::size_t units)
-      : connection_(connection), clock_(clock), origin_(origin), savepoints_(units > 1) {}
+                const PostgresLane& lane, std::size_t units)
+      : connection_(connection),
+        clock_(clock),
+        origin_(origin),
+        lane_(lane),
+        savepoints_(units > 1) {}
 
   // The lock of a key (Reach::keys).
   static std::int64_t lock_of(std::string_view key);
@@ -78,6 +84,7 @@ class PostgresBatch {
   sql::postgres::Connection& connection_;
   Clock& clock_;
   const std::string_view origin_;
+  const PostgresLane& lane_;
   const bool savepoints_;
   std::string tenant_;  // Whose rows the transaction sees now.
   std::vector<JournalEntry> journal_;

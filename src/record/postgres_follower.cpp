@@ -25,6 +25,8 @@ using sql::postgres::Params;
 namespace {
 
 constexpr std::chrono::minutes kPollGapMax{30};  // Half of what the journal is kept for.
+// The server has ended by then whatever it still had of a connection that was lost.
+constexpr std::chrono::minutes kInDoubtFor{10};
 constexpr std::int64_t kPollRows = 5'000;
 constexpr std::int64_t kHistory = 4'000;  // How far back running transactions may have numbers.
 constexpr std::int64_t kRoundsPerBeat = 5;
@@ -57,14 +59,18 @@ constexpr std::string_view kBeat =
     " journal_seq = excluded.journal_seq, seen_at = clock_timestamp())"
     " SELECT id, heartbeat, journal_seq FROM rd_instance WHERE id <> $1";
 constexpr std::string_view kLeave = "DELETE FROM rd_instance WHERE id = $1";
-constexpr sql::Statement kInstances{"SELECT id, heartbeat, journal_seq FROM rd_instance"};
-constexpr sql::Statement kNewestEntry{"SELECT coalesce(max(seq), 0) FROM rd_journal"};
+constexpr sql::Statement kLookAround{
+    "SELECT id, heartbeat, journal_seq, newest"
+    " FROM (SELECT coalesce(max(seq), 0) AS newest FROM rd_journal) j"
+    " LEFT JOIN rd_instance ON true"};
 
 constexpr std::string_view kCleanJournal =
     "DELETE FROM rd_journal WHERE seq IN (SELECT seq FROM rd_journal"
     " WHERE at < clock_timestamp() - interval '1 hour' ORDER BY at LIMIT 10000)";
 constexpr std::string_view kCleanInstances =
     "DELETE FROM rd_instance WHERE seen_at < clock_timestamp() - interval '1 hour'";
+constexpr std::string_view kCleanLanes =
+    "DELETE FROM rd_lane WHERE at < clock_timestamp() - interval '1 hour'";
 
 ConnectionOptions follower_options(const PostgresRecordOptions& options) {
   ConnectionOptions out;
@@ -125,6 +131,10 @@ asio::awaitable<void> PostgresFollower::follow() {
   if (!connection) co_return;
   const sql::Param id[] = {std::string_view(origin_)};
   std::ignore = co_await (*connection)->run(kLeave, Params(id));
+}
+
+void PostgresFollower::hear_own() {
+  hears_own_until_ = clock_.boot() + kInDoubtFor;
 }
 
 void PostgresFollower::stop() {
@@ -253,7 +263,8 @@ void PostgresFollower::hear(const sql::Rows& rows) {
   }
   for (const std::int64_t seq : tail_.take(poll)) {
     const sql::Row& row = *by_seq.at(seq);
-    if (row.text(3) == origin_) continue;  // Heard when it was committed.
+    const bool own = row.text(3) == origin_;
+    if (own && clock_.boot() >= hears_own_until_) continue;  // Heard when it was committed.
     tell_(JournalEntry{.kind = static_cast<JournalEntry::Kind>(row.integer(5)),
                        .tenant = row.text(4),
                        .key = row.text(6),
@@ -276,7 +287,8 @@ Task<void> PostgresFollower::beat(Connection& connection) {
 void PostgresFollower::observe(std::span<const sql::Row> rows) {
   std::vector<InstanceRow> others;
   for (const sql::Row& row : rows) {
-    if (row.text(0) != origin_) others.push_back({row.text(0), row.integer(1), row.integer(2)});
+    if (!row.is_null(0) && row.text(0) != origin_)
+      others.push_back({row.text(0), row.integer(1), row.integer(2)});
   }
   const BootTime now = clock_.boot();
   const std::lock_guard lock(mutex_);
@@ -284,20 +296,20 @@ void PostgresFollower::observe(std::span<const sql::Row> rows) {
   facts_.instances = members_.running(now) + 1;
 }
 
-Task<bool> PostgresFollower::all_heard(sql::Transaction& tx, std::int64_t seq) {
-  RD_CO_TRY(rows, co_await tx.run(kInstances));
+Task<std::int64_t> PostgresFollower::look_around(sql::Transaction& tx) {
+  RD_CO_TRY(rows, co_await tx.run(kLookAround));
   observe(rows.rows);
-  const std::lock_guard lock(mutex_);
-  co_return members_.all_heard(seq, clock_.boot());
+  co_return rows[0].integer(3);
 }
 
-Task<std::int64_t> PostgresFollower::newest_entry(sql::Transaction& tx) {
-  RD_CO_TRY(rows, co_await tx.run(kNewestEntry));
-  co_return rows[0].integer(0);
+bool PostgresFollower::all_heard(std::int64_t seq) const {
+  const std::lock_guard lock(mutex_);
+  return members_.all_heard(seq, clock_.boot());
 }
 
 Task<void> PostgresFollower::clean(Connection& connection) {
   connection.queue(kCleanInstances);
+  connection.queue(kCleanLanes);
   RD_CO_CHECK(co_await connection.run(kCleanJournal));
   co_return Result<void>{};
 }

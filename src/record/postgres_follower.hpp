@@ -49,14 +49,17 @@ class PostgresFollower {
   // Polls now; at most one poll more in each kHurryPause, however many hurry.
   static constexpr Duration kHurryPause{20};
   void hurry();
+  // For a while, this instance's own entries are heard from the table too: one may be committed
+  // that nobody waits for any more.
+  void hear_own();
 
   BootTime fresh_until() const { return {fresh_until_.load(std::memory_order_acquire)}; }
   Facts facts() const;
 
-  // Whether every other running instance has heard everything up to `seq`, as its row says now.
-  // Threads: any.
-  Task<bool> all_heard(sql::Transaction& tx, std::int64_t seq);
-  static Task<std::int64_t> newest_entry(sql::Transaction& tx);
+  // Looks at the rows of all instances; the newest entry of the journal. Threads: any.
+  Task<std::int64_t> look_around(sql::Transaction& tx);
+  // Whether every other running instance had heard everything up to `seq` at that look.
+  bool all_heard(std::int64_t seq) const;
 
  private:
   boost::asio::awaitable<void> rest();
@@ -86,6 +89,7 @@ class PostgresFollower {
   std::uint64_t attached_ = 0;  // link_.opened() of the connection whose database is known.
   BootTime polled_at_;          // The start of the last complete poll.
   BootTime cleaned_at_;
+  BootTime hears_own_until_;
   std::int64_t rounds_ = 0;
   std::int64_t heartbeat_ = 0;
   std::int64_t reported_ = -1;  // journal_seq of our row.

@@ -71,22 +71,36 @@ class PostgresReader::Lease {
 
 class PostgresReader::ReadTransaction final : public sql::Transaction {
  public:
-  ReadTransaction(const asio::any_io_executor& executor, Connection* connection)
-      : executor_(executor), connection_(connection) {}
+  ReadTransaction(PostgresReader& owner, std::string tenant)
+      : owner_(owner), tenant_(std::move(tenant)) {}
 
   Task<sql::Rows> run(const sql::Statement& statement,
                       std::initializer_list<sql::Param> params) override {
     if (failed_) co_return fail(*failed_);
     Params owned(std::span(params.begin(), params.size()));
-    auto crossing = run_on(connection_, statement.for_postgres(), std::move(owned));
-    auto rows = co_await asio::co_spawn(executor_, std::move(crossing), awaiting());
+    auto rows = lease_ ? co_await next(statement.for_postgres(), std::move(owned))
+                       : co_await first(statement.for_postgres(), std::move(owned));
     if (!rows) failed_ = rows.error();
     co_return rows;
   }
 
  private:
-  const asio::any_io_executor& executor_;
-  Connection* connection_;
+  Task<sql::Rows> first(std::string_view text, Params params) {
+    auto crossing = owner_.take_and_run(tenant_, text, std::move(params));
+    RD_CO_TRY(taken, co_await asio::co_spawn(owner_.executor_, std::move(crossing), awaiting()));
+    connection_ = taken.held->connection;
+    lease_.emplace(owner_, std::move(taken.held));
+    co_return std::move(taken.rows);
+  }
+  Task<sql::Rows> next(std::string_view text, Params params) {
+    auto crossing = run_on(connection_, text, std::move(params));
+    co_return co_await asio::co_spawn(owner_.executor_, std::move(crossing), awaiting());
+  }
+
+  PostgresReader& owner_;
+  std::string tenant_;
+  Connection* connection_ = nullptr;
+  std::optional<Lease> lease_;
   std::optional<Error> failed_;
 };
 
@@ -115,15 +129,24 @@ asio::awaitable<void> PostgresReader::drop_idle() {
 
 Task<void> PostgresReader::run_once(std::string tenant,
                                     const std::function<Task<void>(sql::Transaction&)>& work) {
-  auto taking = take(tenant.empty() ? "*" : std::move(tenant));
-  RD_CO_TRY(held, co_await asio::co_spawn(executor_, std::move(taking), awaiting()));
-  const Lease lease(*this, held);
-  ReadTransaction tx(executor_, held->connection);
+  ReadTransaction tx(*this, tenant.empty() ? "*" : std::move(tenant));
   try {
     co_return co_await work(tx);
   } catch (const std::exception& e) {
     co_return fail(internal(e.what()));
   }
+}
+
+Task<PostgresReader::First> PostgresReader::take_and_run(std::string tenant, std::string_view text,
+                                                         Params params) {
+  RD_CO_TRY(held, co_await take(std::move(tenant)));
+  auto rows = co_await held->connection->run(text, std::move(params));
+  if (!rows) {
+    co_await give_back(std::move(held));
+    co_return fail(std::move(rows).error());
+  }
+  First first{std::move(held), std::move(*rows)};
+  co_return first;
 }
 
 Task<std::shared_ptr<PostgresReader::Held>> PostgresReader::take(std::string tenant) {

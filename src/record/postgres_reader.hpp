@@ -1,5 +1,6 @@
 // Reads on PostgreSQL: a pool of connections on the record's thread, one per running read. The work
-// itself runs on its caller's thread and crosses over for each statement.
+// itself runs on its caller's thread and crosses over for each statement, for the first one and the
+// connection together.
 //
 // Threads: run(): any. The rest: the record's.
 #pragma once
@@ -41,7 +42,14 @@ class PostgresReader {
     sql::postgres::Connection* connection = nullptr;
   };
 
+  struct First {
+    std::shared_ptr<Held> held;
+    sql::Rows rows;
+  };
+
   Task<void> run_once(std::string tenant, const std::function<Task<void>(sql::Transaction&)>& work);
+  // On failure the connection has been given back.
+  Task<First> take_and_run(std::string tenant, std::string_view text, sql::postgres::Params params);
   boost::asio::awaitable<void> drop_idle();
   Task<std::shared_ptr<Held>> take(std::string tenant);
   Task<LinkPtr> take_link();

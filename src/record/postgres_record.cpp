@@ -10,6 +10,7 @@
 
 #include "redoubt_postgres_migrations.hpp"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -23,6 +24,8 @@
 #include <array>
 #include <exception>
 #include <future>
+#include <memory>
+#include <optional>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -36,8 +39,9 @@ using sql::postgres::Connection;
 using sql::postgres::Target;
 
 constexpr Duration kMigrationMax{600'000};
-constexpr Duration kBarrierPause{50};
-constexpr int kBarrierRounds = 42;  // 2.1 s
+constexpr Duration kBarrierPause{25};
+// Nobody trusts a copy for longer than kCopiesTrustedFor without a look at the journal.
+constexpr Duration kBarrierMax{2'100};
 
 constexpr std::string_view kBypassesRls =
     "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
@@ -58,7 +62,8 @@ class PostgresRecord final : public Record {
         log_(log),
         origin_(new_instance_id()),
         guard_(asio::make_work_guard(io_)),
-        writer_(io_.get_executor(), target_, options_, origin_, clock, log, metrics),
+        writer_(io_.get_executor(), target_, options_, origin_, clock, log, metrics,
+                [this] { follower_.hear_own(); }),
         reader_(io_.get_executor(), target_, options_),
         follower_(io_.get_executor(), target_, options_, origin_, clock, log, metrics,
                   [this](const JournalEntry& entry) { writer_.tell(entry); }),
@@ -107,6 +112,18 @@ class PostgresRecord final : public Record {
   Task<void> prepare();
   Task<void> warn_of_weaknesses(Connection& connection);
 
+  // One caller of wait_for_all().
+  struct Waiting {
+    explicit Waiting(asio::io_context& io) : patience(io, kBarrierMax) {}
+    asio::steady_timer patience;  // Cancelled when all have heard.
+    std::optional<std::int64_t> seq;
+    bool looked_for = false;  // The look that is under way began after this.
+    bool over = false;
+  };
+  Task<void> barrier();
+  asio::awaitable<void> watch_instances();
+  void release(std::int64_t newest);
+
   const PostgresRecordOptions options_;
   const Target target_;
   Clock& clock_;
@@ -118,7 +135,8 @@ class PostgresRecord final : public Record {
   PostgresReader reader_;
   PostgresFollower follower_;
   std::int64_t schema_ = 0;
-  std::thread thread_;  // Last: it uses everything above.
+  std::vector<std::shared_ptr<Waiting>> waiting_;  // On the record's thread.
+  std::thread thread_;                             // Last: it uses everything above.
 };
 
 Result<void> PostgresRecord::open() {
@@ -174,19 +192,48 @@ Task<void> PostgresRecord::warn_of_weaknesses(Connection& connection) {
 }
 
 Task<void> PostgresRecord::wait_for_all() {
-  std::function<Task<std::int64_t>(sql::Transaction&)> newest = PostgresFollower::newest_entry;
-  RD_CO_TRY(seq, co_await read<std::int64_t>(newest));
-  std::function<Task<bool>(sql::Transaction&)> heard = [this, seq](sql::Transaction& tx) {
-    return follower_.all_heard(tx, seq);
-  };
-  asio::steady_timer timer(co_await asio::this_coro::executor);
-  for (int i = 0; i < kBarrierRounds; ++i) {
-    RD_CO_TRY(all, co_await read<bool>(heard));
-    if (all) break;
-    timer.expires_after(kBarrierPause);
-    co_await timer.async_wait(asio::use_awaitable);
-  }
+  auto waiting = barrier();
+  auto awaiting = asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable);
+  co_return co_await asio::co_spawn(io_, std::move(waiting), std::move(awaiting));
+}
+
+// Ends by the clock whatever the database does: by then an instance that could not be asked about
+// trusts none of its old copies.
+Task<void> PostgresRecord::barrier() {
+  const auto waiting = std::make_shared<Waiting>(io_);
+  waiting_.push_back(waiting);
+  if (waiting_.size() == 1) asio::co_spawn(io_, watch_instances(), surely);
+  co_await waiting->patience.async_wait(asio::as_tuple(asio::use_awaitable));
+  waiting->over = true;
   co_return Result<void>{};
+}
+
+// While anybody waits: one look for all of them, however many they are.
+asio::awaitable<void> PostgresRecord::watch_instances() {
+  std::function<Task<std::int64_t>(sql::Transaction&)> look = [this](sql::Transaction& tx) {
+    return follower_.look_around(tx);
+  };
+  asio::steady_timer timer(io_);
+  while (!waiting_.empty()) {
+    for (const auto& waiting : waiting_) waiting->looked_for = true;
+    const auto newest = co_await read<std::int64_t>(look);
+    if (newest) release(*newest);
+    std::erase_if(waiting_, [](const auto& waiting) { return waiting->over; });
+    if (waiting_.empty()) break;
+    timer.expires_after(kBarrierPause);
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+void PostgresRecord::release(std::int64_t newest) {
+  for (const auto& waiting : waiting_) {
+    if (!waiting->looked_for) continue;
+    // What was committed before the wait began is not newer than what this look has seen.
+    if (!waiting->seq) waiting->seq = newest;
+    if (!follower_.all_heard(*waiting->seq)) continue;
+    waiting->over = true;
+    waiting->patience.cancel();
+  }
 }
 
 void PostgresRecord::stop() {

@@ -195,6 +195,22 @@ TEST_F(PostgresRecord, WaitsNoLongerThanASilentInstanceTrustsItsCopies) {
   EXPECT_LT(a.clock.boot() - began, 10s);
 }
 
+// What cannot be read by then has stopped being trusted: the wait ends all the same.
+TEST_F(PostgresRecord, WaitsNoLongerWhenTheDatabaseStopsAnswering) {
+  Instance a(url_);
+  ASSERT_TRUE(a.write([](Unit& unit) { return announce(unit, "x"); }));
+  server().pause();
+  const BootTime began = a.clock.boot();
+
+  const auto waited = test::run(a.record->wait_for_all());
+
+  const auto took = a.clock.boot() - began;
+  server().resume();
+  EXPECT_TRUE(waited);
+  EXPECT_GE(took, 2s);
+  EXPECT_LT(took, 6s) << "less than the database may be silent for";
+}
+
 TEST_F(PostgresRecord, CountsTheInstancesThatRun) {
   Instance a(url_);
   {
@@ -441,15 +457,25 @@ TEST_F(PostgresTenants, DoNotLeakIntoTheNextUnitOfABatch) {
   }
 }
 
+// So that a new table cannot be forgotten.
+TEST_F(PostgresTenants, AreKeptApartInEveryTableThatHasThem) {
+  const std::string with_tenants =
+      "SELECT count(*) FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace ="
+      " 'public'::regnamespace AND (relname = 'rd_tenant' OR EXISTS (SELECT FROM pg_attribute"
+      " WHERE attrelid = c.oid AND attname LIKE 'tenant%' AND NOT attisdropped))";
+  const std::string guarded =
+      " AND relrowsecurity AND relforcerowsecurity AND EXISTS (SELECT FROM pg_policy WHERE"
+      " polrelid = c.oid AND polpermissive AND polcmd = '*' AND"
+      " pg_get_expr(polqual, polrelid) LIKE '%redoubt.tenant%')";
+
+  EXPECT_GE(std::stoi(value(with_tenants)), 7);
+  EXPECT_EQ(value(with_tenants + guarded), value(with_tenants));
+}
+
 TEST_F(PostgresTenants, AreHiddenFromASessionThatNamesNone) {
   const std::string owner = "SET ROLE redoubt; SELECT count(*) FROM rd_api_key";
 
   EXPECT_EQ(value(owner), "0") << "FORCE binds the owner of the tables";
-  EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace ="
-                  " 'public'::regnamespace AND NOT relforcerowsecurity AND EXISTS (SELECT FROM"
-                  " pg_attribute WHERE attrelid = pg_class.oid AND attname = 'tenant')"),
-            "0")
-      << "every table with tenants in it";
 }
 
 // ---- Faults ----
@@ -533,27 +559,61 @@ class PostgresConnectionLoss : public PostgresRecord {
   std::unique_ptr<Instance> instance_;
 };
 
-TEST_F(PostgresConnectionLoss, DuringTheCommitIsAnUnknownOutcome) {
+TEST_F(PostgresConnectionLoss, AfterTheCommitArrivedIsFoundToBeCommittedOnce) {
+  value("INSERT INTO rd_meta (name, number) VALUES ('test.count', 0)");
   proxy_->arm(TcpProxy::Cut::after, kCommit);
 
-  const auto unknown = write();
+  const auto found = instance_->write([](Unit& unit) -> Task<void> {
+    RD_CO_TRY(now, co_await get(unit, "test.count"));
+    RD_CO_CHECK(co_await put(unit, "test.count", now + 1));
+    co_return co_await announce(unit, "x");
+  });
 
   ASSERT_TRUE(proxy_->fired());
-  ASSERT_FALSE(unknown);
-  EXPECT_EQ(unknown.error().slug, "record_outcome_unknown");
-  EXPECT_EQ(unknown.error().code, Errc::unavailable);
-  EXPECT_EQ(rows(), "1") << "it was committed";
-  EXPECT_TRUE(instance_->has_heard("x")) << "so the copies had to go";
+  EXPECT_TRUE(found) << found.error().slug;
+  EXPECT_EQ(instance_->number_of("test.count").value(), 1) << "acknowledged once, effect once";
+  EXPECT_TRUE(instance_->has_heard("x"));
+  EXPECT_EQ(instance_->record->status().state, State::normal);
 }
 
-TEST_F(PostgresConnectionLoss, BeforeTheCommitArrivesIsUnknownToo) {
+TEST_F(PostgresConnectionLoss, BeforeTheCommitArrivedIsFoundToHaveChangedNothing) {
   proxy_->arm(TcpProxy::Cut::before, kCommit);
 
-  EXPECT_EQ(write().error().slug, "record_outcome_unknown");
+  const auto found = write();
 
+  ASSERT_TRUE(proxy_->fired());
+  EXPECT_EQ(found.error().slug, "record_unavailable") << "certainly not made";
   EXPECT_EQ(rows(), "0");
   EXPECT_TRUE(eventually([&] { return write().has_value(); }));
   EXPECT_EQ(rows(), "1");
+}
+
+// The transaction is still open at the server when it is asked about, and must end first.
+TEST_F(PostgresConnectionLoss, IsNotDecidedBeforeTheTransactionHasEnded) {
+  const std::string open =
+      "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'redoubt'"
+      " AND datname = current_database() AND state LIKE 'idle in transaction%'";
+  proxy_->arm(TcpProxy::Cut::held, kCommit);
+
+  const auto found = write();
+
+  EXPECT_EQ(found.error().slug, "record_unavailable");
+  EXPECT_EQ(value(open), "0");
+}
+
+TEST_F(PostgresConnectionLoss, StaysUnknownOnlyWhileTheDatabaseCannotBeAsked) {
+  proxy_->arm(TcpProxy::Cut::after, kCommit);
+  proxy_->refuse_from_the_cut_on();
+  const BootTime began = instance_->clock.boot();
+
+  const auto unknown = write();
+
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().slug, "record_outcome_unknown");
+  EXPECT_EQ(unknown.error().code, Errc::unavailable);
+  EXPECT_LT(instance_->clock.boot() - began, 60s);
+  EXPECT_EQ(rows(), "1") << "it was committed";
+  EXPECT_TRUE(instance_->has_heard("x")) << "so the copies had to go";
 }
 
 TEST_F(PostgresConnectionLoss, BeforeTheCommitChangesNothing) {

@@ -46,8 +46,9 @@ std::vector<std::int64_t> locks_of(const std::vector<Reach>& reaches) {
 
 Error outcome_unknown(const Error& error) {
   return unavailable("record_outcome_unknown",
-                     "The connection to the database was lost during the commit: the change may "
-                     "have been made or not. Look, then try again.",
+                     "The connection to the database was lost during the commit, and the database "
+                     "could not be asked since: the change may have been made or not. Look, then "
+                     "try again.",
                      error.cause);
 }
 
@@ -55,11 +56,13 @@ Error outcome_unknown(const Error& error) {
 
 PostgresWriter::PostgresWriter(asio::any_io_executor executor, const sql::postgres::Target& target,
                                const PostgresRecordOptions& options, std::string origin,
-                               Clock& clock, Log& log, Metrics& metrics)
+                               Clock& clock, Log& log, Metrics& metrics,
+                               std::function<void()> in_doubt)
     : executor_(std::move(executor)),
       options_(options),
       origin_(std::move(origin)),
       clock_(clock),
+      in_doubt_(std::move(in_doubt)),
       metrics_(metrics),
       availability_(clock, log, metrics),
       alone_(executor_),
@@ -67,7 +70,8 @@ PostgresWriter::PostgresWriter(asio::any_io_executor executor, const sql::postgr
   const std::size_t lanes = std::max<std::size_t>(2, options.connections_max / 3);
   for (std::size_t i = 0; i < lanes; ++i) {
     lanes_.push_back(
-        Lane{PostgresLink(executor_, target, lane_options(options)), i == 0 ? alone_ : within_});
+        Lane{PostgresLink(executor_, target, lane_options(options)), PostgresLane(origin_, i),
+             PostgresOutcome(executor_, target, options, log), i == 0 ? alone_ : within_});
   }
 }
 
@@ -150,15 +154,17 @@ asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
     answer(batch);
     co_return;
   }
-  PostgresBatch transaction(**connection, clock_, origin_, batch.size());
-  const Commit outcome = co_await execute(transaction, batch);
+  ++lane.name.batch;
+  PostgresBatch transaction(**connection, clock_, origin_, lane.name, batch.size());
+  const Commit outcome = co_await execute(lane, transaction, batch);
   if (outcome == Commit::committed) {
     metrics_.commit_duration.observe_ns((clock_.boot() - started).count());
     metrics_.batches.add();
     metrics_.units.add(batch.size());
   }
   note_outcome(transaction, outcome, batch);
-  // Of an unknown outcome the copies may be older; dropping one too many does no harm.
+  // Of an unknown outcome the copies may be older; dropping one too many does no harm. One that was
+  // found out is told again: copies may have been made while it was asked about.
   if (outcome != Commit::failed) {
     for (const JournalEntry& entry : transaction.journal()) tell(entry);
     if (!transaction.journal().empty()) announced();
@@ -168,7 +174,8 @@ asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
 }
 
 // Runs the units and commits. Afterwards each unit has its result.
-asio::awaitable<Commit> PostgresWriter::execute(PostgresBatch& transaction, Batch& batch) {
+asio::awaitable<Commit> PostgresWriter::execute(Lane& lane, PostgresBatch& transaction,
+                                                Batch& batch) {
   std::vector<Reach> reaches;
   for (Pending& pending : batch) {
     if (!pending.again) reaches.push_back(pending.reach);
@@ -192,9 +199,20 @@ asio::awaitable<Commit> PostgresWriter::execute(PostgresBatch& transaction, Batc
     refuse(batch, *transaction.lost());
     co_return Commit::failed;
   }
-  const Commit outcome = co_await transaction.commit();
+  Commit outcome = co_await transaction.commit();
+  if (outcome == Commit::unknown) outcome = co_await find_out(lane, transaction);
   if (outcome == Commit::failed) refuse(batch, *transaction.lost());
   if (outcome == Commit::unknown) refuse(batch, outcome_unknown(*transaction.lost()));
+  co_return outcome;
+}
+
+// The connection was lost during the commit. What only read has its answers.
+asio::awaitable<Commit> PostgresWriter::find_out(Lane& lane, const PostgresBatch& transaction) {
+  if (!transaction.wrote()) co_return Commit::committed;
+  // It may be committed already: no copy that was made before is good while we ask.
+  for (const JournalEntry& entry : transaction.journal()) tell(entry);
+  const Commit outcome = co_await lane.outcome.find_out(lane.name);
+  if (outcome == Commit::unknown) in_doubt_();
   co_return outcome;
 }
 
@@ -209,10 +227,10 @@ void PostgresWriter::refuse(Batch& batch, const Error& error) {
 
 void PostgresWriter::note_outcome(const PostgresBatch& transaction, Commit outcome,
                                   const Batch& batch) {
-  if (!transaction.failure().empty()) {
+  if (outcome == Commit::committed) {
+    if (transaction.wrote()) availability_.succeeded();
+  } else if (!transaction.failure().empty()) {
     availability_.failed(transaction.failure(), transaction.failure_cause());
-  } else if (outcome == Commit::committed && transaction.wrote()) {
-    availability_.succeeded();
   }
   for (const Pending& pending : batch) {
     if (!pending.again) metrics_.count(pending.result);

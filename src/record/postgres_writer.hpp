@@ -34,9 +34,10 @@ class PostgresWriter {
  public:
   using Work = PostgresBatch::Work;
 
+  // `in_doubt`: called when it stays unknown whether a batch was committed; it may be later.
   PostgresWriter(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                  const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
-                 Metrics& metrics);
+                 Metrics& metrics, std::function<void()> in_doubt);
   PostgresWriter(const PostgresWriter&) = delete;
   PostgresWriter& operator=(const PostgresWriter&) = delete;
 
@@ -64,6 +65,8 @@ class PostgresWriter {
   };
   struct Lane {
     PostgresLink link;
+    PostgresLane name;
+    PostgresOutcome outcome;
     Queue& queue;
   };
   using Batch = std::vector<Pending>;
@@ -72,7 +75,10 @@ class PostgresWriter {
   boost::asio::awaitable<void> run(Lane& lane);
   bool take(Queue& queue, Batch& batch);  // False: stopped, and nothing is left.
   boost::asio::awaitable<void> commit(Lane& lane, Batch& batch);
-  boost::asio::awaitable<sql::postgres::Commit> execute(PostgresBatch& transaction, Batch& batch);
+  boost::asio::awaitable<sql::postgres::Commit> execute(Lane& lane, PostgresBatch& transaction,
+                                                        Batch& batch);
+  boost::asio::awaitable<sql::postgres::Commit> find_out(Lane& lane,
+                                                         const PostgresBatch& transaction);
   void refuse(Batch& batch, const Error& error);
   void note_outcome(const PostgresBatch& transaction, sql::postgres::Commit outcome,
                     const Batch& batch);
@@ -83,6 +89,7 @@ class PostgresWriter {
   const PostgresRecordOptions& options_;
   const std::string origin_;
   Clock& clock_;
+  const std::function<void()> in_doubt_;
   WriteMetrics metrics_;
   Availability availability_;
   Queue alone_;

@@ -114,7 +114,8 @@ class Record {
   // Runs `work` in the next batch. An error from `work` undoes it and is returned.
   // Errors: unavailable "record_unavailable" with the reason; nothing of the unit is then durable.
   // unavailable "record_outcome_unknown": the connection to the database was lost during the
-  // commit; the unit is durable as a whole or not at all. Listeners have then heard its entries.
+  // commit and what became of it could not be found out; the unit is durable as a whole or not at
+  // all. Listeners have then heard its entries.
   virtual Task<void> write_unit(std::function<Task<void>(Unit&)> work) = 0;
 
   // The same for a unit that reaches no further than it says.
@@ -156,7 +157,7 @@ class Record {
   virtual BootTime fresh_until() const { return BootTime{INT64_MAX}; }
 
   // Returns when every running instance has heard every entry committed before the call, or has
-  // stopped trusting its copies: 2.1 s at most.
+  // stopped trusting its copies: 2.1 s at most, whatever the database does.
   virtual Task<void> wait_for_all() { co_return Result<void>{}; }
 
   virtual Status status() const = 0;

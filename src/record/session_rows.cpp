@@ -18,6 +18,8 @@ constexpr sql::Statement kFind{
     " FROM rd_session s LEFT JOIN rd_tenant t ON t.id = s.tenant"
     " WHERE s.id = $1"};
 
+constexpr sql::Statement kFindElsewhere{"SELECT 1 FROM rd_session WHERE id = $1 AND tenant <> $2"};
+
 constexpr sql::Statement kList{
     "SELECT s.id, s.tenant, s.tenant_epoch, s.user_id, s.agent, s.device, s.address, s.verifier,"
     " s.data, s.ver, s.created, s.absolute_expiry, s.idle_ms, s.last_seen, 0, 1"
@@ -162,6 +164,12 @@ Task<std::optional<SessionRow>> find_session(sql::Transaction& tx, const Id128& 
   RD_CO_TRY(found, co_await tx.run(kFind, params));
   if (found.empty()) co_return std::optional<SessionRow>();
   co_return std::optional<SessionRow>(read_row(found[0]));
+}
+
+Task<bool> is_session_of_another(sql::Transaction& tx, const Id128& id, std::string_view tenant) {
+  const Params params{ByteView(id), tenant};
+  RD_CO_TRY(found, co_await tx.run(kFindElsewhere, params));
+  co_return !found.empty();
 }
 
 Task<std::vector<SessionRow>> list_sessions(sql::Transaction& tx, const SessionsOfUser& whose,

@@ -63,6 +63,9 @@ struct SessionsOfUser {
 Task<void> insert_session(sql::Transaction& tx, const SessionRow& row);
 Task<std::optional<SessionRow>> find_session(sql::Transaction& tx, const Id128& id);
 
+// Whether it is there and not this tenant's: for the audit trail alone. Sees rows of any tenant.
+Task<bool> is_session_of_another(sql::Transaction& tx, const Id128& id, std::string_view tenant);
+
 // Live ones with an id below `before` (all, when empty), newest first.
 Task<std::vector<SessionRow>> list_sessions(sql::Transaction& tx, const SessionsOfUser& whose,
                                             std::optional<Id128> before, std::size_t limit);

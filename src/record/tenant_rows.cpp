@@ -28,6 +28,8 @@ constexpr sql::Statement kInsertKey{
 constexpr sql::Statement kFindKey{
     "SELECT id, tenant, name, role, areas, created_at, created_by, expires_at, last_used_at,"
     " revoked_at, mac FROM rd_api_key WHERE id = $1"};
+constexpr sql::Statement kFindKeyElsewhere{
+    "SELECT 1 FROM rd_api_key WHERE id = $1 AND tenant <> $2"};
 constexpr sql::Statement kListKeys{
     "SELECT id, tenant, name, role, areas, created_at, created_by, expires_at, last_used_at,"
     " revoked_at FROM rd_api_key WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3"};
@@ -162,6 +164,12 @@ Task<std::optional<ApiKeyRow>> find_api_key(sql::Transaction& tx, std::string_vi
     std::ranges::copy(mac, found->mac.begin());
   }
   co_return found;
+}
+
+Task<bool> is_api_key_of_another(sql::Transaction& tx, std::string_view id,
+                                 std::string_view tenant) {
+  RD_CO_TRY(rows, co_await tx.run(kFindKeyElsewhere, {id, tenant}));
+  co_return !rows.empty();
 }
 
 Task<std::vector<ApiKey>> list_api_keys(sql::Transaction& tx, std::string_view tenant,

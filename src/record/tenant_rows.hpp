@@ -39,6 +39,9 @@ struct ApiKeyRow {
 
 Task<void> insert_api_key(sql::Transaction& tx, const ApiKeyRow& row);
 Task<std::optional<ApiKeyRow>> find_api_key(sql::Transaction& tx, std::string_view id);
+// Whether it is there and not this tenant's: for the audit trail alone. Sees rows of any tenant.
+Task<bool> is_api_key_of_another(sql::Transaction& tx, std::string_view id,
+                                 std::string_view tenant);
 Task<std::vector<ApiKey>> list_api_keys(sql::Transaction& tx, std::string_view tenant,
                                         std::string_view after, std::size_t limit);
 Task<void> set_api_key_revoked(sql::Transaction& tx, std::string_view id, WallTime at);

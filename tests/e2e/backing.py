@@ -79,8 +79,9 @@ class Redis:
 
 
 class Postgres:
-    """with Postgres() as postgres: postgres.url. PostgreSQL refuses to run as root; then it runs as
-    the account that its package made."""
+    """with Postgres() as postgres: postgres.url. The server's role there owns its database and is no
+    superuser, as where it is deployed. PostgreSQL refuses to run as root; then it runs as the account
+    that its package made."""
 
     def __init__(self, host="127.0.0.1", prefix=(), settings=(), directory=None, env=None):
         """`prefix`: a command that runs it, as `ip netns exec` does."""
@@ -93,7 +94,7 @@ class Postgres:
             shutil.chown(self.directory, "postgres")
         self.data = os.path.join(self.directory, "data")
         self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
-        subprocess.run([f"{self.bin}/initdb", "-D", self.data, "-U", "redoubt", "-A", "trust",
+        subprocess.run([f"{self.bin}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust",
                         "-E", "UTF8", "--locale=C", "--no-sync"], check=True, cwd=self.directory,
                        stdout=subprocess.DEVNULL, **self.account)
         if self.host != "127.0.0.1":
@@ -101,10 +102,15 @@ class Postgres:
                 file.write("host all all samenet trust\n")
         self.process = None
         self.start()
+        self.sql("CREATE ROLE redoubt LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB")
+        self.sql("ALTER DATABASE postgres OWNER TO redoubt")
 
     @property
     def url(self):
-        return f"postgresql://redoubt@{self.host}:{self.port}/postgres"
+        return self._url("redoubt")
+
+    def _url(self, role):
+        return f"postgresql://{role}@{self.host}:{self.port}/postgres"
 
     def start(self):
         # Entering a namespace is root's; becoming the account is the last step there.
@@ -122,9 +128,10 @@ class Postgres:
         wait_for(lambda: subprocess.run(ready).returncode == 0, "PostgreSQL")
         return self
 
-    def sql(self, text):
-        done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-c", text, self.url], text=True,
-                              capture_output=True, timeout=30, check=True)
+    def sql(self, text, role="postgres"):
+        """As the superuser, who sees all rows, unless it is said otherwise."""
+        done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-c", text, self._url(role)],
+                              text=True, capture_output=True, timeout=30, check=True)
         return done.stdout.strip()
 
     def stop(self):

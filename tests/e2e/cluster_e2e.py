@@ -2,12 +2,14 @@
 
 import concurrent.futures
 import contextlib
+import os
 import secrets
+import signal
 import time
 import unittest
 
 from backing import Postgres, Redis
-from server import Server, wait_for
+from server import PATIENCE, Server, wait_for
 
 REVOCATION_BOUND = 2.0  # Seconds: what the freshness rule promises, whatever messages are lost.
 
@@ -179,6 +181,114 @@ class ClusterTest(unittest.TestCase):
 
         self.assertEqual(fills, 1)
         self.assertEqual(set(others), {"computed"})
+
+    def test_what_ends_something_can_wait_until_all_have_heard(self):
+        paths = self.instances[0].get("/openapi.json", key=None).json["paths"]
+        offers = {operation["operationId"] for path in paths.values()
+                  for operation in path.values() if "operationId" in operation
+                  and any(p.get("name") == "wait" and p["schema"].get("enum") == ["self", "all"]
+                          for p in operation.get("parameters", []))}
+        self.assertEqual(offers, {
+            "sessions.revoke", "sessions.logout", "sessions.revoke_all", "sessions.rotate",
+            "api_keys.revoke", "api_keys.rotate", "tenants.disable", "cache.invalidate",
+            "cache.delete", "cache.delete_key", "cache.clear", "cache.clear_pattern",
+            "cache.clear_dashboard"})
+        bad = self.instances[0].delete("/api/v1/sessions/ses_x?wait=some")
+        self.assertEqual(bad.status, 400, bad)
+        self.assertIn("wait", bad.body)
+
+    def known_to_all(self, token):
+        for instance in self.instances:
+            for _ in range(2):  # The second is answered from memory.
+                self.assertEqual(self.verify(instance, token).status, 200)
+
+    def assert_refused_by_all(self, token):
+        """At once: whoever waited for all may rely on it."""
+        statuses = [self.verify(instance, token).status for instance in self.instances]
+        self.assertEqual(statuses, [401] * 3)
+
+    def test_after_waiting_for_all_nobody_accepts_an_ended_session(self):
+        first = self.instances[0]
+        ends = {
+            "revoke": lambda s: first.delete(f"/api/v1/sessions/{s['id']}?wait=all"),
+            "rotate": lambda s: first.post(f"/api/v1/sessions/{s['id']}/rotate?wait=all"),
+            "revoke_all": lambda s: first.delete("/api/v1/users/waited/sessions?wait=all"),
+            "logout": lambda s: first.delete("/api/v1/sessions/current?wait=all", key=s["token"]),
+        }
+        for name, end in ends.items():
+            for _ in range(3):
+                with self.subTest(name):
+                    session = first.new_session(user="waited")
+                    self.known_to_all(session["token"])
+                    self.assertIn(end(session).status, (200, 204))
+                    self.assert_refused_by_all(session["token"])
+
+    def test_after_waiting_for_all_nobody_accepts_a_key_or_serves_what_was_invalidated(self):
+        first, second, third = self.instances
+        made = first.post("/api/v1/keys", {"name": "doomed"}).json
+        doomed, disabled = made["token"], first.new_tenant("waited-" + secrets.token_hex(3))
+        tenant = first.get("/api/v1/keys", key=disabled).json["keys"][0]["tenant"]
+        for key in (doomed, disabled):
+            for instance in self.instances:
+                self.assertEqual(instance.get("/api/v1/cache/keys", key=key).status, 200)
+        plain = {"Content-Type": "text/plain"}
+        for instance in self.instances:
+            instance.request("PUT", "/api/v1/cache/entries/w:1?tags=w", body="v", headers=plain)
+
+        self.assertEqual(first.delete(f"/api/v1/keys/{made['key']['id']}?wait=all").status, 204)
+        self.assertEqual([i.get("/api/v1/cache/keys", key=doomed).status
+                          for i in self.instances], [401] * 3)
+        self.assertEqual(first.post(f"/api/v1/tenants/{tenant}/disable?wait=all").status, 200)
+        self.assertEqual([i.get("/api/v1/cache/keys", key=disabled).status
+                          for i in self.instances], [401] * 3)
+        for method, path, body in (
+                ("POST", "/api/v1/cache/invalidate?wait=all", {"tags": ["w"]}),
+                ("DELETE", "/api/v1/cache/entries/w:1?wait=all", None),
+                ("POST", "/api/v1/cache/clear?wait=all", {})):
+            with self.subTest(path):
+                for instance in (second, third):
+                    instance.request("PUT", "/api/v1/cache/entries/w:1?tags=w", body="v",
+                                     headers=plain)
+                    self.assertEqual(instance.get("/api/v1/cache/entries/w:1").status, 200)
+                self.assertEqual(first.request(method, path, body).status, 200)
+                self.assertEqual([i.get("/api/v1/cache/entries/w:1").status
+                                  for i in self.instances], [404] * 3)
+
+    def test_a_silent_instance_is_waited_for_until_it_trusts_its_copies_no_more(self):
+        first, second, third = self.instances
+        session = first.new_session()
+        self.known_to_all(session["token"])
+        third.request("PUT", "/api/v1/cache/entries/silent:1", body="v",
+                      headers={"Content-Type": "text/plain"})
+        self.assertEqual(third.get("/api/v1/cache/entries/silent:1").status, 200)
+        os.kill(third.process.pid, signal.SIGSTOP)
+        try:
+            wait_for(lambda: third.state() == "T", "the instance to stop")
+            began = time.monotonic()
+            ended = first.delete(f"/api/v1/sessions/{session['id']}?wait=all")
+            took = time.monotonic() - began
+            cleared = first.delete("/api/v1/cache/entries/silent:1?wait=all")
+        finally:
+            os.kill(third.process.pid, signal.SIGCONT)
+        # What it is asked first, before it has looked at the journal again.
+        answers = [self.verify(third, session["token"]).status,
+                   third.get("/api/v1/cache/entries/silent:1").status]
+
+        self.assertEqual((ended.status, cleared.status), (204, 200))
+        self.assertGreaterEqual(took, 2.0, "it had copies that it trusted")
+        self.assertLess(took, PATIENCE)
+        self.assertEqual(answers, [401, 404])
+        self.assertEqual(self.verify(second, session["token"]).status, 401)
+
+    def test_the_database_keeps_tenants_apart_for_the_role_that_the_server_has(self):
+        self.assertEqual(self.postgres.sql(
+            "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = 'redoubt'"), "f")
+        self.instances[0].new_session()
+        self.assertNotEqual(self.postgres.sql("SELECT count(*) FROM rd_session"), "0")
+        as_the_server = self.postgres.sql("SELECT count(*) FROM rd_session", role="redoubt")
+        self.assertEqual(as_the_server, "0", "no tenant is named")
+        said = "".join(self.instances[0].output + self.instances[0].errors)
+        self.assertNotIn("row_security_bypassed", said)
 
     def test_one_that_is_killed_is_missed_by_nobody(self):
         session = self.instances[0].new_session()

@@ -43,6 +43,33 @@ class StorageFault(unittest.TestCase):
         self.acknowledged = [self.session]
         self.to_end = [self.redoubt.new_session("mallory") for _ in range(4)]
         self.ended = []
+        self.to_stop = [self.stoppable(f"doomed-{i}") for i in range(4)]
+        self.stopped = []
+
+    def stoppable(self, tenant):
+        """A tenant to disable, with its key and a session, and a key to revoke."""
+        of_tenant = self.redoubt.new_tenant(tenant)
+        session = self.redoubt.post("/api/v1/sessions", {"user": "x"}, key=of_tenant).json["token"]
+        key = self.redoubt.post("/api/v1/keys", {"name": "doomed"}).json
+        self.assertEqual(self.redoubt.get("/api/v1/cache/keys", key=key["token"]).status, 200)
+        return {"tenant": tenant, "key": key, "credentials": [of_tenant, key["token"], session]}
+
+    def stop_one(self, reason):
+        """Refused at once, although it could not be recorded."""
+        doomed = self.to_stop.pop()
+        for method, path in (("DELETE", f"/api/v1/keys/{doomed['key']['key']['id']}"),
+                             ("POST", f"/api/v1/tenants/{doomed['tenant']}/disable")):
+            reply = self.redoubt.request(method, path, {} if method == "POST" else None)
+            self.assertEqual(reply.status, 503, reply)
+            self.assertIn(reason, reply.json["detail"])
+        self.stopped += doomed["credentials"]
+        self.assertEqual(self.redoubt.metric("redoubt_stops_unsaved"), 2)
+        self.assert_stopped()
+
+    def assert_stopped(self):
+        for credential in self.stopped:
+            self.assertEqual(
+                self.redoubt.get("/api/v1/sessions/current", key=credential).status, 401)
 
     def create(self):
         reply = self.redoubt.post("/api/v1/sessions", {"user": "bob", "data": {"x": "y" * 8000}})
@@ -76,6 +103,7 @@ class StorageFault(unittest.TestCase):
                 self.assertIn(reason, reply.json["detail"])
                 self.assertGreaterEqual(int(reply.headers["Retry-After"]), 1)
 
+        self.stop_one(reason)
         self.ended.append(doomed)  # Refused at once, although it could not be recorded.
         self.assertEqual({self.verified(session) for session in self.ended}, {401})
         self.assertEqual(self.redoubt.get(f"/api/v1/sessions/{doomed['id']}").status, 404)
@@ -108,11 +136,14 @@ class StorageFault(unittest.TestCase):
         self.assertEqual(self.redoubt.metric("redoubt_record_up"), 1)
         wait_for(lambda: self.redoubt.metric("redoubt_session_ends_unsaved") == 0,
                  "revocations to be recorded")
+        wait_for(lambda: self.redoubt.metric("redoubt_stops_unsaved") == 0,
+                 "what was stopped to be recorded")
         self.assert_nothing_lost()
 
     def assert_nothing_lost(self):
         self.assertEqual({self.verified(session) for session in self.acknowledged}, {200})
         self.assertEqual({self.verified(session) for session in [self.gone, *self.ended]}, {401})
+        self.assert_stopped()
         self.assertTrue(self.redoubt.get("/api/v1/audit/verify").json["intact"])
 
 

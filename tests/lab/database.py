@@ -63,7 +63,7 @@ class Database(Postgres):
             shutil.chown(kept, "postgres")
         target = os.path.join(kept, "data")
         subprocess.run([f"{self.bin}/pg_basebackup", "-D", target, "-h", self.host, "-p",
-                        str(self.port), "-U", "redoubt", "-c", "fast", "-X", "stream"], check=True,
+                        str(self.port), "-U", "postgres", "-c", "fast", "-X", "stream"], check=True,
                        cwd=kept, capture_output=True, **self.account)
         return kept
 

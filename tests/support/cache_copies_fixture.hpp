@@ -40,7 +40,7 @@ struct CacheInstance {
       : copies(copies), state(clock, metrics) {
     CacheOptions options;
     options.jitter_percent = 0;
-    engine = cache::make_cache_engine(options, clock, random, metrics, &state.eras());
+    engine = cache::make_cache_engine(options, record, clock, random, metrics, &state.eras());
     const cache::CacheCopiesParts parts{copies, state, record, vault, clock, seal, &claims};
     service = cache::make_shared_cache(engine, record, timers, null_log(), parts);
     if (told) copies.tell(*engine);

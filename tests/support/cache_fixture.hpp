@@ -10,6 +10,7 @@
 #include "tests/support/fake_timers.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/timeless_record.hpp"
 
 #include <gtest/gtest.h>
 
@@ -33,8 +34,8 @@ class CacheFixture : public ::testing::Test {
   }
 
   void start(const CacheOptions& options) {
-    record_ = home_.open(clock_, metrics_);
-    engine_ = cache::make_cache_engine(options, clock_, random_, metrics_);
+    record_ = std::make_unique<TimelessRecord>(home_.open(clock_, metrics_));
+    engine_ = cache::make_cache_engine(options, *record_, clock_, random_, metrics_);
     record_->subscribe(cache::cache_listener(engine_));
     cache_ = cache::make_cache(engine_, *record_, timers_, null_log());
   }

@@ -168,7 +168,8 @@ class SessionsFixture : public ::testing::Test {
   Metrics metrics_;
   Vault vault_{{ring_key(7)}, random_};
   local::Invalidations invalidations_;
-  sessions::UnsavedEnds ends_{metrics_};
+  record::UnsavedStops stops_{metrics_};
+  sessions::UnsavedEnds ends_{metrics_, stops_};
   sessions::UseFlushes flushes_;
   record::LaterAudit refusals_{clock_, metrics_};
   SessionOptions options_;

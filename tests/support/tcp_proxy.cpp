@@ -113,20 +113,27 @@ TcpProxy::Cut TcpProxy::cut_for(const std::string& bytes) {
   return std::exchange(cut_, Cut::none);
 }
 
+void TcpProxy::fire() {
+  if (refuses_after_) upstream_ = 0;
+  fired_ = true;
+}
+
 void TcpProxy::carry_up(Pair& pair) {
   for (;;) {
     const std::string bytes = receive(pair.client);
     if (bytes.empty()) break;
     const Cut cut = cut_for(bytes);
-    if (cut == Cut::before) {
-      fired_ = true;
-      break;
+    if (cut == Cut::before || cut == Cut::held) fire();
+    if (cut == Cut::before) break;
+    if (cut == Cut::held) {
+      ::shutdown(pair.client, SHUT_RDWR);
+      return;
     }
     pair.mute = cut == Cut::after;
     if (!send_all(pair.server, bytes)) break;
     if (cut == Cut::after) {
       while (!pair.answered) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      fired_ = true;
+      fire();
       break;
     }
   }

@@ -26,10 +26,13 @@ class TcpProxy {
     none,
     before,  // The request does not reach the server.
     after,   // It does, and its answer does not come back.
+    held,    // As before, and the server is not told that the client has gone.
   };
   // The next request that contains `text` is lost so, and its connection with it.
   void arm(Cut cut, std::string text);
   bool fired() const { return fired_; }
+  // From that cut on, no new connection is let through.
+  void refuse_from_the_cut_on() { refuses_after_ = true; }
 
   // Where connections made from now on lead to; those there are are cut.
   void redirect(std::uint16_t upstream);
@@ -47,12 +50,14 @@ class TcpProxy {
   void carry_up(Pair& pair);
   static void carry_down(Pair& pair);
   Cut cut_for(const std::string& bytes);
+  void fire();
   static void end(Pair& pair);
 
   std::atomic<std::uint16_t> upstream_;
   std::uint16_t port_ = 0;
   int listener_ = -1;
   std::atomic<bool> fired_{false};
+  std::atomic<bool> refuses_after_{false};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;  // Guards the three below.
   Cut cut_ = Cut::none;

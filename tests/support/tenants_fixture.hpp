@@ -43,7 +43,7 @@ class TenantsTest : public testing::Test {
     if (record) record->stop();
   }
 
-  TenantParts parts() { return {*record, vault, clock, random, invalidations, refusals}; }
+  TenantParts parts() { return {*record, vault, clock, random, invalidations, refusals, stops}; }
   Context context() const { return test::context_of(caller); }
   Context context_in(const std::string& tenant) {
     other = test::admin_of(tenant);
@@ -72,6 +72,7 @@ class TenantsTest : public testing::Test {
   Metrics metrics;
   local::Invalidations invalidations;
   record::LaterAudit refusals{clock, metrics};
+  record::UnsavedStops stops{metrics};
   std::unique_ptr<record::Record> record;
   Vault vault{
       parse_key_ring(Secret("8f1d0c6b5a4e39278160f2e3d4c5b6a7988a7b6c5d4e3f201122b3c4d5e6f708"))

@@ -131,7 +131,7 @@ boost::asio::awaitable<void> CacheCopies::begin_tenant(std::string_view tenant) 
   std::function<Task<std::int64_t>(sql::Transaction&)> work = [&name](sql::Transaction& tx) {
     return record::newest_cache_generation(tx, name);
   };
-  const Result<std::int64_t> newest = co_await parts_.record.read<std::int64_t>(work);
+  const Result<std::int64_t> newest = co_await parts_.record.read<std::int64_t>(name, work);
   if (newest) generations.begin_at(*newest);
 }
 

@@ -67,9 +67,10 @@ CacheMetrics::CacheMetrics(Metrics& m)
       invalidated_everything(m.counter("redoubt_cache_invalidations_total", kInvalidationsHelp,
                                        {{"kind", "everything"}})) {}
 
-CacheEngine::CacheEngine(const CacheOptions& options, Clock& clock, Random& random,
-                         Metrics& metrics, const shared::Eras* eras)
+CacheEngine::CacheEngine(const CacheOptions& options, const record::Record& record, Clock& clock,
+                         Random& random, Metrics& metrics, const shared::Eras* eras)
     : options_(options),
+      record_(record),
       eras_(eras),
       clock_(clock),
       random_(random),
@@ -85,7 +86,8 @@ CacheEngine::Found CacheEngine::look(const Address& at, BootTime now) {
 }
 
 CacheEngine::Found CacheEngine::judge(EntryPtr entry, BootTime now) {
-  if (!entry) return {};
+  // What others invalidated may not have been heard of. Good again once it is.
+  if (!entry || now >= record_.fresh_until()) return {};
   const bool good =
       entry->tenant->generations.is_good(entry->key, entry->tags, entry->filled, entry->checked);
   if (!good || entry->is_over(now)) {

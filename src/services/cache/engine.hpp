@@ -46,9 +46,10 @@ struct CacheMetrics {
 
 class CacheEngine final : public shared::CopyListener {
  public:
+  // `record`: whose journal it hears; while that is not followed, no entry answers.
   // `eras`: of the shared tier, if there is one.
-  CacheEngine(const CacheOptions& options, Clock& clock, Random& random, Metrics& metrics,
-              const shared::Eras* eras = nullptr);
+  CacheEngine(const CacheOptions& options, const record::Record& record, Clock& clock,
+              Random& random, Metrics& metrics, const shared::Eras* eras = nullptr);
 
   Address address(std::string_view tenant, std::string_view key) const {
     return {store_.id_of(tenant, key), tenant, key};
@@ -168,6 +169,7 @@ class CacheEngine final : public shared::CopyListener {
   static constexpr std::size_t kCountSlots = 1'024;
 
   const CacheOptions options_;
+  const record::Record& record_;
   const shared::Eras* const eras_;
   mutable std::array<Counts, kCountSlots> counts_{};
   std::atomic<std::uint64_t> watching_{1};

@@ -357,7 +357,7 @@ TEST_F(FillsTest, TheLeasesOfATenantAreBounded) {
 // Puts, erases and invalidations of one key from several threads: what is acknowledged last wins.
 TEST_F(FillsTest, AnAcknowledgedEraseIsNeverUndoneByAConcurrentFill) {
   SystemRandom random;
-  auto engine = make_cache_engine(no_jitter(), clock_, random, metrics_);
+  auto engine = make_cache_engine(no_jitter(), *record_, clock_, random, metrics_);
   const auto cache = make_cache(engine, *record_, timers_, null_log());
   for (int round = 0; round < 300; ++round) {
     const std::string key = "k" + std::to_string(round);

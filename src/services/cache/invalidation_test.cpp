@@ -1,5 +1,6 @@
 // What an invalidation reaches, what it costs, and what survives it.
 #include "tests/support/cache_fixture.hpp"
+#include "tests/support/refusing_record.hpp"
 
 #include "record/cache_rows.hpp"
 #include "services/cache/generations.hpp"
@@ -200,7 +201,7 @@ TEST_F(InvalidationTest, ClearingIsAuditedAndInvalidatingIsNot) {
 
 TEST_F(InvalidationTest, ARestartedProcessGoesOnCountingWhereTheRecordStopped) {
   const auto before = invalidate_pattern("users:*").generation;
-  auto engine = make_cache_engine(no_jitter(), clock_, random_, metrics_);
+  auto engine = make_cache_engine(no_jitter(), *record_, clock_, random_, metrics_);
   record_->subscribe(cache_listener(engine));
   const auto restarted = make_cache(engine, *record_, timers_, null_log());
 
@@ -209,6 +210,43 @@ TEST_F(InvalidationTest, ARestartedProcessGoesOnCountingWhereTheRecordStopped) {
   CacheInvalidation request;
   request.tags = {"t"};
   EXPECT_GT(test::run(restarted->invalidate(context_, request))->generation, before);
+}
+
+TEST_F(InvalidationTest, ErasingEverywhereIsHeardByOtherInstances) {
+  auto engine = make_cache_engine(no_jitter(), *record_, clock_, random_, metrics_);
+  record_->subscribe(cache_listener(engine));
+  const auto elsewhere = make_cache(engine, *record_, timers_, null_log());
+  for (const std::string key : {"a*?:b", "a*?:c"}) {
+    put(key, "v");
+    ASSERT_TRUE(test::run(elsewhere->put(context_, CachePut{.key = key, .value = "v"})));
+  }
+  const auto there = [&](const std::string& key) {
+    return test::run(elsewhere->inspect(context_, key))->state;
+  };
+
+  ASSERT_TRUE(*test::run(cache_->erase(context_, "a*?:c")));
+  EXPECT_EQ(there("a*?:c"), CacheState::hit) << "not unless it is asked for";
+  EXPECT_TRUE(*test::run(cache_->erase(context_, "a*?:b", CacheReach::everywhere)));
+
+  EXPECT_EQ(state("a*?:b"), CacheState::miss);
+  EXPECT_EQ(there("a*?:b"), CacheState::miss);
+  EXPECT_EQ(there("a*?:c"), CacheState::hit) << "no other key";
+  EXPECT_FALSE(*test::run(cache_->erase(context_, "a*?:b", CacheReach::everywhere)));
+}
+
+TEST_F(InvalidationTest, NoEntryAnswersWhileTheJournalIsNotFollowed) {
+  test::RefusingRecord following(*record_);
+  auto engine = make_cache_engine(no_jitter(), following, clock_, random_, metrics_);
+  const auto cache = make_cache(engine, following, timers_, null_log());
+  ASSERT_TRUE(test::run(cache->put(context_, CachePut{.key = "k", .value = "v"})));
+  const auto state = [&] { return test::run(cache->get(context_, CacheGet{.key = "k"}))->state; };
+  ASSERT_EQ(state(), CacheState::hit);
+
+  following.stop_following(clock_.boot());
+  EXPECT_EQ(state(), CacheState::miss) << "somebody may have invalidated it meanwhile";
+
+  following.stop_following(clock_.boot() + 2s);
+  EXPECT_EQ(state(), CacheState::hit) << "nobody had";
 }
 
 TEST_F(InvalidationTest, SweepingGenerationsNeverMakesOneRepeat) {

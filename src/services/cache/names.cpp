@@ -68,6 +68,10 @@ std::string tag_name(std::string_view tag) {
   return named(kTagName, tag);
 }
 
+std::string key_name(std::string_view key) {
+  return named(kKeyName, key);
+}
+
 std::string prefix_name(std::string_view prefix) {
   if (prefix.empty()) return {};
   if (is_whole_segments(prefix)) return named(kPrefixName, prefix);

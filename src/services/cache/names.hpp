@@ -25,6 +25,7 @@ inline constexpr char kGlobName = 'g';
 inline constexpr std::size_t kPrefixDepthMax = 4;
 
 std::string tag_name(std::string_view tag);
+std::string key_name(std::string_view key);
 std::string prefix_name(
     std::string_view prefix);  // A glob's name when it is not of whole segments.
 std::string pattern_name(std::string_view pattern);

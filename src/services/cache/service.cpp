@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "record/cache_rows.hpp"
+#include "record/reach_keys.hpp"
 #include "services/cache/copies.hpp"
 #include "services/cache/engine.hpp"
 #include "services/cache/names.hpp"
@@ -176,8 +177,9 @@ class CacheService final : public Cache {
     co_return results;
   }
 
-  Task<bool> erase(const Context& context, std::string key) override {
+  Task<bool> erase(const Context& context, std::string key, CacheReach reach) override {
     RD_CO_CHECK(check_key("key", key));
+    if (reach == CacheReach::everywhere) co_return co_await erase_everywhere(context, key);
     const Address at = engine_->address(context.caller.tenant, key);
     const bool erased = engine_->erase(at);
     if (copies_) co_await copies_->erase(at);
@@ -194,12 +196,7 @@ class CacheService final : public Cache {
 
   Task<CacheInvalidated> invalidate(const Context& context, CacheInvalidation request) override {
     RD_CO_CHECK(check_invalidation(request));
-    std::vector<std::string> names = names_of(request);
-    const auto globs = static_cast<std::size_t>(
-        std::ranges::count_if(names, [](const auto& n) { return n.starts_with(kGlobName); }));
-    if (engine_->would_overflow(context.caller.tenant, names.size() - globs, globs)) {
-      names.assign(1, {});
-    }
+    const std::vector<std::string> names = names_to_bump(context, names_of(request));
     RD_CO_TRY(generation, co_await bump(context, names));
     for (const std::string& name : names) engine_->count_invalidation(name);
 
@@ -338,6 +335,27 @@ class CacheService final : public Cache {
     }
   }
 
+  Task<bool> erase_everywhere(const Context& context, const std::string& key) {
+    const Address at = engine_->address(context.caller.tenant, key);
+    const bool was_there = engine_->inspect(at).state != CacheState::miss;
+    const std::vector<std::string> names = names_to_bump(context, {key_name(key)});
+    RD_CO_CHECK(co_await bump(context, names));
+    for (const std::string& name : names) engine_->count_invalidation(name);
+    engine_->erase(at);
+    if (copies_) co_await copies_->erase(at);
+    co_return was_there;
+  }
+
+  // More names than a tenant can remember are widened to everything.
+  std::vector<std::string> names_to_bump(const Context& context, std::vector<std::string> names) {
+    const auto globs = static_cast<std::size_t>(
+        std::ranges::count_if(names, [](const auto& n) { return n.starts_with(kGlobName); }));
+    if (engine_->would_overflow(context.caller.tenant, names.size() - globs, globs)) {
+      names.assign(1, {});
+    }
+    return names;
+  }
+
   // One transaction; it has taken effect in memory when it is acknowledged.
   Task<std::int64_t> bump(const Context& context, std::vector<std::string> names) {
     record::AuditEvent audit;
@@ -361,7 +379,8 @@ class CacheService final : public Cache {
       }
       co_return generation;
     };
-    co_return co_await record_.write(std::move(work));
+    record::Reach reach{context.caller.tenant, {record::reach::cache(context.caller.tenant)}};
+    co_return co_await record_.write(std::move(reach), std::move(work));
   }
 
   const std::shared_ptr<CacheEngine> engine_;
@@ -374,10 +393,11 @@ class CacheService final : public Cache {
 
 }  // namespace
 
-std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options, Clock& clock,
+std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
+                                               const record::Record& record, Clock& clock,
                                                Random& random, Metrics& metrics,
                                                const shared::Eras* eras) {
-  auto engine = std::make_shared<CacheEngine>(options, clock, random, metrics, eras);
+  auto engine = std::make_shared<CacheEngine>(options, record, clock, random, metrics, eras);
   const std::weak_ptr<CacheEngine> weak = engine;
   metrics.gauge_callback("redoubt_cache_entries", "Entries in the cache.", {}, [weak] {
     const auto alive = weak.lock();

@@ -19,9 +19,10 @@ namespace redoubt::cache {
 class CacheEngine;
 struct CacheCopiesParts;  // copies.hpp
 
-// REQUIRES: clock, random and metrics outlive it, and random may be used by all workers.
+// REQUIRES: record, clock, random and metrics outlive it, and random may be used by all workers.
 // `eras`: of the shared tier, if there is one; it outlives it too.
-std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options, Clock& clock,
+std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
+                                               const record::Record& record, Clock& clock,
                                                Random& random, Metrics& metrics,
                                                const shared::Eras* eras = nullptr);
 

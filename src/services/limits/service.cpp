@@ -18,7 +18,8 @@ constexpr Duration kSweepGrace{std::chrono::hours{24}};
 using StrictWork = std::function<Task<void>(record::Unit&)>;
 using StrictLook = std::function<Task<void>(sql::Transaction&)>;
 
-// All or nothing across two kinds of memory. The order makes the irrevocable step the last one that
+// All or nothing across two kinds of memory. May run a second time, when the engine could not
+// commit the first. The order makes the irrevocable step the last one that
 // can refuse:
 //   1. read the strict limits, in the transaction that would charge them; if one refuses, nothing
 //      has been charged;
@@ -29,6 +30,7 @@ using StrictLook = std::function<Task<void>(sql::Transaction&)>;
 //      than there is, so more is refused, never admitted.
 Task<void> decide(record::Unit& unit, const Clock& clock, SoftPart& soft, StrictPart& strict,
                   Verdicts& verdicts, bool& soft_charged) {
+  if (std::exchange(soft_charged, false)) soft.refund(verdicts);  // Of an attempt that was undone.
   RD_CO_CHECK(co_await strict.load(unit, clock));
   if (strict.admits(verdicts)) {
     soft_charged = soft.take(verdicts);
@@ -80,7 +82,7 @@ class LimitService final : public Limits {
     StrictWork work = [&](record::Unit& unit) {
       return decide(unit, clock_, soft, strict, verdicts, soft_charged);
     };
-    auto done = co_await record_.write_unit(std::move(work));
+    auto done = co_await record_.write_within(strict.reach(), std::move(work));
     if (!done) {
       if (soft_charged) soft.refund(verdicts);
       count_failures(named);
@@ -98,7 +100,7 @@ class LimitService final : public Limits {
     if (!named.strict.empty()) {
       StrictPart strict(context.caller.tenant, named);
       StrictLook job = [&](sql::Transaction& tx) { return look(tx, clock_, strict, verdicts); };
-      RD_CO_CHECK(co_await record_.read_snapshot(std::move(job)));
+      RD_CO_CHECK(co_await record_.read_tenant(context.caller.tenant, std::move(job)));
     }
     SoftPart(engine_, context.caller.tenant, named).peek(verdicts);
     co_return decision_of(named, verdicts);
@@ -115,7 +117,7 @@ class LimitService final : public Limits {
         return give_back(unit, clock_, strict, verdicts);
       };
       // First, because it can fail; then nothing was given back.
-      RD_CO_CHECK(co_await record_.write_unit(std::move(work)));
+      RD_CO_CHECK(co_await record_.write_within(strict.reach(), std::move(work)));
     }
     SoftPart(engine_, context.caller.tenant, named).refund(verdicts);
     co_return decision_of(named, verdicts);
@@ -135,7 +137,8 @@ class LimitService final : public Limits {
     }
     const record::LimitId id{context.caller.tenant, policy, subject};
     StrictWork work = [&id](record::Unit& unit) { return record::erase_limit(unit, id); };
-    RD_CO_CHECK(co_await record_.write_unit(std::move(work)));
+    const StrictPart strict(context.caller.tenant, named);
+    RD_CO_CHECK(co_await record_.write_within(strict.reach(), std::move(work)));
     co_return Result<void>{};
   }
 

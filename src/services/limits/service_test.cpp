@@ -44,7 +44,7 @@ class Unreliable final : public record::Record {
  public:
   explicit Unreliable(record::Record& real) : real_(real) {}
 
-  enum class Fault { none, before, after } fault = Fault::none;
+  enum class Fault { none, before, after, again } fault = Fault::none;
 
   Task<void> write_unit(std::function<Task<void>(record::Unit&)> work) override {
     if (fault == Fault::before) co_return away();
@@ -54,7 +54,10 @@ class Unreliable final : public record::Record {
       RD_CO_CHECK(co_await work(unit));
       co_return away();
     };
-    co_return co_await real_.write_unit(std::move(undone));
+    if (fault != Fault::again) co_return co_await real_.write_unit(std::move(undone));
+    // It lost against another transaction, and is run a second time.
+    co_await real_.write_unit(undone);
+    co_return co_await real_.write_unit(std::move(work));
   }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
     if (fault != Fault::none) co_return away();
@@ -402,6 +405,20 @@ TEST_F(LimitsTest, ACommitThatFailsGivesTheSoftChargeBack) {
   }
   EXPECT_EQ(decisions("login", "error"), 2u);
   EXPECT_EQ(decisions("login", "allowed"), 0u);
+}
+
+TEST_F(LimitsTest, AnAttemptThatWasUndoneIsChargedOnce) {
+  for (const std::string_view policy : kStrict) {
+    record_->fault = Unreliable::Fault::again;
+    const std::string subject = "again-" + std::string(policy);
+    const auto decision = check({{policy, subject, 2}, {"default", subject, 3}});
+    record_->fault = Unreliable::Fault::none;
+
+    ASSERT_TRUE(decision && decision->allowed) << policy;
+    EXPECT_EQ(decision->states[0].remaining, 3) << policy;
+    EXPECT_EQ(decision->states[1].remaining, 7) << policy;
+    EXPECT_EQ(check({{policy, subject, 3}})->states[0].remaining, 0) << policy;
+  }
 }
 
 TEST_F(LimitsTest, WithoutTheRecordStrictIsRefusedAndSoftGoesOn) {

@@ -152,7 +152,7 @@ Task<LimitDecision> SharedChecks::refund(std::string_view tenant, const NamedChe
     std::function<Task<void>(record::Unit&)> work = [&](record::Unit& unit) {
       return give_back(unit, clock_, strict, verdicts);
     };
-    RD_CO_CHECK(co_await record_.write_unit(std::move(work)));
+    RD_CO_CHECK(co_await record_.write_within(strict.reach(), std::move(work)));
   }
   const Soft soft = co_await refund_soft(tenant, part, named, verdicts);
   LimitDecision decision = decision_of(named, verdicts);
@@ -212,7 +212,7 @@ Task<void> SharedChecks::look_at_strict(std::string_view tenant, const NamedChec
   std::function<Task<void>(sql::Transaction&)> job = [&](sql::Transaction& tx) {
     return look(tx, clock_, strict, verdicts);
   };
-  RD_CO_CHECK(co_await record_.read_snapshot(std::move(job)));
+  RD_CO_CHECK(co_await record_.read_tenant(tenant, std::move(job)));
   co_return Result<void>{};
 }
 
@@ -227,7 +227,7 @@ Task<bool> SharedChecks::charge_strict(std::string_view tenant, const NamedCheck
     RD_CO_CHECK(co_await strict.store(unit));
     co_return Result<void>{};
   };
-  RD_CO_CHECK(co_await record_.write_unit(std::move(work)));
+  RD_CO_CHECK(co_await record_.write_within(strict.reach(), std::move(work)));
   co_return admitted;
 }
 

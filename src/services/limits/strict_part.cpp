@@ -1,5 +1,6 @@
 #include "services/limits/strict_part.hpp"
 
+#include "record/reach_keys.hpp"
 #include "services/limits/strict_memory.hpp"
 
 #include <optional>
@@ -11,7 +12,7 @@ using local::kNanosPerMs;
 using local::LimitReading;
 
 StrictPart::StrictPart(std::string_view tenant, const NamedChecks& named)
-    : checks_(named.checks.size()) {
+    : tenant_(tenant), checks_(named.checks.size()) {
   for (const std::uint8_t i : named.strict) {
     const Policies::Entry& entry = *named.entries[i];
     limits_.push_back({.position = i,
@@ -23,11 +24,22 @@ StrictPart::StrictPart(std::string_view tenant, const NamedChecks& named)
   }
 }
 
+record::Reach StrictPart::reach() const {
+  record::Reach reach;
+  reach.tenant = tenant_;
+  for (const Limit& limit : limits_) {
+    reach.keys.push_back(record::reach::limit(limit.id.tenant, limit.id.policy, limit.id.subject));
+  }
+  return reach;
+}
+
 Task<void> StrictPart::load(sql::Transaction& tx, const Clock& clock) {
-  // Read here, where units run one after another, and not by the callers, who overtake each other.
+  // Read here, where units of the same limit run one after another, and not by the callers, who
+  // overtake each other.
   now_ = clock.wall().ms * kNanosPerMs;
   for (Limit& limit : limits_) {
     RD_CO_TRY(stored, co_await record::find_limit(tx, limit.id));
+    limit.memory = local::fresh_memory(*limit.rule);
     if (stored) {
       RD_CO_TRY(memory, decode_memory(*limit.rule, *stored));
       limit.memory = std::move(memory);

@@ -22,7 +22,10 @@ class StrictPart {
   // `tenant` and `named` outlive it.
   StrictPart(std::string_view tenant, const NamedChecks& named);
 
-  // Reads the rows as of now. One read a limit.
+  // What a unit that charges or refunds reaches: these limits alone.
+  record::Reach reach() const;
+
+  // Reads the rows as of now, whatever was read or charged before. One read a limit.
   Task<void> load(sql::Transaction& tx, const Clock& clock);
 
   // REQUIRES for all below: load() in the same transaction.
@@ -45,6 +48,7 @@ class StrictPart {
 
   local::LimitReading read(const Limit& limit) const;
 
+  std::string_view tenant_;
   boost::container::static_vector<Limit, kChecksMax> limits_;
   std::size_t checks_;  // Of both classes.
   local::Nanos now_ = 0;

@@ -79,6 +79,30 @@ TEST_F(SessionsTest, DoNotOpenWhenTheirDataIsMovedToAnotherRow) {
   EXPECT_EQ(read.error().code, Errc::internal);
 }
 
+TEST_F(SessionsTest, AreListedThoughOneOfThemDoesNotOpen) {
+  const IssuedSession good = create();
+  clock_.advance(Duration(1));
+  const IssuedSession bad = create();
+  Id128 id{};
+  ASSERT_TRUE(parse_id(kIdPrefix, bad.session->id, id));
+  write([&](record::Unit& unit) -> Task<void> {
+    RD_CO_TRY(row, co_await record::find_session(unit, id));
+    row->data.back() ^= 1;
+    co_return co_await record::store_session_data(unit, *row);
+  });
+
+  const auto page = test::run(sessions_->list(acme_, "alice", 10, ""));
+
+  ASSERT_TRUE(page) << page.error().message;
+  ASSERT_EQ(page->sessions.size(), 2u);
+  EXPECT_EQ(page->sessions[0]->id, bad.session->id);
+  EXPECT_FALSE(page->sessions[0]->readable);
+  EXPECT_EQ(page->sessions[0]->data, "{}");
+  EXPECT_EQ(page->sessions[1]->id, good.session->id);
+  EXPECT_TRUE(page->sessions[1]->readable);
+  EXPECT_TRUE(test::run(sessions_->revoke(acme_, bad.session->id))) << "it can still be ended";
+}
+
 TEST_F(SessionsTest, AreSealedAgainUnderANewKeyInBatchesAndKeepTheirVersion) {
   std::vector<IssuedSession> issued;
   for (int i = 0; i < 5; ++i) issued.push_back(create());

@@ -173,7 +173,8 @@ UnsavedEnd end_of(std::string user, std::optional<Id128> id) {
 
 TEST(UnsavedEnds, AreBoundedAndUsersLeaveRoomForSessions) {
   Metrics metrics;
-  UnsavedEnds ends(metrics, 8);
+  const record::UnsavedStops stops(metrics);
+  UnsavedEnds ends(metrics, stops, 8);
   for (std::uint8_t i = 0; i < 20; ++i) {
     EXPECT_EQ(ends.add(end_of("user-" + std::to_string(i), std::nullopt)), i < 2);
   }
@@ -186,7 +187,8 @@ TEST(UnsavedEnds, AreBoundedAndUsersLeaveRoomForSessions) {
 
 TEST(UnsavedEnds, WhatIsAddedAgainWhileItIsWrittenIsWrittenAgain) {
   Metrics metrics;
-  UnsavedEnds ends(metrics);
+  const record::UnsavedStops stops(metrics);
+  UnsavedEnds ends(metrics, stops);
   ends.add(end_of("ada", std::nullopt));
   const auto taken = ends.take(10);
   EXPECT_TRUE(ends.take(10).empty()) << "nobody else writes it";

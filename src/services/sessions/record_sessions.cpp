@@ -9,7 +9,7 @@
 #include "services/sessions/validation.hpp"
 
 #include "base/bytes.hpp"
-#include "local/invalidation_names.hpp"
+#include "record/reach_keys.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -130,20 +130,27 @@ class RecordSessions final : public Sessions {
   }
 
   Task<void> end_unrecorded(const Target& target, record::AuditEvent audit, Error error);
-  // What a request for `target` came to, told to the trail when the session is another tenant's.
+  // What a request for `target` came to. When there is no such session in the tenant, the trail is
+  // told whether there is one elsewhere: the one question that is not confined to the tenant.
   template <class T>
-  Result<T> told(Result<T> outcome, const Context& context, const Target& target,
-                 std::string_view action) {
-    if (target.foreign) {
-      const std::string id = format_id(kIdPrefix, target.id);
-      parts_.refusals.note_denial(audit_event(context, std::string(action), id));
+  Task<T> told(Result<T> outcome, const Context& context, const Target& target,
+               std::string action) {
+    if (!outcome && outcome.error().code == Errc::not_found) {
+      co_await note_if_foreign(context, target, std::move(action));
     }
-    return outcome;
+    co_return outcome;
   }
-  Task<OptionalRow> read_row(const Id128& id);
+  boost::asio::awaitable<void> note_if_foreign(const Context& context, const Target& target,
+                                               std::string action);
+  // `tenant`: whose it must be; empty: anybody's.
+  Task<OptionalRow> read_row(const Id128& id, std::string tenant);
+  static record::Reach reach_of(const Target& target) {
+    return {target.tenant, {record::reach::session(target.id)}};
+  }
   Task<void> flush_noted_uses();
   Task<void> write_use(const Use& use);
   Result<Target> target_of(const Context& context, std::string_view id) const;
+  SessionPtr listed(const record::SessionRow& row) const;
   record::SessionRow new_row(const Context& context, const NewSession& request, WallTime now) const;
   SessionMemory::Entry entry_of(SessionPtr session, const Id128& id, const Stamps& stamps) const;
 
@@ -267,7 +274,7 @@ Task<VerifiedSession> RecordSessions::answer_from_record(const std::string& toke
   for (int attempt = 1;; ++attempt) {
     const std::uint64_t generation = parts_.invalidations.generation();
     const std::int64_t stamp = copy_stamp();
-    RD_CO_TRY(row, co_await read_row(parts.id));
+    RD_CO_TRY(row, co_await read_row(parts.id, tenant));
     const WallTime now = parts_.clock.wall();
     if (!row || !proves(*row, parts, tenant, now)) {
       metrics_.invalid.add();
@@ -308,11 +315,23 @@ boost::asio::awaitable<void> RecordSessions::copy(const record::SessionRow& row,
   if (parts_.copies != nullptr) co_await parts_.copies->keep(row, data, stamp, name);
 }
 
-Task<OptionalRow> RecordSessions::read_row(const Id128& id) {
+Task<OptionalRow> RecordSessions::read_row(const Id128& id, std::string tenant) {
   std::function<Task<OptionalRow>(sql::Transaction&)> find = [&id](sql::Transaction& tx) {
     return record::find_session(tx, id);
   };
-  co_return co_await parts_.record.read<OptionalRow>(find);
+  co_return co_await parts_.record.read<OptionalRow>(std::move(tenant), find);
+}
+
+boost::asio::awaitable<void> RecordSessions::note_if_foreign(const Context& context,
+                                                             const Target& target,
+                                                             std::string action) {
+  std::function<Task<bool>(sql::Transaction&)> look = [&target](sql::Transaction& tx) {
+    return record::is_session_of_another(tx, target.id, target.tenant);
+  };
+  const Result<bool> foreign = co_await parts_.record.read<bool>(look);
+  if (!foreign || !*foreign) co_return;
+  const std::string id = format_id(kIdPrefix, target.id);
+  parts_.refusals.note_denial(audit_event(context, std::move(action), id));
 }
 
 Task<void> RecordSessions::write_use(const Use& use) {
@@ -320,7 +339,7 @@ Task<void> RecordSessions::write_use(const Use& use) {
     return record::store_session_use(unit, use.id, use.at);
   };
   record::Reach reach;
-  reach.keys = {"use/" + to_hex(use.id)};  // What it writes depends on its own row alone.
+  reach.keys = {record::reach::session(use.id)};
   const auto written = co_await parts_.record.write_within(std::move(reach), std::move(work));
   if (!written) {
     parts_.use_flushes.failed(parts_.clock.boot());
@@ -408,7 +427,7 @@ Task<IssuedSession> RecordSessions::create(const Context& context, NewSession re
   };
   // Its user's other sessions are what it may end, and nobody else is concerned.
   record::Reach reach{context.caller.tenant,
-                      {local::invalidation::user(creation.row.tenant, creation.row.user)}};
+                      {record::reach::user(creation.row.tenant, creation.row.user)}};
   RD_CO_TRY(ended, co_await parts_.record.write<std::int64_t>(std::move(reach), work));
 
   metrics_.created.add();
@@ -432,8 +451,8 @@ Task<VerifiedSession> RecordSessions::get(const Context& context, std::string id
   std::function<Task<OpenedSession>(sql::Transaction&)> find = [&](sql::Transaction& tx) {
     return find_live(tx, parts_.vault, target);
   };
-  auto read = co_await parts_.record.read<OpenedSession>(find);
-  RD_CO_TRY(found, told(std::move(read), context, target, "session.read"));
+  auto read = co_await parts_.record.read<OpenedSession>(target.tenant, find);
+  RD_CO_TRY(found, co_await told(std::move(read), context, target, "session.read"));
   VerifiedSession verified;
   verified.expires_at = found.row.expires_at();
   verified.session = make_session(found.row, std::move(found.data));
@@ -451,8 +470,8 @@ Task<SessionPtr> RecordSessions::update(const Context& context, std::string id, 
     return merge_unit(unit, parts_.vault, merge);
   };
   const std::int64_t stamp = copy_stamp();
-  auto written = co_await parts_.record.write<OpenedSession>(work);
-  RD_CO_TRY(merged, told(std::move(written), context, merge.target, "session.updated"));
+  auto written = co_await parts_.record.write<OpenedSession>(reach_of(merge.target), work);
+  RD_CO_TRY(merged, co_await told(std::move(written), context, merge.target, "session.updated"));
   co_await copy(merged.row, merged.data, stamp, SessionCopies::Name::known);
   co_return make_session(merged.row, std::move(merged.data));
 }
@@ -464,8 +483,8 @@ Task<VerifiedSession> RecordSessions::extend(const Context& context, std::string
   std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
     return extend_unit(unit, parts_.vault, target, idle_ttl);
   };
-  auto written = co_await parts_.record.write<OpenedSession>(work);
-  RD_CO_TRY(extended, told(std::move(written), context, target, "session.extended"));
+  auto written = co_await parts_.record.write<OpenedSession>(reach_of(target), work);
+  RD_CO_TRY(extended, co_await told(std::move(written), context, target, "session.extended"));
   VerifiedSession verified;
   verified.expires_at = extended.row.expires_at();
   verified.session = make_session(extended.row, std::move(extended.data));
@@ -484,8 +503,13 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
     return rotate_unit(unit, parts_.vault, rotation);
   };
   const std::int64_t stamp = copy_stamp();
-  auto written = co_await parts_.record.write<OpenedSession>(work);
-  RD_CO_TRY(rotated, told(std::move(written), context, rotation.target, "session.rotated"));
+  // The new one is the user's too: nobody ends or counts the user's sessions meanwhile.
+  record::Reach reach = reach_of(rotation.target);
+  RD_CO_TRY(row, co_await read_row(rotation.target.id, rotation.target.tenant));
+  if (row) reach.keys.push_back(record::reach::user(row->tenant, row->user));
+  auto written = co_await parts_.record.write<OpenedSession>(std::move(reach), work);
+  RD_CO_TRY(rotated,
+            co_await told(std::move(written), context, rotation.target, "session.rotated"));
 
   metrics_.created.add();
   metrics_.revoked.add();
@@ -504,13 +528,15 @@ Task<void> RecordSessions::revoke(const Context& context, std::string id) {
   std::function<Task<bool>(record::Unit&)> work = [&](record::Unit& unit) {
     return revoke_unit(unit, target, audit);
   };
-  auto written = co_await parts_.record.write<bool>(work);
-  auto ended = told(std::move(written), context, target, "session.revoked");
+  auto ended = co_await parts_.record.write<bool>(reach_of(target), work);
   if (!ended && ended.error().code == Errc::unavailable) {
     co_return co_await end_unrecorded(target, audit, std::move(ended).error());
   }
   RD_CO_CHECK(ended);
-  if (!*ended) co_return fail(not_found("session"));
+  if (!*ended) {
+    co_await note_if_foreign(context, target, "session.revoked");
+    co_return fail(not_found("session"));
+  }
   metrics_.revoked.add();
   if (parts_.copies != nullptr) co_await parts_.copies->end(target.id);
   co_return Result<void>{};
@@ -520,7 +546,7 @@ Task<void> RecordSessions::revoke(const Context& context, std::string id) {
 // can be read either.
 Task<void> RecordSessions::end_unrecorded(const Target& target, record::AuditEvent audit,
                                           Error error) {
-  const auto row = co_await read_row(target.id);
+  const auto row = co_await read_row(target.id, target.tenant);
   const bool none = row && (!*row || (*row)->tenant != target.tenant || (*row)->revoked);
   if (none) co_return fail(std::move(error));
   UnsavedEnd end{target.tenant, {}, target.id, target.now, std::move(audit)};
@@ -530,6 +556,18 @@ Task<void> RecordSessions::end_unrecorded(const Target& target, record::AuditEve
 }
 
 // ---- All of a user ----
+
+// One whose data does not open is listed all the same: its user can still be told of it and end it.
+SessionPtr RecordSessions::listed(const record::SessionRow& row) const {
+  Result<std::string> data = open_data(parts_.vault, row);
+  if (data) return make_session(row, std::move(*data));
+  parts_.log.warn("session.unreadable", {{"tenant", row.tenant},
+                                         {"session", format_id(kIdPrefix, row.id)},
+                                         {"cause", data.error().message}});
+  auto session = std::make_shared<Session>(*make_session(row, "{}"));
+  session->readable = false;
+  return session;
+}
 
 Task<SessionPage> RecordSessions::list(const Context& context, std::string user, std::size_t limit,
                                        std::string cursor) {
@@ -558,8 +596,7 @@ Task<SessionPage> RecordSessions::list(const Context& context, std::string user,
   page.sessions.reserve(rows.size());
   for (const record::SessionRow& row : rows) {
     if (parts_.ends.cover(who_of(row))) continue;
-    RD_CO_TRY(data, open_data(parts_.vault, row));
-    page.sessions.push_back(make_session(row, std::move(data)));
+    page.sessions.push_back(listed(row));
   }
   co_return page;
 }

@@ -151,7 +151,7 @@ Task<Epochs> SealedSessions::epochs_of(const Session& session) {
   std::function<Task<Epochs>(sql::Transaction&)> read = [&session](sql::Transaction& tx) {
     return read_epochs(tx, session);
   };
-  co_return co_await parts_.record.read<Epochs>(read);
+  co_return co_await parts_.record.read<Epochs>(session.tenant, read);
 }
 
 Task<IssuedSession> SealedSessions::create(const Context& context, NewSession request) {

@@ -1,5 +1,6 @@
 #include "services/sessions/service.hpp"
 
+#include "record/reach_keys.hpp"
 #include "services/sessions/units.hpp"
 
 #include <functional>
@@ -96,8 +97,7 @@ Task<std::int64_t> end_all(const SessionParts& parts, SessionMetrics& metrics,
   std::function<Task<std::int64_t>(record::Unit&)> work = [&revocation](record::Unit& unit) {
     return revoke_all_unit(unit, revocation);
   };
-  record::Reach reach;
-  reach.tenant = context.caller.tenant;
+  record::Reach reach{context.caller.tenant, {record::reach::user(context.caller.tenant, user)}};
   auto ended = co_await parts.record.write<std::int64_t>(std::move(reach), work);
   if (!ended && ended.error().code == Errc::unavailable) {
     UnsavedEnd end{context.caller.tenant, user, except, revocation.whose.now, revocation.audit};

@@ -48,7 +48,6 @@ Task<std::int64_t> make_room(record::Unit& unit, const Creation& creation) {
 
 Task<record::SessionRow> find_live_row(sql::Transaction& tx, const Target& target) {
   RD_CO_TRY(found, co_await record::find_session(tx, target.id));
-  target.foreign = found && found->tenant != target.tenant;
   if (!found || found->tenant != target.tenant || !found->live(target.now)) {
     co_return fail(not_found("session"));
   }
@@ -149,7 +148,6 @@ Task<OpenedSession> rotate_unit(record::Unit& unit, const Vault& vault, const Ro
 
 Task<bool> revoke_unit(record::Unit& unit, const Target& target, const record::AuditEvent& audit) {
   RD_CO_TRY(found, co_await record::find_session(unit, target.id));
-  target.foreign = found && found->tenant != target.tenant;
   const bool there = found && found->tenant == target.tenant && !found->revoked &&
                      found->tenant_stands && target.now < found->absolute_expires_at;
   if (!there) {

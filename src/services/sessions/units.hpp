@@ -30,8 +30,6 @@ struct Target {
   Id128 id{};
   WallTime now;
   const UnsavedEnds* ends = nullptr;
-  // Said by the unit: it is there, and another tenant's. For the audit trail alone.
-  mutable bool foreign = false;
 };
 
 Bytes seal_data(const Vault& vault, const record::SessionRow& row, std::string_view data);

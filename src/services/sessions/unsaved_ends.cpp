@@ -6,8 +6,9 @@
 
 namespace redoubt::sessions {
 
-UnsavedEnds::UnsavedEnds(Metrics& metrics, std::size_t max)
-    : max_(max),
+UnsavedEnds::UnsavedEnds(Metrics& metrics, const record::UnsavedStops& stops, std::size_t max)
+    : stops_(stops),
+      max_(max),
       gauge_(metrics.gauge("redoubt_session_ends_unsaved",
                            "Revocations that hold in this process and are not recorded yet.")) {}
 

@@ -13,6 +13,7 @@
 #include "base/ids.hpp"
 #include "base/metrics.hpp"
 #include "record/record.hpp"
+#include "record/unsaved_stops.hpp"
 
 #include <redoubt/clock.hpp>
 
@@ -38,7 +39,8 @@ struct UnsavedEnd {
 
 class UnsavedEnds {
  public:
-  explicit UnsavedEnds(Metrics& metrics, std::size_t max = 16'384);
+  // `stops`: sessions of a tenant that is stopped there have ended too.
+  UnsavedEnds(Metrics& metrics, const record::UnsavedStops& stops, std::size_t max = 16'384);
 
   // False: no room.
   bool add(UnsavedEnd end);
@@ -50,7 +52,8 @@ class UnsavedEnds {
     WallTime created_at;
   };
   bool cover(const Who& who) const {
-    return count_.load(std::memory_order_acquire) > 0 && covered(who);
+    return (count_.load(std::memory_order_acquire) > 0 && covered(who)) ||
+           stops_.covers_tenant(who.tenant);
   }
 
   // At most `max` that nobody else is about to write. Each comes back by saved() or put_back().
@@ -76,6 +79,7 @@ class UnsavedEnds {
   bool covered(const Who& who) const;
   void recount();
 
+  const record::UnsavedStops& stops_;
   const std::size_t max_;
   std::size_t users_ = 0;  // At most a quarter: any name may be given as a user's.
   Gauge& gauge_;

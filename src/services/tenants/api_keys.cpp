@@ -1,13 +1,17 @@
 #include "base/ids.hpp"
 #include "local/invalidation_names.hpp"
+#include "record/reach_keys.hpp"
 #include "record/tenant_rows.hpp"
 #include "services/tenants/api_key_token.hpp"
 #include "services/tenants/auditing.hpp"
 #include "services/tenants/service.hpp"
+#include "services/tenants/stops.hpp"
+#include "services/tenants/units.hpp"
 #include "services/tenants/verified_keys.hpp"
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -16,6 +20,7 @@ namespace {
 
 namespace names = local::invalidation;
 
+constexpr std::string_view kPrincipal = "key:";
 constexpr std::size_t kNameMax = 128;
 constexpr std::size_t kPageMax = 1000;
 constexpr Duration kTtlMin{60'000};
@@ -43,7 +48,7 @@ CallerPtr caller_of(const ApiKey& key) {
   caller->role = key.role;
   caller->areas = key.areas;
   caller->tenant = key.tenant;
-  caller->principal = "key:" + key.id;
+  caller->principal = std::string(kPrincipal) + key.id;
   return caller;
 }
 
@@ -63,34 +68,9 @@ Result<void> check_new(const NewApiKey& request) {
   return {};
 }
 
-void announce(record::Unit& unit, const ApiKey& key) {
-  record::JournalEntry entry;
-  entry.kind = record::JournalEntry::Kind::api_key;
-  entry.tenant = key.tenant;
-  entry.key = key.id;
-  unit.announce(std::move(entry));
-}
-
-// What an attempt to reach another tenant's key found; it is told apart for the audit trail only.
-enum class Reach : std::uint8_t { done, absent, foreign };
-
-Task<Reach> revoke_in(record::Unit& unit, const record::AuditEvent& event, WallTime now) {
-  RD_CO_TRY(row, co_await record::find_api_key(unit, event.target));
-  if (!row) co_return Reach::absent;
-  if (row->key.tenant != event.tenant) co_return Reach::foreign;
-  if (row->key.revoked_at) co_return Reach::done;
-  if (row->key.role == Role::admin && row->key.tenant == kHomeTenant && !row->key.expires_at) {
-    RD_CO_TRY(others, co_await record::count_lasting_admin_keys(unit, kHomeTenant, row->key.id));
-    if (others == 0) {
-      co_return fail(Error(Errc::conflict, "last_admin_key",
-                           "this is the last admin key of the home tenant that does not expire; "
-                           "create another one first"));
-    }
-  }
-  RD_CO_CHECK(co_await record::set_api_key_revoked(unit, row->key.id, now));
-  announce(unit, row->key);
-  RD_CO_CHECK(co_await unit.audit(event));
-  co_return Reach::done;
+// Of units that end a key of the tenant.
+record::Reach ends_in(const std::string& tenant) {
+  return {tenant, {record::reach::api_keys(tenant)}};
 }
 
 class ApiKeyService final : public ApiKeys {
@@ -121,6 +101,7 @@ class ApiKeyService final : public ApiKeys {
   Made sealed(ApiKey key);
 
   Task<IssuedApiKey> create_in(record::Unit& unit, const Made& made, record::AuditEvent event);
+  Task<void> flush_noted_uses();
   Task<std::optional<IssuedApiKey>> rotate_in(record::Unit& unit, const record::AuditEvent& event);
   Task<std::optional<IssuedApiKey>> make_home_in(record::Unit& unit);
   // Copies in memory listen to the journal: while that is not fresh, none of them answers.
@@ -128,7 +109,15 @@ class ApiKeyService final : public ApiKeys {
     const BootTime until = parts_.record.fresh_until();
     return until == BootTime{INT64_MAX} || parts_.clock.boot() < until;
   }
-  Task<std::optional<record::ApiKeyRow>> find(std::string_view id);
+  bool stopped(const Caller& caller) const {
+    return parts_.stops.any() &&
+           parts_.stops.covers_key(caller.principal.substr(kPrincipal.size()), caller.tenant);
+  }
+  // `tenant`: whose it must be; empty: anybody's.
+  Task<std::optional<record::ApiKeyRow>> find(std::string_view id, std::string tenant);
+  Task<void> revoke_unrecorded(record::AuditEvent event, WallTime now, Error error);
+  // The one question that is not confined to the tenant, for the audit trail.
+  boost::asio::awaitable<void> note_if_foreign(record::AuditEvent event);
   Task<record::TenantStanding> standing(std::string_view tenant);
 
   TenantParts parts_;
@@ -138,22 +127,26 @@ class ApiKeyService final : public ApiKeys {
 
 std::optional<Result<CallerPtr>> ApiKeyService::authenticate_now(std::string_view token) {
   if (trusts_memory()) {
-    if (const CallerPtr* caller = verified_.find(token, parts_.clock.wall())) return *caller;
+    if (const CallerPtr* caller = verified_.find(token, parts_.clock.wall())) {
+      if (stopped(**caller)) return Result<CallerPtr>(refused());
+      return *caller;
+    }
   }
   if (!parse_api_key(token)) return Result<CallerPtr>(refused());
   return std::nullopt;
 }
 
-Task<std::optional<record::ApiKeyRow>> ApiKeyService::find(std::string_view id) {
+Task<std::optional<record::ApiKeyRow>> ApiKeyService::find(std::string_view id,
+                                                           std::string tenant) {
   std::function<Task<std::optional<record::ApiKeyRow>>(sql::Transaction&)> work =
       [id](sql::Transaction& tx) { return record::find_api_key(tx, id); };
-  co_return co_await parts_.record.read(std::move(work));
+  co_return co_await parts_.record.read(std::move(tenant), std::move(work));
 }
 
 Task<record::TenantStanding> ApiKeyService::standing(std::string_view tenant) {
   std::function<Task<record::TenantStanding>(sql::Transaction&)> work =
       [tenant](sql::Transaction& tx) { return record::tenant_standing(tx, tenant); };
-  co_return co_await parts_.record.read(std::move(work));
+  co_return co_await parts_.record.read(std::string(tenant), std::move(work));
 }
 
 // Counters are read before the rows they guard: a change in between leaves a copy that is stale
@@ -166,10 +159,11 @@ Task<CallerPtr> ApiKeyService::authenticate(std::string token) {
   KeyStamps stamps;
   stamps.key_slot = parts_.invalidations.slot(names::api_key(parsed->id));
   stamps.key = parts_.invalidations.stamp_of(stamps.key_slot);
-  RD_CO_TRY(row, co_await find(parsed->id));
+  RD_CO_TRY(row, co_await find(parsed->id, {}));
   const bool right = constant_time_equal(row ? row->mac : Digest256{}, mac) && row.has_value();
   const WallTime now = parts_.clock.wall();
   if (!right || !live(row->key, now)) co_return refused();
+  if (parts_.stops.covers_key(row->key.id, row->key.tenant)) co_return refused();
 
   stamps.tenant_slot = parts_.invalidations.slot(names::tenant(row->key.tenant));
   stamps.tenant = parts_.invalidations.stamp_of(stamps.tenant_slot);
@@ -243,7 +237,8 @@ Task<IssuedApiKey> ApiKeyService::create(const Context& context, NewApiKey reque
       audit_event(context, made.row.key.tenant, "api_key.created", made.row.key.id);
   std::function<Task<IssuedApiKey>(record::Unit&)> work =
       [this, &made, &event](record::Unit& unit) { return create_in(unit, made, event); };
-  co_return co_await parts_.record.write(std::move(work));
+  record::Reach reach{made.row.key.tenant, {record::reach::api_key(made.row.key.id)}};
+  co_return co_await parts_.record.write(std::move(reach), std::move(work));
 }
 
 Task<ApiKeyPage> ApiKeyService::list(const Context& context, std::size_t limit,
@@ -259,7 +254,7 @@ Task<ApiKeyPage> ApiKeyService::list(const Context& context, std::size_t limit,
                                                                       limit](sql::Transaction& tx) {
     return record::list_api_keys(tx, tenant, cursor, limit + 1);
   };
-  RD_CO_TRY(keys, co_await parts_.record.read(std::move(work)));
+  RD_CO_TRY(keys, co_await parts_.record.read(tenant, std::move(work)));
   ApiKeyPage page;
   page.keys = std::move(keys);
   if (page.keys.size() > limit) {
@@ -273,13 +268,43 @@ Task<void> ApiKeyService::revoke(const Context& context, std::string id) {
   if (!is_key_id(id)) co_return fail(not_found("api_key"));
   record::AuditEvent event = audit_event(context, context.caller.tenant, "api_key.revoked", id);
   const WallTime now = parts_.clock.wall();
-  std::function<Task<Reach>(record::Unit&)> work = [&event, now](record::Unit& unit) {
-    return revoke_in(unit, event, now);
+  std::function<Task<KeyEnd>(record::Unit&)> work = [&event, now](record::Unit& unit) {
+    return revoke_key_unit(unit, event, now);
   };
-  RD_CO_TRY(reach, co_await parts_.record.write(std::move(work)));
-  if (reach == Reach::done) co_return Result<void>{};
-  if (reach == Reach::foreign) parts_.refusals.note_denial(std::move(event));
+  auto ended = co_await parts_.record.write(ends_in(event.tenant), std::move(work));
+  if (!ended && ended.error().code == Errc::unavailable) {
+    co_return co_await revoke_unrecorded(std::move(event), now, std::move(ended).error());
+  }
+  RD_CO_CHECK(ended);
+  if (*ended == KeyEnd::done) co_return Result<void>{};
+  co_await note_if_foreign(std::move(event));
   co_return fail(not_found("api_key"));
+}
+
+// Not for ids that name nothing, so that nobody fills the room with them; unless nothing can be
+// read either.
+Task<void> ApiKeyService::revoke_unrecorded(record::AuditEvent event, WallTime now, Error error) {
+  const auto row = co_await find(event.target, event.tenant);
+  const bool none = row && (!*row || (*row)->key.tenant != event.tenant || (*row)->key.revoked_at);
+  if (none) co_return fail(std::move(error));
+  if (row && may_be_the_last((*row)->key)) {
+    const std::string& id = event.target;
+    std::function<Task<std::int64_t>(sql::Transaction&)> count = [&id](sql::Transaction& tx) {
+      return record::count_lasting_admin_keys(tx, kHomeTenant, id);
+    };
+    const auto others = co_await parts_.record.read(event.tenant, std::move(count));
+    if (others && *others == 0) co_return fail(last_admin_key());
+  }
+  record::UnsavedStop stop{record::UnsavedStop::Kind::api_key, event.target, now, event};
+  co_return fail(stop_here(parts_.stops, std::move(stop), std::move(error)));
+}
+
+boost::asio::awaitable<void> ApiKeyService::note_if_foreign(record::AuditEvent event) {
+  std::function<Task<bool>(sql::Transaction&)> look = [&event](sql::Transaction& tx) {
+    return record::is_api_key_of_another(tx, event.target, event.tenant);
+  };
+  const Result<bool> foreign = co_await parts_.record.read(std::move(look));
+  if (foreign && *foreign) parts_.refusals.note_denial(std::move(event));
 }
 
 // Empty: not there, not live, or another tenant's.
@@ -288,11 +313,10 @@ Task<std::optional<IssuedApiKey>> ApiKeyService::rotate_in(record::Unit& unit,
   const WallTime now = parts_.clock.wall();
   std::optional<IssuedApiKey> none;
   RD_CO_TRY(row, co_await record::find_api_key(unit, event.target));
-  if (row && row->key.tenant != event.tenant) parts_.refusals.note_denial(event);
   if (!row || row->key.tenant != event.tenant || !live(row->key, now)) co_return none;
   const Made made = renew(row->key, event.principal);
   RD_CO_CHECK(co_await record::set_api_key_revoked(unit, row->key.id, now));
-  announce(unit, row->key);
+  announce_key(unit, row->key);
   RD_CO_TRY(issued, co_await create_in(unit, made, event));
   co_return std::optional<IssuedApiKey>(std::move(issued));
 }
@@ -303,8 +327,11 @@ Task<IssuedApiKey> ApiKeyService::rotate(const Context& context, std::string id)
       audit_event(context, context.caller.tenant, "api_key.rotated", id);
   std::function<Task<std::optional<IssuedApiKey>>(record::Unit&)> work =
       [this, &event](record::Unit& unit) { return rotate_in(unit, event); };
-  RD_CO_TRY(issued, co_await parts_.record.write(std::move(work)));
-  if (!issued) co_return fail(not_found("api_key"));
+  RD_CO_TRY(issued, co_await parts_.record.write(ends_in(event.tenant), std::move(work)));
+  if (!issued) {
+    co_await note_if_foreign(event);
+    co_return fail(not_found("api_key"));
+  }
   co_return std::move(*issued);
 }
 
@@ -316,12 +343,21 @@ Task<void> write_uses(record::Unit& unit, const std::vector<KeyUse>& uses) {
 }
 
 Task<void> ApiKeyService::flush_uses() {
+  const auto saved = co_await save_stops(parts_.record, parts_.stops, parts_.refusals);
+  RD_CO_CHECK(co_await flush_noted_uses());
+  co_return saved;
+}
+
+Task<void> ApiKeyService::flush_noted_uses() {
   std::vector<KeyUse> uses = verified_.take_uses();
   if (uses.empty()) co_return Result<void>{};
+  std::ranges::sort(uses, {}, &KeyUse::id);  // Everybody takes the rows in one order.
   std::function<Task<void>(record::Unit&)> work = [&uses](record::Unit& unit) {
     return write_uses(unit, uses);
   };
-  auto written = co_await parts_.record.write_unit(std::move(work));
+  record::Reach reach;
+  reach.keys = {record::reach::api_key_uses()};
+  auto written = co_await parts_.record.write_within(std::move(reach), std::move(work));
   if (!written) verified_.put_back(std::move(uses));
   co_return written;
 }

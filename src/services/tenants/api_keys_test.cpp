@@ -108,7 +108,7 @@ TEST_F(ApiKeysTest, AnswersFromMemoryOnceItKnowsAKey) {
 
 TEST_F(ApiKeysTest, DoesNotAnswerFromMemoryWhileTheJournalIsNotFollowed) {
   test::RefusingRecord following(*record);
-  TenantParts parts{following, vault, clock, random, invalidations, refusals};
+  TenantParts parts{following, vault, clock, random, invalidations, refusals, stops};
   const auto worker = make_api_keys(parts);
   ASSERT_TRUE(test::run(worker->authenticate(first.token)));
   ASSERT_TRUE(worker->authenticate_now(first.token));
@@ -211,7 +211,7 @@ TEST_F(ApiKeysTest, ACopyOvertakenByARevocationIsNeverUsed) {
   OvertakenRecord overtaken(
       *record, [this, &issued] { ASSERT_TRUE(test::run(keys->revoke(context(), issued.key.id))); });
   const std::unique_ptr<ApiKeys> worker =
-      make_api_keys({overtaken, vault, clock, random, invalidations, refusals});
+      make_api_keys({overtaken, vault, clock, random, invalidations, refusals, stops});
 
   ASSERT_TRUE(test::run(worker->authenticate(issued.token))) << "it was read before";
 
@@ -226,7 +226,7 @@ TEST_F(ApiKeysTest, ACopyOvertakenByItsTenantsDisablingIsNeverUsed) {
   OvertakenRecord overtaken(
       *record, [this] { ASSERT_TRUE(test::run(tenants->disable(context(), "acme"))); });
   const std::unique_ptr<ApiKeys> worker =
-      make_api_keys({overtaken, vault, clock, random, invalidations, refusals});
+      make_api_keys({overtaken, vault, clock, random, invalidations, refusals, stops});
 
   // Disabled between the read of the key and that of the tenant.
   EXPECT_FALSE(test::run(worker->authenticate(issued.token)));

@@ -8,6 +8,7 @@
 #include "local/invalidations.hpp"
 #include "record/later_audit.hpp"
 #include "record/record.hpp"
+#include "record/unsaved_stops.hpp"
 
 #include <redoubt/clock.hpp>
 #include <redoubt/random.hpp>
@@ -25,6 +26,7 @@ struct TenantParts {
   Random& random;
   const local::Invalidations& invalidations;
   record::LaterAudit& refusals;
+  record::UnsavedStops& stops;  // These two: one for all workers.
 };
 
 std::unique_ptr<Tenants> make_tenants(const TenantParts& parts);

@@ -1,6 +1,8 @@
 #include "record/tenant_rows.hpp"
 #include "services/tenants/auditing.hpp"
 #include "services/tenants/service.hpp"
+#include "services/tenants/stops.hpp"
+#include "services/tenants/units.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -31,12 +33,18 @@ Result<void> check_new(const NewTenant& request) {
   return {};
 }
 
-enum class Standing : std::uint8_t { enabled, disabled };
+// Rare enough to be committed with nothing beside it; it needs no other tenant's rows.
+record::Reach alone_in(const std::string& tenant) {
+  return {tenant, {}};
+}
 
 class TenantService final : public Tenants {
  public:
   explicit TenantService(const TenantParts& parts)
-      : record_(parts.record), clock_(parts.clock), refusals_(parts.refusals) {}
+      : record_(parts.record),
+        clock_(parts.clock),
+        refusals_(parts.refusals),
+        stops_(parts.stops) {}
 
   Task<Tenant> create(const Context& context, NewTenant request) override;
   Task<Tenant> get(const Context& context, std::string id) override;
@@ -46,10 +54,12 @@ class TenantService final : public Tenants {
 
  private:
   Task<Tenant> change(const Context& context, std::string id, Standing wanted);
+  Task<Tenant> disable_unrecorded(record::AuditEvent audit, WallTime now, Error error);
 
   record::Record& record_;
   const Clock& clock_;
   record::LaterAudit& refusals_;
+  record::UnsavedStops& stops_;
 };
 
 Task<Tenant> create_in(record::Unit& unit, const Tenant& tenant, const record::AuditEvent& event) {
@@ -60,31 +70,6 @@ Task<Tenant> create_in(record::Unit& unit, const Tenant& tenant, const record::A
   }
   RD_CO_CHECK(co_await unit.audit(event));
   co_return tenant;
-}
-
-Task<Tenant> find_in(sql::Transaction& tx, std::string_view id) {
-  RD_CO_TRY(tenant, co_await record::find_tenant(tx, id));
-  if (!tenant) co_return fail(not_found("tenant"));
-  co_return std::move(*tenant);
-}
-
-Task<Tenant> change_in(record::Unit& unit, Standing wanted, const record::AuditEvent& event,
-                       WallTime now) {
-  const std::string& id = event.target;
-  RD_CO_TRY(before, co_await find_in(unit, id));
-  if (before.enabled == (wanted == Standing::enabled)) co_return before;
-  if (wanted == Standing::enabled) {
-    RD_CO_CHECK(co_await record::enable_tenant(unit, id));
-  } else {
-    RD_CO_CHECK(co_await record::disable_tenant(unit, id, now));
-  }
-  record::JournalEntry entry;
-  entry.kind = record::JournalEntry::Kind::tenant;
-  entry.tenant = id;
-  entry.key = id;
-  unit.announce(std::move(entry));
-  RD_CO_CHECK(co_await unit.audit(event));
-  co_return co_await find_in(unit, id);
 }
 
 Task<Tenant> TenantService::create(const Context& context, NewTenant request) {
@@ -98,14 +83,14 @@ Task<Tenant> TenantService::create(const Context& context, NewTenant request) {
   std::function<Task<Tenant>(record::Unit&)> work = [&tenant, &event](record::Unit& unit) {
     return create_in(unit, tenant, event);
   };
-  co_return co_await record_.write(std::move(work));
+  co_return co_await record_.write(alone_in(tenant.id), std::move(work));
 }
 
 Task<Tenant> TenantService::get(const Context& /*context*/, std::string id) {
   std::function<Task<Tenant>(sql::Transaction&)> work = [&id](sql::Transaction& tx) {
-    return find_in(tx, id);
+    return find_tenant_or_fail(tx, id);
   };
-  co_return co_await record_.read(std::move(work));
+  co_return co_await record_.read(id, std::move(work));
 }
 
 Task<TenantPage> TenantService::list(const Context& /*context*/, std::size_t limit,
@@ -136,9 +121,29 @@ Task<Tenant> TenantService::change(const Context& context, std::string id, Stand
                   wanted == Standing::enabled ? "tenant.enabled" : "tenant.disabled", id);
   const WallTime now = clock_.wall();
   std::function<Task<Tenant>(record::Unit&)> work = [&event, wanted, now](record::Unit& unit) {
-    return change_in(unit, wanted, event, now);
+    return change_tenant_unit(unit, wanted, event, now);
   };
-  co_return co_await record_.write(std::move(work));
+  auto changed = co_await record_.write(alone_in(id), std::move(work));
+  const bool unrecorded = !changed && changed.error().code == Errc::unavailable;
+  if (unrecorded && wanted == Standing::disabled) {
+    co_return co_await disable_unrecorded(event, now, std::move(changed).error());
+  }
+  co_return changed;
+}
+
+// Not for ids that name nothing, so that nobody fills the room with them; unless nothing can be
+// read either.
+Task<Tenant> TenantService::disable_unrecorded(record::AuditEvent audit, WallTime now,
+                                               Error error) {
+  const std::string& id = audit.target;
+  std::function<Task<Tenant>(sql::Transaction&)> work = [&id](sql::Transaction& tx) {
+    return find_tenant_or_fail(tx, id);
+  };
+  const auto found = co_await record_.read(id, std::move(work));
+  const bool none = found ? !found->enabled : found.error().code == Errc::not_found;
+  if (none) co_return fail(std::move(error));
+  record::UnsavedStop stop{record::UnsavedStop::Kind::tenant, id, now, audit};
+  co_return fail(stop_here(stops_, std::move(stop), std::move(error)));
 }
 
 Task<Tenant> TenantService::disable(const Context& context, std::string id) {
@@ -152,6 +157,10 @@ Task<Tenant> TenantService::disable(const Context& context, std::string id) {
 }
 
 Task<Tenant> TenantService::enable(const Context& context, std::string id) {
+  // It was disabled before: its sessions have ended, and that is recorded first.
+  if (stops_.covers_tenant(id)) {
+    RD_CO_CHECK(co_await save_stops(record_, stops_, refusals_));
+  }
   co_return co_await change(context, std::move(id), Standing::enabled);
 }
 
