@@ -173,7 +173,8 @@ LimitEngine::Owed LimitEngine::owed(const LimitCharge& charge) {
   if (charge.rule->algorithm != LimitAlgorithm::gcra) return {};
   const Locked locked(*this, {&charge, 1});
   Now now(clock_);
-  const LimitCell* cell = settled(charge, now);
+  // As it is: what a share has charged may be more than the whole rule would let stand.
+  const LimitCell* cell = stripe_of(charge.key).table.find(charge.key);
   if (cell == nullptr) return {};
   const Nanos left = read_limit(*charge.rule, cell->memory, now.boot(), 1).full_at - now.boot();
   return {(left + kNanosPerUs - 1) / kNanosPerUs, cell->learned};

@@ -205,6 +205,19 @@ TEST_F(LimitEngineTest, LogsAreBoundedInBytesAndStillCountEveryAdmission) {
   EXPECT_EQ(remaining(large, "0"), 0);
 }
 
+// A share of the limit is charged in multiples, and may owe more than the whole rule lets stand.
+TEST_F(LimitEngineTest, AskingWhatIsOwedChangesNothing) {
+  const LimitRule whole = rule_of("small", LimitAlgorithm::gcra, 2, 1s, 1);
+  LimitRule share = whole;
+  share.burst = 5;
+  ASSERT_TRUE(take(share, "x", 5).allowed);
+  const LimitCharge charge{&whole, engine_->key("acme", whole, "x"), 1};
+  EXPECT_EQ(engine_->owed(charge).us, 2'500'000);
+  clock_.advance(1'600ms);
+  EXPECT_EQ(engine_->owed(charge).us, 900'000);
+  EXPECT_FALSE(take(share, "x", 5).allowed);
+}
+
 TEST_F(LimitEngineTest, ResetMakesALimitFull) {
   for (int i = 0; i < 10; ++i) take(gcra_, "x");
   take(gcra_, "y");
