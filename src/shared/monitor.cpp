@@ -21,6 +21,10 @@ constexpr Duration kConnectWait{500};
 constexpr int kEraAttempts = 5;
 constexpr int kReconcileRounds = 3;
 
+Command heartbeat(std::string_view key, std::string_view value) {
+  return Command("SET").key(key).arg(value).arg("PX").arg(kCanaryLife.count()).repeatable();
+}
+
 // A process and its data: a demoted master that is promoted again has a new replication id.
 std::string server_of(const redis::ServerFacts& facts) {
   if (facts.run_id.empty()) return {};
@@ -132,8 +136,7 @@ Task<void> Monitor::run_once() {
 Task<void> Monitor::canary() {
   const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
   const std::string value = std::to_string(++canary_);
-  Command write =
-      Command("SET").key(key).arg(value).arg("PX").arg(kCanaryLife.count()).repeatable();
+  Command write = heartbeat(key, value);
   RD_CO_TRY(written, co_await parts_.client.probe(std::move(write)));
   if (!written.is_ok()) co_return fail(unavailable("redis_canary", "Redis did not take a write."));
   Command read = Command("GET").key(key).read_only();
@@ -149,6 +152,12 @@ Task<Sight> Monitor::look() {
   // Every master of a cluster is to be seen, also one that was promoted since the last look: workers
   // are admitted to no other.
   RD_CO_CHECK(co_await parts_.client.connected(kConnectWait));
+  // The canary has a connection of its own. The one that is looked at must take a write as well: a
+  // master that was demoted reads on, and whoever stays with it never sees the one that took over.
+  const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
+  Command write = heartbeat(key, std::to_string(canary_));
+  RD_CO_TRY(written, co_await parts_.client.run(std::move(write)));
+  if (!written.is_ok()) co_return fail(unavailable("redis_canary", "Redis did not take a write."));
   Command read = Command("GET").key(kIncarnationKey).read_only();
   RD_CO_TRY(mark, co_await parts_.client.run(std::move(read)));
   if (mark.is_text()) sight.mark = mark.take_text();
