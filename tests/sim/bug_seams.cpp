@@ -1,7 +1,9 @@
 #include "tests/sim/bug_seams.hpp"
 
 #include <limits>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace redoubt::sim {
 namespace {
@@ -25,6 +27,10 @@ class FaultyRecord final : public record::Record {
   void subscribe(record::JournalListener listener) override {
     record_.subscribe(std::move(listener));
   }
+  bool when_announced(std::function<void()> listener) override {
+    return record_.when_announced(std::move(listener));
+  }
+  void hurry() override { record_.hurry(); }
   BootTime fresh_until() const override {
     if (bug_ == Bug::freshness_unchecked) return BootTime{std::numeric_limits<std::int64_t>::max()};
     return record_.fresh_until();
@@ -110,23 +116,39 @@ class ForgetfulLimits final : public shared::SharedLimits {
       : limits_(std::move(limits)) {}
 
   bool usable() const override { return limits_->usable(); }
-  Task<shared::LimitsReply> take(std::string tenant, std::vector<shared::LimitUse> uses) override {
-    for (shared::LimitUse& use : uses) use.debt_us = 0;
-    return limits_->take(std::move(tenant), std::move(uses));
+  Task<shared::LimitsReply> take(std::string_view tenant,
+                                 std::span<const shared::LimitUse> uses) override {
+    return limits_->take(tenant, forgetting(uses));
   }
-  Task<shared::LimitsReply> peek(std::string tenant, std::vector<shared::LimitUse> uses) override {
-    return limits_->peek(std::move(tenant), std::move(uses));
+  Task<shared::LimitsReply> peek(std::string_view tenant,
+                                 std::span<const shared::LimitUse> uses) override {
+    return limits_->peek(tenant, uses);
   }
-  Task<shared::LimitsReply> refund(std::string tenant,
-                                   std::vector<shared::LimitUse> uses) override {
-    return limits_->refund(std::move(tenant), std::move(uses));
+  Task<shared::LimitsReply> refund(std::string_view tenant,
+                                   std::span<const shared::LimitUse> uses) override {
+    return limits_->refund(tenant, uses);
   }
-  Task<void> reset(std::string tenant, shared::LimitUse use) override {
-    return limits_->reset(std::move(tenant), std::move(use));
+  Task<void> reset(std::string_view tenant, const shared::LimitUse& use) override {
+    return limits_->reset(tenant, use);
+  }
+  std::unique_ptr<shared::SentTake> send_take(std::string_view tenant,
+                                              std::span<const shared::LimitUse> uses) override {
+    return limits_->send_take(tenant, forgetting(uses));
+  }
+  Task<shared::LimitsReply> withdraw(std::string_view tenant,
+                                     std::span<const shared::LimitUse> uses,
+                                     const shared::LimitsReply& taken) override {
+    return limits_->withdraw(tenant, uses, taken);
   }
 
  private:
+  std::span<const shared::LimitUse> forgetting(std::span<const shared::LimitUse> uses) {
+    uses_.assign(uses.begin(), uses.end());
+    for (shared::LimitUse& use : uses_) use.debt_us = 0;
+    return uses_;
+  }
   std::unique_ptr<shared::SharedLimits> limits_;
+  std::vector<shared::LimitUse> uses_;
 };
 
 // One name for a key, whoever's it is.

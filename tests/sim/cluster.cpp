@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <stdexcept>
 #include <utility>
@@ -79,10 +80,14 @@ void Cluster::make_policies() {
     policy.burst = burst;
     policies_.push_back(std::move(policy));
   };
-  add("quick", 40 / plan_.tight, Duration(1'000), 20);
+  // Numbers that 1'000'000 can be divided by.
+  constexpr std::array<std::int64_t, 4> kQuick{40, 20, 10, 8};
+  constexpr std::array<std::int64_t, 4> kWide{100, 50, 25, 20};
+  const auto tight = static_cast<std::size_t>(plan_.tight - 1);
+  add("quick", kQuick[tight], Duration(1'000), 20);
   add("small", 2, Duration(1'000), 3);
   add("slow", 60, Duration(60'000), 12);
-  add("wide", 100 / plan_.tight, Duration(1'000), 100);
+  add("wide", kWide[tight], Duration(1'000), 100);
   for (int tenant = 0; tenant < kTenants; ++tenant) {
     for (const LimitPolicy& policy : policies_) {
       const std::string name = tenant_id(tenant) + "/" + policy.name;
@@ -119,8 +124,10 @@ void Cluster::start(int number) {
 // ---- Watching ----
 
 void Cluster::witness(const ModelRedis::Ran& ran) {
-  constexpr std::size_t kArguments = 8;
-  if (ran.script != "limits_gcra.lua") return;
+  // All policies here have whole intervals, so this is the script of every charge.
+  constexpr std::size_t kArguments = 4;
+  if (ran.script != "limits_gcra_whole.lua") return;
+  const bool one = !ran.reply.is_aggregate();
   for (std::size_t i = 0; i < ran.keys.size(); ++i) {
     Charge charge;
     charge.limit = limit_of(ran.keys[i], charge.generation);
@@ -128,11 +135,11 @@ void Cluster::witness(const ModelRedis::Ran& ran) {
     charge.at = world_.now();
     charge.clock_us = ran.server.clock_us();
     charge.price_us = number(ran.arguments[i * kArguments]);
-    charge.tau_us = number(ran.arguments[i * kArguments + 2]);
+    charge.tau_us = number(ran.arguments[i * kArguments + 1]);
     charge.memory = ran.server.memory();
     charge.instance = static_cast<std::int8_t>(ran.client / kRunsPerMachine);
     charge.run = static_cast<std::uint8_t>(ran.client % kRunsPerMachine);
-    charge.charged = ran.reply.items()[0].as_integer() == 1;
+    charge.charged = (one ? ran.reply : ran.reply.items()[i]).as_integer() >= 0;
     history_.charges.push_back(charge);
   }
 }

@@ -2,6 +2,7 @@
 
 #include "local/invalidation_names.hpp"
 #include "services/incarnation/ledger.hpp"
+#include "shared/claims.hpp"
 #include "shared/copies.hpp"
 #include "shared/limits.hpp"
 #include "tests/sim/bug_seams.hpp"
@@ -129,6 +130,7 @@ void Instance::open_redis() {
   shared_limits_ =
       with_bug(shared::make_shared_limits({*client_, state_, clock_}), setup_.bug);
   copies_ = with_bug(shared::make_redis_copies(*client_, state_, metrics_), setup_.bug);
+  claims_ = shared::make_redis_claims(*client_, state_, metrics_);
   const sessions::SessionCopiesParts copies{*copies_, state_, changes_, *record_,
                                             vault_,   clock_, metrics_};
   session_copies_ = std::make_unique<sessions::SessionCopies>(copies);
@@ -163,7 +165,7 @@ void Instance::open_services() {
   CacheOptions cache_options;
   cache_options.bytes_max = kSmallMemory;
   cache_engine_ =
-      cache::make_cache_engine(cache_options, clock_, random_, metrics_, &state_.eras());
+      cache::make_cache_engine(cache_options, *record_, clock_, random_, metrics_, &state_.eras());
   if (setup_.bug != Bug::cache_deaf) record_->subscribe(cache::cache_listener(cache_engine_));
   sessions::SessionParts parts{.record = *record_,
                                .vault = vault_,
@@ -190,7 +192,8 @@ void Instance::open_services() {
                                        .record = *record_,
                                        .vault = vault_,
                                        .clock = clock_,
-                                       .seal = setup_.seal_cache};
+                                       .seal = setup_.seal_cache,
+                                       .claims = claims_.get()};
   cache_ = cache::make_shared_cache(cache_engine_, *record_, timers_, log_, copies);
 }
 

@@ -16,6 +16,7 @@
 #include "services/sessions/copies.hpp"
 #include "services/sessions/service.hpp"
 #include "shared/changes.hpp"
+#include "shared/claims.hpp"
 #include "shared/monitor.hpp"
 #include "shared/state.hpp"
 #include "tests/sim/bugs.hpp"
@@ -107,6 +108,7 @@ class Instance {
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<shared::SharedLimits> shared_limits_;
   std::unique_ptr<shared::Copies> copies_;
+  std::unique_ptr<shared::Claims> claims_;
   std::unique_ptr<sessions::SessionCopies> session_copies_;
   std::unique_ptr<local::LimitEngine> limit_engine_;
   std::shared_ptr<cache::CacheEngine> cache_engine_;

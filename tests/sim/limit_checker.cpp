@@ -112,12 +112,22 @@ class LimitChecker {
 
   // By the server's own clock, whatever was done to it.
   void each_memory() {
-    std::map<std::pair<std::uint64_t, std::int64_t>, Rising> memories;
+    struct Memory {
+      Rising rising;
+      std::int64_t clock_us = INT64_MIN;
+    };
+    std::map<std::pair<std::uint64_t, std::int64_t>, Memory> memories;
     for (const Charge* charge : limit_.charges) {
       if (!charge->charged) continue;
-      memories[{charge->memory, charge->generation}].spend(charge->clock_us, charge->price_us);
+      Memory& memory = memories[{charge->memory, charge->generation}];
+      // Time that the clock was put back by passes twice.
+      const std::int64_t back =
+          memory.clock_us > charge->clock_us ? memory.clock_us - charge->clock_us : 0;
+      memory.clock_us = charge->clock_us;
+      memory.rising.spend(charge->clock_us, charge->price_us, back);
     }
-    for (const auto& [memory, rising] : memories) {
+    for (const auto& [number, memory] : memories) {
+      const Rising& rising = memory.rising;
       if (rising.most() > limit_.rule.tau_us() + kRounding) {
         report("one memory of Redis admitted {} us beyond an interval; {} is the burst",
                rising.most(), limit_.rule.tau_us());

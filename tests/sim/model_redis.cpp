@@ -139,6 +139,10 @@ Value ModelRedis::execute(std::string_view encoded, std::int64_t client) {
     return text != nullptr ? Value::bulk(*text) : Value();
   }
   if (name == "SET") return set(words);
+  if (name == "PSETEX") {
+    keys_.set(words[1], std::string(words[3]), now_ms + integer(words[2]));
+    return Value::simple("OK");
+  }
   if (name == "DEL") return Value::integer(keys_.erase(words[1], now_ms));
   if (name == "EVALSHA" || name == "EVAL") return run_script(words, client);
   if (name == "PING") return Value::simple("PONG");

@@ -77,7 +77,7 @@ struct Plan {
   unsigned limits = 40;
   unsigned sessions = 35;
   bool seal_cache = true;
-  std::int64_t tight = 1;  // Limits are divided by it.
+  std::int64_t tight = 1;  // 1..4: the more, the less the limits admit.
   std::vector<Fault> faults;
 };
 

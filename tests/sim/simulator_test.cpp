@@ -1,5 +1,5 @@
 // The simulator itself: that a seed is one history, that the services keep their promises in many of
-// them, and that deliberate mistakes are found.
+// them, and that a failure is made small. That it sees mistakes: mistakes_test.cpp.
 #include "tests/sim/bugs.hpp"
 #include "tests/sim/campaign.hpp"
 #include "tests/sim/shrink.hpp"
@@ -20,11 +20,11 @@ namespace {
 #endif
 
 #if defined(RD_SIM_SLOW)
-constexpr std::uint64_t kRuns = 6;
+constexpr std::uint64_t kRuns = 3;
 #elif defined(NDEBUG)
 constexpr std::uint64_t kRuns = 150;
 #else
-constexpr std::uint64_t kRuns = 25;
+constexpr std::uint64_t kRuns = 10;
 #endif
 
 std::string text_of(const Violations& violations) {
@@ -62,7 +62,9 @@ TEST_F(Simulator, LimitsAreExactWhenNothingGoesWrong) {
   PlanOptions options;
   options.faults = false;
   Totals totals;
-  const auto failure = campaign(1'000, options, {.runs = 3}, *truth_, totals);
+  Enough enough;
+  enough.runs = 3;
+  const auto failure = campaign(1'000, options, enough, *truth_, totals);
   EXPECT_FALSE(failure) << text_of(failure->violations);
   const auto normal = static_cast<std::size_t>(LimitRow::normal);
   EXPECT_GT(totals.limits.in_force[normal], 3u);
@@ -71,18 +73,51 @@ TEST_F(Simulator, LimitsAreExactWhenNothingGoesWrong) {
 
 TEST_F(Simulator, PromisesAreKeptUnderFaults) {
   Totals totals;
-  const auto failure = campaign(1, {}, {.runs = kRuns}, *truth_, totals);
+  Enough enough;
+  enough.runs = kRuns;
+  const auto failure = campaign(1, {}, enough, *truth_, totals);
   EXPECT_FALSE(failure) << "seed " << failure->plan.seed << "\n"
                         << text_of(failure->violations) << describe_shrunk(*failure, *truth_);
   EXPECT_GT(totals.faulty_runs, kRuns / 2);
   RecordProperty("totals", describe(totals));
 }
 
+// Found by seed 14: a monitor whose canary had gone over to the new master, while the connection it
+// looked at stayed with the old one, which reads on as a replica.
+TEST_F(Simulator, AMasterThatWasDemotedIsLeft) {
+  Plan plan;
+  plan.length = std::chrono::seconds(6);
+  Fault fork;
+  fork.kind = FaultKind::redis_fork;
+  fork.at = std::chrono::seconds(1);
+  fork.lasts = std::chrono::milliseconds(26);
+  fork.amount = 400;
+  plan.faults.push_back(fork);
+  EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
+}
+
+// Found by seed 1: while Redis refused writes, asking it first cut off what a share had charged.
+TEST_F(Simulator, SharesHoldWhileRedisRefusesWrites) {
+  Plan plan;
+  plan.instances = 5;
+  plan.limits = 90;
+  plan.sessions = 5;
+  plan.length = std::chrono::seconds(8);
+  Fault full;
+  full.kind = FaultKind::redis_refuses;
+  full.at = std::chrono::milliseconds(500);
+  full.lasts = std::chrono::seconds(3);
+  plan.faults.push_back(full);
+  EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
+}
+
 TEST_F(Simulator, AFailureIsMadeSmallAndStaysOne) {
   PlanOptions options;
   options.bug = Bug::deaf_to_others;
   Totals totals;
-  const auto failure = campaign(1, options, {.runs = 50}, *truth_, totals);
+  Enough enough;
+  enough.runs = 50;
+  const auto failure = campaign(1, options, enough, *truth_, totals);
   ASSERT_TRUE(failure);
   const auto fails = [](const Plan& plan) {
     return !simulate(plan, *truth_).violations.empty();
@@ -92,25 +127,6 @@ TEST_F(Simulator, AFailureIsMadeSmallAndStaysOne) {
   EXPECT_TRUE(edit.faults.empty()) << "this mistake needs no fault";
   EXPECT_LT(edit.length, failure->plan.length);
 }
-
-class Mistake : public Simulator, public testing::WithParamInterface<BugName> {};
-
-// Within a minute, says the requirement: on the machines of CI that is less than so many runs.
-TEST_P(Mistake, IsFound) {
-  PlanOptions options;
-  options.bug = GetParam().bug;
-  Totals totals;
-  const Enough enough{.runs = 400, .time = std::chrono::minutes(1)};
-  const auto failure = campaign(1, options, enough, *truth_, totals);
-  EXPECT_TRUE(failure) << "not in " << totals.runs << " runs";
-  if (failure) {
-    RecordProperty("found", failure->violations.front().checker + ": " +
-                                failure->violations.front().what);
-    RecordProperty("runs", std::to_string(totals.runs));
-  }
-}
-INSTANTIATE_TEST_SUITE_P(OfTheSeams, Mistake, testing::ValuesIn(kBugs),
-                         [](const auto& bug) { return std::string(bug.param.name); });
 
 }  // namespace
 }  // namespace redoubt::sim

@@ -43,6 +43,16 @@ std::int64_t ms_up(std::int64_t us) {
   return us >= 0 ? (us + 999) / 1000 : -(-us / 1000);
 }
 
+// The PXAT of a TAT, in ms.
+std::int64_t ends_of(std::int64_t tat) {
+  return tat / 1000 + 1001;
+}
+
+// Without a rest of 0, as limits.lua writes it.
+std::string tat_text(std::int64_t whole, std::int64_t rest) {
+  return rest == 0 ? fmt::format("{}", whole) : fmt::format("{}:{}", whole, rest);
+}
+
 // ---- limits.lua ----
 
 class Reader {
@@ -64,6 +74,7 @@ class Limit {
 
   virtual void charge() = 0;
   virtual void refund() = 0;
+  virtual void withdraw() {}  // GCRA alone.
   virtual void keep() = 0;
   virtual std::array<std::int64_t, 3> memory() const = 0;
 
@@ -94,8 +105,10 @@ class Gcra final : public Limit {
         interval_(in.next()) {
     const std::int64_t debt = in.next();
     const bool counts = in.next() == 1;
+    if (operation == "withdraw") charged_ = in.next(), charged_rest_ = in.next();
     const Numbers memory = kept();
     tat_ = memory.at[0], rest_ = memory.at[1];
+    untouched_ = memory.count > 0 && tat_ == charged_ && rest_ == charged_rest_;
     const std::int64_t latest = now() + tau_ + interval_;
     if (tat_ > latest) tat_ = latest, rest_ = 0, changed = true;
     if ((counts || memory.count == 0) && tat_ < now() + debt) tat_ = now() + debt, rest_ = 0;
@@ -111,15 +124,24 @@ class Gcra final : public Limit {
     if (rest_ < 0) --tat_, rest_ += limit_;
     if (tat_ < now()) tat_ = now(), rest_ = 0;
   }
+  void withdraw() override {
+    std::int64_t regained = 0;
+    if (!untouched_) regained = std::max<std::int64_t>(now() - (charged_ - price_) + 1, 0);
+    if (regained > price_) return;
+    tat_ += regained;
+    refund();
+  }
   void keep() override {
-    const std::int64_t ttl = operation_ == "refund" ? tau_ + 1 : tat_ - now() + 1;
-    store(ttl, fmt::format("{}:{}", tat_, rest_));
+    const std::int64_t ttl = operation_ == "take" ? tat_ - now() + 1 : tau_ + 1;
+    store(ttl, tat_text(tat_, rest_));
   }
   std::array<std::int64_t, 3> memory() const override { return {tat_, rest_, 0}; }
 
  private:
   std::int64_t price_, price_rest_, tau_, tau_rest_, limit_, interval_;
   std::int64_t tat_ = 0, rest_ = 0, whole_ = 0, part_ = 0;
+  std::int64_t charged_ = 0, charged_rest_ = 0;
+  bool untouched_ = false;
 };
 
 class SlidingWindow final : public Limit {
@@ -235,6 +257,8 @@ class SlidingLog final : public Limit {
       if (e.at[1] > back) push({e.at[0], e.at[1] - back, e.at[2] - back});
       back -= std::min(back, e.at[1]);
     }
+    const auto* const left = call_.keyspace.list(key_, call_.now_ms());
+    if (total_ > 0) newest_ = std::min(numbers(&left->back()).at[0], now());
     forget_if_empty();
   }
   void keep() override {
@@ -314,11 +338,14 @@ Value run_limits(ScriptCall& call) {
   }
   const bool charged = operation == "take" && all;
   const bool refunds = operation == "refund";
+  const bool withdraws = operation == "withdraw";
   std::vector<Value> reply{Value::integer(charged), Value::integer(call.now_us)};
   for (const auto& limit : limits) {
     if (charged) limit->charge();
     if (refunds) limit->refund();
-    if (operation != "peek" && (charged || refunds || limit->changed)) limit->keep();
+    if (withdraws) limit->withdraw();
+    const bool writes = charged || refunds || withdraws || limit->changed;
+    if (operation != "peek" && writes) limit->keep();
     reply.push_back(Value::integer(limit->admits));
     for (const std::int64_t n : limit->memory()) reply.push_back(Value::integer(n));
   }
@@ -366,13 +393,57 @@ Value run_limits_gcra(ScriptCall& call) {
     }
     if (all || tat.turned) {
       call.keyspace.set(call.keys[i], fmt::format("{}:{}", tat.whole, tat.part),
-                        call.now_ms() + ms_up(tat.whole - call.now_us) + 1001);
+                        ends_of(tat.whole));
     }
     for (const std::int64_t n : {std::int64_t{tat.admits}, tat.whole, tat.part, std::int64_t{0}}) {
       reply.push_back(Value::integer(n));
     }
   }
   return Value::array(std::move(reply));
+}
+
+// ---- limits_gcra_whole.lua ----
+
+Value run_limits_gcra_whole(ScriptCall& call) {
+  constexpr std::size_t kEach = 4;
+  const std::int64_t now = call.now_us;
+  std::vector<std::int64_t> owed;
+  std::vector<bool> turned;
+  bool all = true;
+  for (std::size_t i = 0; i < call.keys.size(); ++i) {
+    const auto a = [&](std::size_t n) { return number(call.arguments[i * kEach + n]); };
+    const std::string* const kept = call.keyspace.text(call.keys[i], call.now_ms());
+    std::int64_t tat = numbers(kept).at[0];
+    const std::int64_t latest = now + a(1) + a(2);
+    turned.push_back(kept != nullptr && tat > latest);
+    if (turned.back()) tat = latest;
+    std::int64_t debt = a(3);
+    if (debt < 0) debt = kept != nullptr ? 0 : -debt;
+    tat = std::max(tat, now + debt);
+    const std::int64_t charged = tat + a(0);
+    const bool admits = charged <= now + a(1);
+    owed.push_back(admits ? charged - now : now - tat - 1);
+    all = all && admits;
+  }
+  for (std::size_t i = 0; i < call.keys.size(); ++i) {
+    if (!all && owed[i] >= 0) owed[i] -= number(call.arguments[i * kEach]);
+    if (!all && !turned[i]) continue;
+    const std::int64_t tat = now + (owed[i] < 0 ? -1 - owed[i] : owed[i]);
+    call.keyspace.set(call.keys[i], fmt::format("{}", tat), ends_of(tat));
+  }
+  if (call.arguments.size() > call.keys.size() * kEach) owed.push_back(now);
+  if (owed.size() == 1) return Value::integer(owed[0]);
+  std::vector<Value> reply;
+  for (const std::int64_t n : owed) reply.push_back(Value::integer(n));
+  return Value::array(std::move(reply));
+}
+
+// ---- give_back.lua ----
+
+Value run_give_back(ScriptCall& call) {
+  const std::string* const held = call.keyspace.text(call.keys[0], call.now_ms());
+  if (held == nullptr || *held != call.arguments[0]) return Value::integer(0);
+  return Value::integer(call.keyspace.erase(call.keys[0], call.now_ms()));
 }
 
 // ---- set_if_newer.lua ----
@@ -383,17 +454,20 @@ Value run_set_if_newer(ScriptCall& call) {
   if (there != nullptr && there->size() >= kDigits) {
     const std::string_view have = std::string_view(*there).substr(0, kDigits);
     const bool digits = std::ranges::all_of(have, [](char c) { return c >= '0' && c <= '9'; });
-    if (digits && have > call.arguments[0].substr(0, kDigits)) return Value::integer(0);
+    if (digits && have > call.arguments[1].substr(0, kDigits)) return Value::integer(0);
   }
-  call.keyspace.set(call.keys[0], std::string(call.arguments[0]),
-                    call.now_ms() + number(call.arguments[1]));
+  call.keyspace.set(call.keys[0], std::string(call.arguments[1]),
+                    call.now_ms() + number(call.arguments[0]));
   return Value::integer(1);
 }
 
 constexpr std::array kTwins{
-    Twin{"limits.lua", "c5c07122fe024ffd4248707acae8b2e25db54084", run_limits},
-    Twin{"limits_gcra.lua", "148f3e389de297b14b290e84938315bb5381f167", run_limits_gcra},
-    Twin{"set_if_newer.lua", "18c4e253b7badcad479ecf08341353da9b6a09a5", run_set_if_newer},
+    Twin{"give_back.lua", "68e93875bd7493d17b819dece6d8946544a7abfc", run_give_back},
+    Twin{"limits.lua", "c8efaf28c55b524fd9e52fece03ae35983bd3ed8", run_limits},
+    Twin{"limits_gcra.lua", "3fb0ab55d04bd4681f082f5902f81cfda1486288", run_limits_gcra},
+    Twin{"limits_gcra_whole.lua", "669262d9614f5d3bf75be99140260f4ac73d97ac",
+         run_limits_gcra_whole},
+    Twin{"set_if_newer.lua", "8ec99fbc4f49e524c86b07669547efcf63ab18c2", run_set_if_newer},
 };
 
 }  // namespace

@@ -34,14 +34,16 @@ TEST(Twins, AreThoseOfTheScriptsAsTheyAre) {
 
 class TwinsAndRedis : public testing::Test {
  protected:
-  // What both answer, and what is then under each key, must be the same.
+  static constexpr std::size_t kLast = SIZE_MAX;
+  // `clock_at`: where the answer has the clock. What both answer, and what is then under each key, must be the same.
   void call(const Script& script, std::vector<std::string> keys,
             std::vector<std::string> arguments, std::size_t clock_at) {
     const std::vector<std::string_view> k(keys.begin(), keys.end());
     const std::vector<std::string_view> a(arguments.begin(), arguments.end());
     const Result<Value> real = loop_.run(client_->script(script, k, a));
     ASSERT_TRUE(real) << real.error().message << real.error().cause;
-    if (clock_at > 0) now_us_ = real->items()[clock_at].as_integer();
+    if (clock_at == kLast) clock_at = real->items().size() - 1;
+    now_us_ = real->items()[clock_at].as_integer();
     ScriptCall model{keyspace_, now_us_, k, a};
     const Value twin = twin_of(script.sha())->run(model);
     ASSERT_TRUE(*real == twin) << "the answers differ";
@@ -153,6 +155,60 @@ TEST_F(TwinsAndRedis, GcraAloneAnswersTheSame) {
   }
 }
 
+TEST_F(TwinsAndRedis, GcraInWholeMicrosecondsAnswersTheSame) {
+  const Script script{std::string(shared::scripts::f_limits_gcra_whole_lua)};
+  for (int i = 0; i < 400 && !HasFatalFailure(); ++i) {
+    std::vector<std::string> keys;
+    std::vector<std::string> arguments;
+    for (std::uint64_t n = 1 + random_.below(3); n > 0; --n) {
+      keys.push_back(fmt::format("{{x}}:whole:{}:{}", i / 20, n));
+      const auto debt = static_cast<std::int64_t>(random_.below(80'000)) - 40'000;
+      for (std::string text : {number(30'000), number(90'000), number(30'000),
+                               fmt::format("{}", debt)}) {
+        arguments.push_back(std::move(text));
+      }
+    }
+    arguments.push_back("1");
+    call(script, keys, arguments, kLast);
+    if (random_.below(8) == 0) loop_.pass(std::chrono::milliseconds(random_.below(12)));
+  }
+}
+
+TEST_F(TwinsAndRedis, WithdrawnChargesAnswerTheSame) {
+  const Script script{std::string(shared::scripts::f_limits_lua)};
+  for (int i = 0; i < 200 && !HasFatalFailure(); ++i) {
+    const std::string key = fmt::format("withdraw:{}", i / 10);
+    const std::vector<std::string> numbers = limit('g');
+    std::vector<std::string> take{"take"};
+    take.insert(take.end(), numbers.begin(), numbers.end());
+    call(script, {key}, take, 1);
+    const std::string* const kept = keyspace_.text(key, now_us_ / 1000);
+    const std::string tat = kept != nullptr ? kept->substr(0, kept->find(':')) : "0";
+    std::vector<std::string> withdraw{"withdraw"};
+    withdraw.insert(withdraw.end(), numbers.begin(), numbers.end());
+    withdraw.push_back(random_.below(2) == 0 ? tat : fmt::format("{}", now_us_ + 5'000));
+    withdraw.push_back("0");
+    if (random_.below(4) == 0) loop_.pass(std::chrono::milliseconds(random_.below(12)));
+    call(script, {key}, withdraw, 1);
+  }
+}
+
+TEST_F(TwinsAndRedis, ClaimsAreGivenBackTheSame) {
+  const Script script{std::string(shared::scripts::f_give_back_lua)};
+  for (const std::string_view token : {"other", "mine", "mine"}) {
+    const std::vector<std::string_view> keys{"claim"};
+    const std::vector<std::string_view> arguments{token};
+    if (token == "other") {
+      ASSERT_TRUE(loop_.run(client_->run(Command("SET").key("claim").arg("mine"))));
+      keyspace_.set("claim", "mine", 0);
+    }
+    const Result<Value> real = loop_.run(client_->script(script, keys, arguments));
+    ASSERT_TRUE(real);
+    ScriptCall model{keyspace_, now_us_, keys, arguments};
+    EXPECT_TRUE(*real == twin_of(script.sha())->run(model)) << token;
+  }
+}
+
 TEST_F(TwinsAndRedis, CopiesAnswerTheSame) {
   const Script script{std::string(shared::scripts::f_set_if_newer_lua)};
   const Result<Value> time = loop_.run(client_->run(Command("TIME")));
@@ -162,7 +218,7 @@ TEST_F(TwinsAndRedis, CopiesAnswerTheSame) {
     const std::string value = fmt::format("{:019}c{}", random_.below(6), i);
     const std::string key = fmt::format("copy:{}", random_.below(4));
     const std::vector<std::string_view> keys{key};
-    const std::vector<std::string_view> arguments{value, "600000"};
+    const std::vector<std::string_view> arguments{"600000", value};
     const Result<Value> real = loop_.run(client_->script(script, keys, arguments));
     ASSERT_TRUE(real);
     ScriptCall model{keyspace_, now_us_, keys, arguments};

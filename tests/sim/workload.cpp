@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <span>
 #include <utility>
 
 namespace redoubt::sim {
@@ -82,7 +83,7 @@ Workload::Workload(World& world, Cluster& cluster, const Plan& plan, History& hi
       cluster_(cluster),
       plan_(plan),
       history_(history),
-      pause_(std::chrono::seconds(1) / plan.rate) {
+      pause_(Nanos(std::chrono::seconds(1)) / plan.rate) {
   for (int i = 0; i < kTenants; ++i) callers_.push_back(test::admin_of(tenant_id(i)));
   for (const Caller& caller : callers_) contexts_.push_back(test::context_of(caller));
 }
@@ -147,7 +148,8 @@ void Workload::check(Instance& instance) {
 Workload::Work Workload::check_later(Instance& instance, Operation op, std::string policy) {
   Note note(*this, instance, op);
   const LimitCheck check{.policy = policy, .subject = "everybody", .cost = op.cost};
-  const auto decision = co_await instance.limits().check(context(op.tenant), {&check, 1});
+  const std::span<const LimitCheck> checks(&check, 1);
+  const auto decision = co_await instance.limits().check(context(op.tenant), checks);
   note.end(decision);
   note_decision(note.op(), instance, decision);
 }
