@@ -4,9 +4,10 @@
     tools/tidy.py [root]
 
 - a file has at most 800 lines;
-- clocks are read in src/base only, so that time is injected everywhere else;
+- clocks are read in src/base only, so that time is injected everywhere else, and by the campaign of the
+  simulator, which has to end;
 - no coroutine is started and forgotten (asio::detached);
-- tests do not sleep, outside tests/support and tests/e2e;
+- tests do not sleep, outside tests/support, tests/e2e and the virtual time of tests/sim;
 - nothing is left undone by its own words, no test is disabled;
 - no lambda and no braced temporary inside an expression with co_await (docs/decisions/0002-compilers.md),
   but for the parameters of a statement, `co_await tx.run(kFind, {id})`: views, with nothing to destroy.
@@ -70,10 +71,10 @@ def awaited_expressions(code):
 def check_code(relative, text):
     code = blank_comments_and_strings(text)
     rules = [(DETACHED, "asio::detached starts a coroutine and forgets it")]
-    if not relative.startswith("src/base/"):
+    if not relative.startswith(("src/base/", "tests/sim/campaign.")):
         rules.append((CLOCK, "clocks are read in src/base; take a Clock"))
     is_test = relative.endswith(("_test.cpp", "fixture.hpp")) or relative.startswith("tests/")
-    if is_test and not relative.startswith(("tests/support/", "tests/e2e/")):
+    if is_test and not relative.startswith(("tests/support/", "tests/e2e/", "tests/sim/")):
         rules.append((SLEEP, "a test does not sleep: use ManualClock or wait for an event"))
     if is_test:
         rules.append((DISABLED, "a test that does not run"))
