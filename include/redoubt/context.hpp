@@ -3,6 +3,7 @@
 #pragma once
 
 #include <redoubt/clock.hpp>
+#include <redoubt/downgrades.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -46,6 +47,7 @@ struct Caller {
   std::string principal;   // "key:<id>", "user:<id>", "system:<part>".
   std::string session_id;  // Only for Kind::session.
   std::string user;        // Only for Kind::session.
+  bool by_grace = false;   // Verified by a copy while the record was away.
 };
 
 struct VerifiedSession;  // redoubt/sessions.hpp
@@ -57,6 +59,11 @@ struct Context {
   std::string_view user_agent;
   const VerifiedSession* session = nullptr;  // Set when the credential is a session token.
   BootTime deadline{INT64_MAX};     // Work that has not started by then is dropped.
+  Downgrades* downgrades = nullptr;  // Of the answer; null: nobody is told.
+
+  void note(Downgrade downgrade) const {
+    if (downgrades != nullptr) downgrades->note(downgrade);
+  }
 };
 
 }  // namespace redoubt
