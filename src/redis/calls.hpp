@@ -1,7 +1,8 @@
 // Commands on one link: sent, awaited, and sent again where the rules allow it.
 //
 // A command is sent again at most once, before its deadline, when it was not sent for certain, or
-// when the connection was lost and the command may be repeated; and a script whole after NOSCRIPT.
+// when the connection was lost and the command may be repeated, and within the budget for that
+// (base/retry_budget.hpp); and a script whole after NOSCRIPT.
 #pragma once
 
 #include "redis/link.hpp"
@@ -34,7 +35,8 @@ Task<Value> go_on(std::shared_ptr<Shared> shared, std::shared_ptr<L> link, Comma
     if (reply) {
       submission.form = ScriptForm::whole;
     } else {
-      const bool again = !repeated && !link->is_failing() && shared->now() < submission.deadline;
+      const bool again = !repeated && !link->is_failing() && shared->now() < submission.deadline &&
+                         shared->retries->take();
       if (!again) break;
       repeated = true;
     }
@@ -50,6 +52,7 @@ Task<Value> go_on(std::shared_ptr<Shared> shared, std::shared_ptr<L> link, Comma
 template <class L>
 Task<Value> run_on(std::shared_ptr<Shared> shared, std::shared_ptr<L> link, Command command) {
   Call call;
+  shared->retries->attempted();
   const Submission submission{.sink = &call, .deadline = deadline_of(*shared, command)};
   link->submit(command, submission);
   if (!call.done()) co_await call.wait();
@@ -65,6 +68,7 @@ class SentCall final : public ReplySink, public std::enable_shared_from_this<Sen
 
   void send() {
     self_ = shared_from_this();
+    shared_->retries->attempted();
     submission_ = {.sink = this, .deadline = deadline_of(*shared_, command_)};
     link_->submit(command_, submission_);
   }

@@ -28,8 +28,13 @@ Result<std::unique_ptr<Client>> make_client(boost::asio::any_io_executor executo
                                             const Options& options, const ClientParts& parts) {
   RD_CHECK(check_options(options));
   RD_TRY(tls, make_tls_context(options.tls));
-  auto shared = std::make_shared<Shared>(Shared{
-      std::move(executor), options, parts, std::move(tls), ClientMetrics(parts.metrics), {}});
+  auto shared = std::make_shared<Shared>(Shared{std::move(executor),
+                                                options,
+                                                parts,
+                                                std::move(tls),
+                                                ClientMetrics(parts.metrics),
+                                                {},
+                                                std::make_shared<RetryBudget>()});
   if (std::holds_alternative<Cluster>(options.topology)) {
     return make_cluster_client(std::move(shared));
   }

@@ -45,6 +45,7 @@ class ClusterCalls {
   ClusterNodes& nodes() const { return *nodes_; }
 
   Trip begin(const Command& command, ScriptForm form) const {
+    shared_->retries->attempted();
     return {.machine = {}, .link = {}, .form = form, .deadline = deadline_of(*shared_, command)};
   }
 
@@ -103,6 +104,7 @@ class ClusterCalls {
   bool judge_failure(const Command& command, Trip& trip, const Result<Value>& reply) const {
     if (trip.repeated || !trip.link || !may_repeat(reply.error(), command)) return false;
     if (trip.link->is_failing() || shared_->now() >= trip.deadline) return false;
+    if (!shared_->retries->take()) return false;
     trip.repeated = true;
     if (!trip.asking) trip.link.reset();  // Whoever owns it now.
     return true;

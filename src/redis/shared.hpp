@@ -1,6 +1,7 @@
 // What all connections of one client have in common.
 #pragma once
 
+#include "base/retry_budget.hpp"
 #include "redis/classify.hpp"
 #include "redis/client.hpp"
 
@@ -47,6 +48,8 @@ struct Shared {
   std::shared_ptr<boost::asio::ssl::context> tls;
   ClientMetrics metrics;
   ClientCounts counts;
+  // Of sending again by itself.
+  std::shared_ptr<RetryBudget> retries = std::make_shared<RetryBudget>();
 
   BootTime now() const { return parts.clock.boot(); }
 };
