@@ -1,6 +1,7 @@
 #include "record/postgres_follower.hpp"
 
 #include "record/signal.hpp"
+#include "sql/postgres/errors.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -30,6 +31,8 @@ constexpr std::chrono::minutes kInDoubtFor{10};
 constexpr std::int64_t kPollRows = 5'000;
 constexpr std::int64_t kHistory = 4'000;  // How far back running transactions may have numbers.
 constexpr std::int64_t kRoundsPerBeat = 5;
+constexpr Duration kWatchTick{100};
+constexpr int kSilentTicks = 16;
 constexpr std::chrono::minutes kCleaningPause{5};
 constexpr std::string_view kPollsHelp =
     "Looks at the journal, by why: it was time, or a hint of another instance.";
@@ -89,14 +92,17 @@ ConnectionOptions follower_options(const PostgresRecordOptions& options) {
 PostgresFollower::PostgresFollower(asio::any_io_executor executor,
                                    const sql::postgres::Target& target,
                                    const PostgresRecordOptions& options, std::string origin,
-                                   Clock& clock, Log& log, Metrics& metrics, JournalListener tell)
+                                   Clock& clock, Log& log, Availability& availability,
+                                   Metrics& metrics, JournalListener tell)
     : options_(options),
       origin_(std::move(origin)),
       clock_(clock),
       log_(log),
+      availability_(availability),
       tell_(std::move(tell)),
       link_(executor, target, follower_options(options)),
       alarm_(executor),
+      watch_alarm_(executor),
       pause_(executor),
       polls_due_(
           metrics.counter("redoubt_record_journal_polls_total", kPollsHelp, {{"cause", "time"}})),
@@ -120,17 +126,37 @@ asio::awaitable<void> PostgresFollower::follow() {
     const bool hurried = hurried_.exchange(false);
     (hurried ? polls_hurried_ : polls_due_).add();
     pause_.expires_after(kHurryPause);
+    looking_ = true;
+    silent_ticks_ = 0;
     const auto done = co_await round();
-    if (!done && !failing_) {
-      log_.warn("record.journal_unread", {{"cause", done.error().cause}});
+    looking_ = false;
+    if (done) {
+      lost_cause_.clear();
+      cut_off_.store(false, std::memory_order_release);
+      availability_.reached();
+    } else {
+      lost_cause_ = done.error().cause.empty() ? done.error().message : done.error().cause;
     }
-    if (done && failing_) log_.info("record.journal_read_again");
-    failing_ = !done;
   }
   const auto connection = co_await link_.get();
   if (!connection) co_return;
   const sql::Param id[] = {std::string_view(origin_)};
   std::ignore = co_await (*connection)->run(kLeave, Params(id));
+}
+
+// A look that fails is no news while copies are fresh: the next one may succeed. When they have
+// grown old, it is why.
+asio::awaitable<void> PostgresFollower::watch() {
+  while (!stopping_) {
+    co_await pause(watch_alarm_, kWatchTick);
+    if (stopping_) break;
+    const bool silent = looking_ && ++silent_ticks_ >= kSilentTicks;
+    if (!silent && lost_cause_.empty()) continue;
+    if (clock_.boot() < fresh_until()) continue;
+    cut_off_.store(true, std::memory_order_release);
+    availability_.unreachable(
+        lost_cause_.empty() ? sql::postgres::kSilent : sql::postgres::kUnreachable, lost_cause_);
+  }
 }
 
 void PostgresFollower::hear_own() {
@@ -140,6 +166,7 @@ void PostgresFollower::hear_own() {
 void PostgresFollower::stop() {
   stopping_ = true;
   alarm_.cancel();
+  watch_alarm_.cancel();
   pause_.cancel();
 }
 

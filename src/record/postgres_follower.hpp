@@ -2,11 +2,17 @@
 // notices when the database behind the address is another one than before (a failover, a restored
 // backup).
 //
-// Threads: hurry(), fresh_until(), facts(): any. The rest: the record's.
+// Whether the record is out of reach (cut_off()) is judged by what became of looks at the journal:
+// one failed, or has had no answer for 16 ticks (1.6 s) of a watch that runs beside it. Ticks and
+// not time, so that a process that was stopped itself does not take that for silence of the
+// database.
+//
+// Threads: hurry(), fresh_until(), cut_off(), facts(): any. The rest: the record's.
 #pragma once
 
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "record/availability.hpp"
 #include "record/journal_tail.hpp"
 #include "record/membership.hpp"
 #include "record/postgres_link.hpp"
@@ -40,10 +46,11 @@ class PostgresFollower {
 
   PostgresFollower(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                    const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
-                   Metrics& metrics, JournalListener tell);
+                   Availability& availability, Metrics& metrics, JournalListener tell);
 
   Task<void> join();  // Registers this instance and reads the journal to its end.
   boost::asio::awaitable<void> follow();  // Until stop().
+  boost::asio::awaitable<void> watch();   // Beside it.
   void stop();
 
   // Polls now; at most one poll more in each kHurryPause, however many hurry.
@@ -54,6 +61,8 @@ class PostgresFollower {
   void hear_own();
 
   BootTime fresh_until() const { return {fresh_until_.load(std::memory_order_acquire)}; }
+  // Since before the copies of this instance grew old.
+  bool cut_off() const { return cut_off_.load(std::memory_order_acquire); }
   Facts facts() const;
 
   // Looks at the rows of all instances; the newest entry of the journal. Threads: any.
@@ -77,9 +86,11 @@ class PostgresFollower {
   const std::string origin_;
   Clock& clock_;
   Log& log_;
+  Availability& availability_;
   JournalListener tell_;
   PostgresLink link_;
   boost::asio::steady_timer alarm_;
+  boost::asio::steady_timer watch_alarm_;
   boost::asio::steady_timer pause_;  // Until somebody who hurries may have a poll.
   std::atomic<bool> hurried_{false};
   Counter& polls_due_;
@@ -94,7 +105,10 @@ class PostgresFollower {
   std::int64_t heartbeat_ = 0;
   std::int64_t reported_ = -1;  // journal_seq of our row.
   bool stopping_ = false;
-  bool failing_ = false;
+  bool looking_ = false;    // A round is under way...
+  int silent_ticks_ = 0;    // ...and has been for so many ticks of the watch.
+  std::string lost_cause_;  // Why the last round failed; empty: it did not.
+  std::atomic<bool> cut_off_{false};
   std::atomic<std::int64_t> fresh_until_{0};
 
   mutable std::mutex mutex_;  // Guards the two below.

@@ -1,5 +1,7 @@
 #include "record/postgres_reader.hpp"
 
+#include "record/write_metrics.hpp"
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -19,6 +21,14 @@ using sql::postgres::ConnectionOptions;
 using sql::postgres::Params;
 
 namespace {
+
+// At a time, of one instance: when Redis has lost every copy at once, no more than these meet the
+// database together.
+constexpr std::size_t kReadsMax = 32;
+constexpr std::size_t kWaitingMax = 4'096;  // Reads that wait for a connection.
+
+constexpr std::string_view kRefusedReads = "redoubt_record_reads_refused_total";
+constexpr std::string_view kRefusedReadsHelp = "Reads that were not begun, by reason.";
 
 constexpr std::string_view kBegin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr std::string_view kEnd = "COMMIT";
@@ -50,7 +60,8 @@ Task<sql::Rows> run_on(Connection* connection, std::string_view text, Params par
 std::size_t links_max(const PostgresRecordOptions& options) {
   const std::size_t lanes = std::max<std::size_t>(2, options.connections_max / 3);
   const std::size_t others = lanes + 1;  // And the follower.
-  return options.connections_max > others ? options.connections_max - others : 1;
+  const std::size_t left = options.connections_max > others ? options.connections_max - others : 1;
+  return std::min(left, kReadsMax);
 }
 
 }  // namespace
@@ -71,8 +82,8 @@ class PostgresReader::Lease {
 
 class PostgresReader::ReadTransaction final : public sql::Transaction {
  public:
-  ReadTransaction(PostgresReader& owner, std::string tenant)
-      : owner_(owner), tenant_(std::move(tenant)) {}
+  ReadTransaction(PostgresReader& owner, std::string tenant, BootTime deadline)
+      : owner_(owner), tenant_(std::move(tenant)), deadline_(deadline) {}
 
   Task<sql::Rows> run(const sql::Statement& statement,
                       std::initializer_list<sql::Param> params) override {
@@ -86,7 +97,7 @@ class PostgresReader::ReadTransaction final : public sql::Transaction {
 
  private:
   Task<sql::Rows> first(std::string_view text, Params params) {
-    auto crossing = owner_.take_and_run(tenant_, text, std::move(params));
+    auto crossing = owner_.take_and_run(tenant_, deadline_, text, std::move(params));
     RD_CO_TRY(taken, co_await asio::co_spawn(owner_.executor_, std::move(crossing), awaiting()));
     connection_ = taken.held->connection;
     lease_.emplace(owner_, std::move(taken.held));
@@ -99,27 +110,40 @@ class PostgresReader::ReadTransaction final : public sql::Transaction {
 
   PostgresReader& owner_;
   std::string tenant_;
+  const BootTime deadline_;
   Connection* connection_ = nullptr;
   std::optional<Lease> lease_;
   std::optional<Error> failed_;
 };
 
 PostgresReader::PostgresReader(asio::any_io_executor executor, const sql::postgres::Target& target,
-                               const PostgresRecordOptions& options)
+                               const PostgresRecordOptions& options, const Clock& clock,
+                               Metrics& metrics)
     : executor_(std::move(executor)),
       target_(target),
       options_(options),
+      clock_(clock),
+      retried_(metrics.counter("redoubt_record_read_retries_total",
+                               "Reads that were tried again because their connection was lost.")),
+      late_(metrics.counter(kRefusedReads, kRefusedReadsHelp, {{"reason", "late"}})),
+      overloaded_(metrics.counter(kRefusedReads, kRefusedReadsHelp, {{"reason", "overloaded"}})),
       links_max_(links_max(options)) {}
 
-Task<void> PostgresReader::run(std::string tenant,
-                               std::function<Task<void>(sql::Transaction&)> work) {
-  Result<void> done = co_await run_once(tenant, work);
+Task<void> PostgresReader::run(Reach reach, std::function<Task<void>(sql::Transaction&)> work) {
+  if (clock_.boot() >= reach.deadline) {
+    late_.add();
+    co_return fail(too_late());
+  }
+  retries_.attempted();
+  Result<void> done = co_await run_once(reach, work);
   if (done || done.error().slug != "record_unavailable") co_return done;
+  if (clock_.boot() >= reach.deadline || !retries_.take()) co_return done;
+  retried_.add();
   // A server that was restarted has broken every connection, and each says so when it is used next.
   // What only reads is asked again, once, on a new one.
   auto dropping = drop_idle();
   co_await asio::co_spawn(executor_, std::move(dropping), awaiting());
-  co_return co_await run_once(std::move(tenant), work);
+  co_return co_await run_once(reach, work);
 }
 
 asio::awaitable<void> PostgresReader::drop_idle() {
@@ -127,9 +151,9 @@ asio::awaitable<void> PostgresReader::drop_idle() {
   co_return;
 }
 
-Task<void> PostgresReader::run_once(std::string tenant,
+Task<void> PostgresReader::run_once(const Reach& reach,
                                     const std::function<Task<void>(sql::Transaction&)>& work) {
-  ReadTransaction tx(*this, tenant.empty() ? "*" : std::move(tenant));
+  ReadTransaction tx(*this, reach.tenant.empty() ? "*" : reach.tenant, reach.deadline);
   try {
     co_return co_await work(tx);
   } catch (const std::exception& e) {
@@ -137,9 +161,9 @@ Task<void> PostgresReader::run_once(std::string tenant,
   }
 }
 
-Task<PostgresReader::First> PostgresReader::take_and_run(std::string tenant, std::string_view text,
-                                                         Params params) {
-  RD_CO_TRY(held, co_await take(std::move(tenant)));
+Task<PostgresReader::First> PostgresReader::take_and_run(std::string tenant, BootTime deadline,
+                                                         std::string_view text, Params params) {
+  RD_CO_TRY(held, co_await take(std::move(tenant), deadline));
   auto rows = co_await held->connection->run(text, std::move(params));
   if (!rows) {
     co_await give_back(std::move(held));
@@ -149,8 +173,9 @@ Task<PostgresReader::First> PostgresReader::take_and_run(std::string tenant, std
   co_return first;
 }
 
-Task<std::shared_ptr<PostgresReader::Held>> PostgresReader::take(std::string tenant) {
-  RD_CO_TRY(link, co_await take_link());
+Task<std::shared_ptr<PostgresReader::Held>> PostgresReader::take(std::string tenant,
+                                                                 BootTime deadline) {
+  RD_CO_TRY(link, co_await take_link(deadline));
   auto connection = co_await link->get();
   auto held = std::make_shared<Held>();
   held->link = std::move(link);
@@ -165,9 +190,16 @@ Task<std::shared_ptr<PostgresReader::Held>> PostgresReader::take(std::string ten
   co_return held;
 }
 
-Task<PostgresReader::LinkPtr> PostgresReader::take_link() {
-  const auto deadline = asio::steady_timer(executor_, options_.pool_wait).expiry();
+Task<PostgresReader::LinkPtr> PostgresReader::take_link(BootTime deadline) {
+  const BootTime now = clock_.boot();
+  const Duration left = std::chrono::duration_cast<Duration>(
+      std::min<std::chrono::nanoseconds>(options_.pool_wait, deadline - now));
+  const auto until = asio::steady_timer(executor_, left).expiry();
   for (;;) {
+    if (clock_.boot() >= deadline) {
+      late_.add();
+      co_return fail(too_late());
+    }
     if (closed_) co_return fail(unavailable("record_unavailable", "The record is closed."));
     if (!idle_.empty()) {
       LinkPtr link = std::move(idle_.back());
@@ -178,11 +210,18 @@ Task<PostgresReader::LinkPtr> PostgresReader::take_link() {
       ++links_;
       co_return std::make_unique<PostgresLink>(executor_, target_, reader_options(options_));
     }
-    asio::steady_timer patience(executor_, deadline);
+    if (waiting_.size() >= kWaitingMax) {
+      overloaded_.add();
+      co_return fail(no_connection_free());
+    }
+    asio::steady_timer patience(executor_, until);
     waiting_.push_back(&patience);
     const auto [interrupted] = co_await patience.async_wait(asio::as_tuple(asio::use_awaitable));
     std::erase(waiting_, &patience);
-    if (!interrupted) co_return fail(no_connection_free());
+    if (!interrupted && clock_.boot() < deadline) {
+      overloaded_.add();
+      co_return fail(no_connection_free());
+    }
   }
 }
 

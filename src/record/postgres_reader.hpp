@@ -5,6 +5,8 @@
 // Threads: run(): any. The rest: the record's.
 #pragma once
 
+#include "base/metrics.hpp"
+#include "base/retry_budget.hpp"
 #include "record/postgres_link.hpp"
 #include "record/postgres_record.hpp"
 #include "record/record.hpp"
@@ -23,13 +25,13 @@ namespace redoubt::record {
 class PostgresReader {
  public:
   PostgresReader(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
-                 const PostgresRecordOptions& options);
+                 const PostgresRecordOptions& options, const Clock& clock, Metrics& metrics);
 
-  // `tenant`: whose rows are seen; empty: everybody's. Runs the work a second time when the
-  // connection was lost.
+  // Runs the work a second time when the connection was lost, within the budget for that.
   // Errors: those of the work and the record; unavailable "record_overloaded" when no connection
-  // became free in time.
-  Task<void> run(std::string tenant, std::function<Task<void>(sql::Transaction&)> work);
+  // became free in time, or too many wait for one; deadline_exceeded when none did before the
+  // deadline.
+  Task<void> run(Reach reach, std::function<Task<void>(sql::Transaction&)> work);
 
   void close();  // No read may follow.
 
@@ -47,17 +49,23 @@ class PostgresReader {
     sql::Rows rows;
   };
 
-  Task<void> run_once(std::string tenant, const std::function<Task<void>(sql::Transaction&)>& work);
+  Task<void> run_once(const Reach& reach, const std::function<Task<void>(sql::Transaction&)>& work);
   // On failure the connection has been given back.
-  Task<First> take_and_run(std::string tenant, std::string_view text, sql::postgres::Params params);
+  Task<First> take_and_run(std::string tenant, BootTime deadline, std::string_view text,
+                           sql::postgres::Params params);
   boost::asio::awaitable<void> drop_idle();
-  Task<std::shared_ptr<Held>> take(std::string tenant);
-  Task<LinkPtr> take_link();
+  Task<std::shared_ptr<Held>> take(std::string tenant, BootTime deadline);
+  Task<LinkPtr> take_link(BootTime deadline);
   boost::asio::awaitable<void> give_back(std::shared_ptr<Held> held);
 
   boost::asio::any_io_executor executor_;
   const sql::postgres::Target& target_;
   const PostgresRecordOptions& options_;
+  const Clock& clock_;
+  RetryBudget retries_;
+  Counter& retried_;
+  Counter& late_;
+  Counter& overloaded_;
   const std::size_t links_max_;
   std::size_t links_ = 0;                            // In use and idle.
   std::vector<LinkPtr> idle_;                        // The last one returned is the next one given.

@@ -6,6 +6,7 @@
 #include "record/postgres_reader.hpp"
 #include "record/postgres_writer.hpp"
 #include "record/signal.hpp"
+#include "sql/postgres/errors.hpp"
 #include "sql/postgres/migrate.hpp"
 
 #include "redoubt_postgres_migrations.hpp"
@@ -52,6 +53,10 @@ std::string new_instance_id() {
   return to_hex(bytes);
 }
 
+Error out_of_reach() {
+  return sql::postgres::unreachable(sql::postgres::kUnreachable, "this instance is cut off").error;
+}
+
 class PostgresRecord final : public Record {
  public:
   PostgresRecord(Target target, const PostgresRecordOptions& options, Clock& clock, Log& log,
@@ -62,30 +67,42 @@ class PostgresRecord final : public Record {
         log_(log),
         origin_(new_instance_id()),
         guard_(asio::make_work_guard(io_)),
-        writer_(io_.get_executor(), target_, options_, origin_, clock, log, metrics,
+        availability_(clock, log, metrics),
+        writer_(io_.get_executor(), target_, options_, origin_, clock, log, availability_, metrics,
                 [this] { follower_.hear_own(); }),
-        reader_(io_.get_executor(), target_, options_),
-        follower_(io_.get_executor(), target_, options_, origin_, clock, log, metrics,
-                  [this](const JournalEntry& entry) { writer_.tell(entry); }),
+        reader_(io_.get_executor(), target_, options_, clock, metrics),
+        follower_(io_.get_executor(), target_, options_, origin_, clock, log, availability_,
+                  metrics, [this](const JournalEntry& entry) { writer_.tell(entry); }),
         thread_([this] { io_.run(); }) {}
 
   ~PostgresRecord() override { stop(); }
 
   Result<void> open();
 
+  // While the record is known to be out of reach nobody waits for it, here and below: the follower
+  // looks for it.
   Task<void> write_unit(std::function<Task<void>(Unit&)> work) override {
-    return writer_.submit({}, std::move(work));
+    return write_within({}, std::move(work));
   }
   Task<void> write_within(Reach reach, std::function<Task<void>(Unit&)> work) override {
-    return writer_.submit(std::move(reach), std::move(work));
+    if (cut_off()) co_return fail(out_of_reach());
+    co_return co_await writer_.submit(std::move(reach), std::move(work));
   }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
-    return reader_.run({}, std::move(work));
+    return read_within({}, std::move(work));
   }
   Task<void> read_tenant(std::string tenant,
                          std::function<Task<void>(sql::Transaction&)> work) override {
-    return reader_.run(std::move(tenant), std::move(work));
+    Reach reach;
+    reach.tenant = std::move(tenant);
+    return read_within(std::move(reach), std::move(work));
   }
+  Task<void> read_within(Reach reach, std::function<Task<void>(sql::Transaction&)> work) override {
+    if (cut_off()) co_return fail(out_of_reach());
+    co_return co_await reader_.run(std::move(reach), std::move(work));
+  }
+  bool cut_off() const override { return follower_.cut_off(); }
+  double queue_fill() const override { return writer_.queue_fill(); }
   void subscribe(JournalListener listener) override { writer_.subscribe(std::move(listener)); }
   bool when_announced(std::function<void()> listener) override {
     writer_.when_announced(std::move(listener));
@@ -96,7 +113,9 @@ class PostgresRecord final : public Record {
   Task<void> wait_for_all() override;
 
   Status status() const override {
-    Status status = writer_.status();
+    Status status = availability_.status();
+    status.commits = writer_.commits();
+    status.writes = writer_.writes();
     const PostgresFollower::Facts facts = follower_.facts();
     status.engine = "postgresql";
     status.schema = schema_;
@@ -131,6 +150,7 @@ class PostgresRecord final : public Record {
   const std::string origin_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  Availability availability_;
   PostgresWriter writer_;
   PostgresReader reader_;
   PostgresFollower follower_;
@@ -149,6 +169,7 @@ Result<void> PostgresRecord::open() {
   RD_CHECK(prepared.get());
   writer_.start();
   asio::co_spawn(io_, follower_.follow(), surely);
+  asio::co_spawn(io_, follower_.watch(), surely);
   log_.info("record.opened", {{"engine", "postgresql"},
                               {"database", target_.name},
                               {"schema", schema_},

@@ -1,6 +1,7 @@
 #include "record/postgres_writer.hpp"
 
 #include "record/completion.hpp"
+#include "sql/postgres/errors.hpp"
 
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -56,15 +57,15 @@ Error outcome_unknown(const Error& error) {
 
 PostgresWriter::PostgresWriter(asio::any_io_executor executor, const sql::postgres::Target& target,
                                const PostgresRecordOptions& options, std::string origin,
-                               Clock& clock, Log& log, Metrics& metrics,
-                               std::function<void()> in_doubt)
+                               Clock& clock, Log& log, Availability& availability,
+                               Metrics& metrics, std::function<void()> in_doubt)
     : executor_(std::move(executor)),
       options_(options),
       origin_(std::move(origin)),
       clock_(clock),
       in_doubt_(std::move(in_doubt)),
       metrics_(metrics),
-      availability_(clock, log, metrics),
+      availability_(availability),
       alone_(executor_),
       within_(executor_) {
   const std::size_t lanes = std::max<std::size_t>(2, options.connections_max / 3);
@@ -128,12 +129,21 @@ asio::awaitable<void> PostgresWriter::run(Lane& lane) {
   Batch batch;
   while (take(lane.queue, batch)) {
     if (batch.empty()) {
-      co_await lane.queue.changed.wait();
+      co_await wait_for_work(lane.queue);
       continue;
     }
     co_await commit(lane, batch);
     batch.clear();
   }
+}
+
+// Not when something has come meanwhile, as when a whole batch was late.
+asio::awaitable<void> PostgresWriter::wait_for_work(Queue& queue) {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (!queue.units.empty() || stopping_) co_return;
+  }
+  co_await queue.changed.wait();
 }
 
 bool PostgresWriter::take(Queue& queue, Batch& batch) {
@@ -142,14 +152,34 @@ bool PostgresWriter::take(Queue& queue, Batch& batch) {
   const auto end = queue.units.begin() + static_cast<std::ptrdiff_t>(count);
   batch.assign(std::make_move_iterator(queue.units.begin()), std::make_move_iterator(end));
   queue.units.erase(queue.units.begin(), end);
+  drop_late(batch);
   return count > 0 || !stopping_;
+}
+
+// Work that nobody waits for any longer would only make others wait. What was tried before is not
+// late: part of its time was ours.
+void PostgresWriter::drop_late(Batch& batch) {
+  const BootTime now = clock_.boot();
+  std::erase_if(batch, [&](Pending& pending) {
+    if (pending.again || now < pending.reach.deadline) return false;
+    metrics_.late.add();
+    pending.work = nullptr;
+    pending.complete(fail(too_late()));
+    return true;
+  });
+}
+
+double PostgresWriter::queue_fill() const {
+  const std::lock_guard lock(queue_mutex_);
+  return static_cast<double>(std::max(alone_.units.size(), within_.units.size())) /
+         static_cast<double>(options_.queue_units_max);
 }
 
 asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
   const BootTime started = clock_.boot();
   auto connection = co_await lane.link.get();
   if (!connection) {
-    availability_.failed(lane.link.reason(), connection.error().cause);
+    note_failure(lane.link.reason(), connection.error().cause);
     refuse(batch, connection.error());
     answer(batch);
     co_return;
@@ -225,12 +255,18 @@ void PostgresWriter::refuse(Batch& batch, const Error& error) {
   }
 }
 
+void PostgresWriter::note_failure(std::string_view reason, const std::string& cause) {
+  using By = Availability::By;
+  const By by = sql::postgres::concerns_the_way(reason) ? By::way : By::refusal;
+  availability_.failed(reason, cause, by);
+}
+
 void PostgresWriter::note_outcome(const PostgresBatch& transaction, Commit outcome,
                                   const Batch& batch) {
   if (outcome == Commit::committed) {
     if (transaction.wrote()) availability_.succeeded();
   } else if (!transaction.failure().empty()) {
-    availability_.failed(transaction.failure(), transaction.failure_cause());
+    note_failure(transaction.failure(), transaction.failure_cause());
   }
   for (const Pending& pending : batch) {
     if (!pending.again) metrics_.count(pending.result);
@@ -276,13 +312,6 @@ void PostgresWriter::announced() {
 void PostgresWriter::tell(const JournalEntry& entry) {
   const std::lock_guard lock(listeners_mutex_);
   for (const JournalListener& listener : listeners_) listener(entry);
-}
-
-Status PostgresWriter::status() const {
-  Status status = availability_.status();
-  status.commits = commits_.load(std::memory_order_relaxed);
-  status.writes = writes_.load(std::memory_order_relaxed);
-  return status;
 }
 
 }  // namespace redoubt::record

@@ -6,7 +6,8 @@
 //
 // The server's own group commit then shares one sync among lanes and instances.
 //
-// Threads: submit(), subscribe(), when_announced(), status(), stop(): any. The rest: the record's.
+// Threads: submit(), subscribe(), when_announced(), queue_fill(), stop(): any. The rest: the
+// record's.
 #pragma once
 
 #include "record/availability.hpp"
@@ -37,7 +38,7 @@ class PostgresWriter {
   // `in_doubt`: called when it stays unknown whether a batch was committed; it may be later.
   PostgresWriter(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                  const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
-                 Metrics& metrics, std::function<void()> in_doubt);
+                 Availability& availability, Metrics& metrics, std::function<void()> in_doubt);
   PostgresWriter(const PostgresWriter&) = delete;
   PostgresWriter& operator=(const PostgresWriter&) = delete;
 
@@ -48,7 +49,9 @@ class PostgresWriter {
   void subscribe(JournalListener listener);
   void when_announced(std::function<void()> listener);
   void tell(const JournalEntry& entry);
-  Status status() const;
+  double queue_fill() const;  // Of the fuller one.
+  std::int64_t commits() const { return commits_.load(std::memory_order_relaxed); }
+  std::int64_t writes() const { return writes_.load(std::memory_order_relaxed); }
 
  private:
   struct Pending {
@@ -73,13 +76,16 @@ class PostgresWriter {
 
   void enqueue(Pending pending);
   boost::asio::awaitable<void> run(Lane& lane);
+  boost::asio::awaitable<void> wait_for_work(Queue& queue);
   bool take(Queue& queue, Batch& batch);  // False: stopped, and nothing is left.
+  void drop_late(Batch& batch);
   boost::asio::awaitable<void> commit(Lane& lane, Batch& batch);
   boost::asio::awaitable<sql::postgres::Commit> execute(Lane& lane, PostgresBatch& transaction,
                                                         Batch& batch);
   boost::asio::awaitable<sql::postgres::Commit> find_out(Lane& lane,
                                                          const PostgresBatch& transaction);
   void refuse(Batch& batch, const Error& error);
+  void note_failure(std::string_view reason, const std::string& cause);
   void note_outcome(const PostgresBatch& transaction, sql::postgres::Commit outcome,
                     const Batch& batch);
   void announced();
@@ -91,7 +97,7 @@ class PostgresWriter {
   Clock& clock_;
   const std::function<void()> in_doubt_;
   WriteMetrics metrics_;
-  Availability availability_;
+  Availability& availability_;
   Queue alone_;
   Queue within_;
   std::list<Lane> lanes_;
@@ -102,7 +108,7 @@ class PostgresWriter {
   std::vector<JournalListener> listeners_;
   std::vector<std::function<void()>> announced_;
 
-  std::mutex queue_mutex_;  // Guards the queues' units and this:
+  mutable std::mutex queue_mutex_;  // Guards the queues' units and this:
   bool stopping_ = false;
 };
 

@@ -74,7 +74,9 @@ class Unit : public sql::Transaction {
   virtual Task<void> audit(const AuditEvent& event) = 0;
 };
 
-// What a unit may read and write.
+inline constexpr BootTime kNoDeadline{INT64_MAX};
+
+// What a unit may read and write, and until when it is worth beginning.
 struct Reach {
   // Rows of this tenant alone, which PostgreSQL enforces (row-level security); empty: of any
   // tenant.
@@ -82,9 +84,22 @@ struct Reach {
   // Names of what it reads in order to write, and of what it writes that others may write too:
   // "user:acme:alice". Units without a common key may be committed at the same time, and such a
   // unit may run a second time when the engine could not commit it: its work must bear that. Empty:
-  // it may touch anything, runs once, and nothing is committed beside it.
+  // it may touch anything, runs once, and nothing is committed beside it. Reads have none.
   std::vector<std::string> keys;
+  // Nobody waits for it any longer: what has not begun by then is dropped, and has changed nothing.
+  BootTime deadline = kNoDeadline;
 };
+
+// The same, begun before the request's deadline or not at all.
+inline Reach with_deadline_of(const Context& context, Reach reach = {}) {
+  reach.deadline = context.deadline;
+  return reach;
+}
+
+// Reads of the caller's tenant, begun before the request's deadline or not at all.
+inline Reach reads_of(const Context& context) {
+  return with_deadline_of(context, Reach{context.caller.tenant, {}});
+}
 
 enum class State : std::uint8_t { normal, down };
 
@@ -118,7 +133,8 @@ class Record {
   // all. Listeners have then heard its entries.
   virtual Task<void> write_unit(std::function<Task<void>(Unit&)> work) = 0;
 
-  // The same for a unit that reaches no further than it says.
+  // The same for a unit that reaches no further than it says, and is not begun after its deadline.
+  // Errors: deadline_exceeded when it was not begun.
   virtual Task<void> write_within(Reach reach, std::function<Task<void>(Unit&)> work) {
     static_cast<void>(reach);
     return write_unit(std::move(work));
@@ -133,6 +149,12 @@ class Record {
                                  std::function<Task<void>(sql::Transaction&)> work) {
     static_cast<void>(tenant);
     return read_snapshot(std::move(work));
+  }
+
+  // The same for a read that has a deadline.
+  // Errors: deadline_exceeded when it was not begun.
+  virtual Task<void> read_within(Reach reach, std::function<Task<void>(sql::Transaction&)> work) {
+    return read_tenant(std::move(reach.tenant), std::move(work));
   }
 
   // Called on the record's thread: this instance's entries in commit order, others' in none.
@@ -155,6 +177,14 @@ class Record {
   // kCopiesTrustedFor earlier; afterwards nothing freshness-critical may be answered from a copy.
   // One atomic load.
   virtual BootTime fresh_until() const { return BootTime{INT64_MAX}; }
+
+  // The record is out of reach: the journal could not be read, or for 1.6 s not even an answer
+  // came. Not so when this process itself was stopped for a while and has not looked again yet.
+  // False where the record is in this process. One atomic load.
+  virtual bool cut_off() const { return false; }
+
+  // How much of the room for waiting writes is taken: 0 to 1.
+  virtual double queue_fill() const { return 0; }
 
   // Returns when every running instance has heard every entry committed before the call, or has
   // stopped trusting its copies: 2.1 s at most, whatever the database does.
@@ -193,6 +223,17 @@ class Record {
       return keep(value, work, tx);
     };
     RD_CO_CHECK(co_await read_tenant(std::move(tenant), std::move(unit)));
+    co_return std::move(*value);
+  }
+
+  // Of the rows of reach.tenant, with a deadline.
+  template <class T>
+  Task<T> read_by(Reach reach, std::function<Task<T>(sql::Transaction&)> work) {
+    std::optional<T> value;
+    std::function<Task<void>(sql::Transaction&)> unit = [&value, &work](sql::Transaction& tx) {
+      return keep(value, work, tx);
+    };
+    RD_CO_CHECK(co_await read_within(std::move(reach), std::move(unit)));
     co_return std::move(*value);
   }
 

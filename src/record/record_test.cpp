@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <barrier>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <tuple>
@@ -217,6 +218,44 @@ TEST_F(EveryRecord, TellsListenersNothingOfAUnitThatFailed) {
   EXPECT_FALSE(write([](Unit& unit) { return announce_then_fail(unit, "never"); }));
 
   EXPECT_EQ(heard, 0);
+}
+
+TEST_F(EveryRecord, DropsUnitsThatNobodyWaitsForAnyLonger) {
+  asio::io_context io;
+  std::barrier entered(2);
+  std::barrier gate(2);
+  std::function<Task<void>(Unit&)> hold = [&](Unit& unit) {
+    entered.arrive_and_wait();
+    gate.arrive_and_wait();
+    return put(unit, "test.hold", 1);
+  };
+  asio::co_spawn(io, record_->write_unit(hold), [](std::exception_ptr, const Result<void>&) {});
+  io.poll();
+  entered.arrive_and_wait();
+  const auto submit = [&](std::string name, BootTime deadline, std::optional<Result<void>>& out) {
+    Reach reach;
+    reach.deadline = deadline;
+    std::function<Task<void>(Unit&)> work = [name](Unit& unit) { return put(unit, name, 1); };
+    asio::co_spawn(io, record_->write_within(std::move(reach), std::move(work)),
+                   [&out](std::exception_ptr, Result<void> r) { out = std::move(r); });
+  };
+  std::optional<Result<void>> late;
+  std::optional<Result<void>> in_time;
+  submit("test.late", clock_.boot() + std::chrono::seconds(1), late);
+  submit("test.in_time", clock_.boot() + std::chrono::seconds(10), in_time);
+  io.poll();
+  EXPECT_GT(record_->queue_fill(), 0);
+  clock_.advance(std::chrono::seconds(1));
+  gate.arrive_and_wait();
+  io.run();
+
+  ASSERT_TRUE(late && in_time);
+  ASSERT_FALSE(*late);
+  EXPECT_EQ(late->error().code, Errc::deadline_exceeded);
+  EXPECT_EQ(number_of("test.late"), -1) << "it was not begun";
+  EXPECT_TRUE(*in_time);
+  EXPECT_EQ(number_of("test.in_time"), 1);
+  EXPECT_EQ(record_->queue_fill(), 0);
 }
 
 TEST_F(EveryRecord, RefusesMoreUnitsThanItsQueueHolds) {

@@ -79,6 +79,10 @@ class SqliteRecord final : public Record {
   Task<void> write_unit(std::function<Task<void>(Unit&)> work) override {
     return writer_.submit(std::move(work));
   }
+  Task<void> write_within(Reach reach, std::function<Task<void>(Unit&)> work) override {
+    return writer_.submit(std::move(work), reach.deadline);
+  }
+  double queue_fill() const override { return writer_.queue_fill(); }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
     return reader_.run(std::move(work));
   }

@@ -112,9 +112,9 @@ SqliteWriter::~SqliteWriter() {
   stop();
 }
 
-Task<void> SqliteWriter::submit(Work work) {
-  auto initiate = [this](auto handler, Work unit_work) {
-    enqueue(Pending{std::move(unit_work), {}, Completion(std::move(handler))});
+Task<void> SqliteWriter::submit(Work work, BootTime deadline) {
+  auto initiate = [this, deadline](auto handler, Work unit_work) {
+    enqueue(Pending{std::move(unit_work), {}, Completion(std::move(handler)), deadline});
   };
   return asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
       std::move(initiate), asio::use_awaitable, std::move(work));
@@ -158,13 +158,35 @@ void SqliteWriter::run() {
 
 // Waits for work; false: stopped, and nothing is left.
 bool SqliteWriter::take(std::vector<Pending>& units) {
-  std::unique_lock lock(queue_mutex_);
-  queue_changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-  const std::size_t count = std::min(queue_.size(), batch_units_);
-  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
-  units.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
-  queue_.erase(queue_.begin(), end);
-  return count > 0;
+  for (;;) {
+    {
+      std::unique_lock lock(queue_mutex_);
+      queue_changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+      const std::size_t count = std::min(queue_.size(), batch_units_);
+      if (count == 0) return false;
+      const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+      units.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+      queue_.erase(queue_.begin(), end);
+    }
+    drop_late(units);
+    if (!units.empty()) return true;
+  }
+}
+
+// Work that nobody waits for any longer would only make others wait.
+void SqliteWriter::drop_late(std::vector<Pending>& units) {
+  const BootTime now = clock_.boot();
+  std::erase_if(units, [&](Pending& pending) {
+    if (now < pending.deadline) return false;
+    metrics_.late.add();
+    refuse(std::move(pending), too_late());
+    return true;
+  });
+}
+
+double SqliteWriter::queue_fill() const {
+  const std::lock_guard lock(queue_mutex_);
+  return static_cast<double>(queue_.size()) / static_cast<double>(options_.queue_units_max);
 }
 
 void SqliteWriter::commit(Batch& batch) {

@@ -51,7 +51,8 @@ class SqliteWriter {
   SqliteWriter(const SqliteWriter&) = delete;
   SqliteWriter& operator=(const SqliteWriter&) = delete;
 
-  Task<void> submit(Work work);
+  Task<void> submit(Work work, BootTime deadline = kNoDeadline);
+  double queue_fill() const;
   void subscribe(JournalListener listener);
   Status status() const;
   void stop();   // Returns when the queue is empty and the thread has ended.
@@ -62,6 +63,7 @@ class SqliteWriter {
     Work work;
     Result<void> result = fail(internal("a unit of work was not reached"));
     Completion caller;
+    BootTime deadline = kNoDeadline;
   };
   struct Batch;
   class BatchUnit;
@@ -70,6 +72,7 @@ class SqliteWriter {
   static void refuse(Pending pending, Error error);
   void run();
   bool take(std::vector<Pending>& units);
+  void drop_late(std::vector<Pending>& units);
   void commit(Batch& batch);
   boost::asio::awaitable<void> execute(Batch& batch);
   Task<void> execute_units(Batch& batch);
@@ -105,7 +108,7 @@ class SqliteWriter {
   std::mutex listeners_mutex_;
   std::vector<JournalListener> listeners_;
 
-  std::mutex queue_mutex_;  // Guards the three below.
+  mutable std::mutex queue_mutex_;  // Guards the three below.
   std::condition_variable queue_changed_;
   std::deque<Pending> queue_;
   bool stopping_ = false;

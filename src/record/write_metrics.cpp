@@ -19,7 +19,8 @@ WriteMetrics::WriteMetrics(Metrics& metrics)
       written(metrics.counter(kWrites, kWritesHelp, {{"result", "ok"}})),
       refused(metrics.counter(kWrites, kWritesHelp, {{"result", "refused"}})),
       unavailable(metrics.counter(kWrites, kWritesHelp, {{"result", "unavailable"}})),
-      overloaded(metrics.counter(kWrites, kWritesHelp, {{"result", "overloaded"}})) {}
+      overloaded(metrics.counter(kWrites, kWritesHelp, {{"result", "overloaded"}})),
+      late(metrics.counter(kWrites, kWritesHelp, {{"result", "late"}})) {}
 
 void WriteMetrics::count(const Result<void>& result) {
   if (result) {
@@ -36,6 +37,11 @@ Error too_many_writes() {
       redoubt::unavailable("record_overloaded", "Too many writes are waiting; try again shortly.");
   error.retry_after = std::chrono::seconds(1);
   return error;
+}
+
+Error too_late() {
+  return {Errc::deadline_exceeded, "deadline_exceeded",
+          "The deadline of the request passed before the work began; nothing was done."};
 }
 
 }  // namespace redoubt::record

@@ -20,9 +20,13 @@ struct WriteMetrics {
   Counter& refused;
   Counter& unavailable;
   Counter& overloaded;
+  Counter& late;  // Not begun: nobody waited any longer.
 };
 
 // The answer to a write that finds the queue full.
 Error too_many_writes();
+
+// The answer to work that was not begun in time.
+Error too_late();
 
 }  // namespace redoubt::record

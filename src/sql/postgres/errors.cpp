@@ -8,6 +8,10 @@
 namespace redoubt::sql::postgres {
 namespace {
 
+constexpr std::string_view kShuttingDown = "database is shutting down";
+constexpr std::string_view kCrashed = "database crashed and is restarting";
+constexpr std::string_view kStarting = "database is starting or stopping";
+
 struct Meaning {
   std::string_view sqlstate;  // All five characters, or the two of a class.
   std::string_view reason;
@@ -23,9 +27,9 @@ constexpr auto kReasons = std::to_array<Meaning>({
     {"53300", "too many connections"},
     {"55P03", "locked for too long"},
     {"57014", "statement took too long"},
-    {"57P01", "database is shutting down"},
-    {"57P02", "database crashed and is restarting"},
-    {"57P03", "database is starting or stopping"},
+    {"57P01", kShuttingDown},
+    {"57P02", kCrashed},
+    {"57P03", kStarting},
     {"57P05", "connection was idle for too long"},
     {"58030", "I/O error"},
     {"25P03", "transaction was idle for too long"},
@@ -65,6 +69,11 @@ Failure classify(std::string_view sqlstate, std::string cause) {
             false};
   }
   return {internal(std::move(cause)), {}, false};
+}
+
+bool concerns_the_way(std::string_view reason) {
+  return reason == kUnreachable || reason == kSilent || reason == kShuttingDown ||
+         reason == kCrashed || reason == kStarting;
 }
 
 Failure unreachable(std::string_view reason, std::string cause) {

@@ -25,6 +25,9 @@ inline constexpr std::string_view kUnreachable = "database cannot be reached";
 inline constexpr std::string_view kSilent = "database does not answer";
 inline constexpr std::string_view kReadOnly = "database is read-only";
 
+// Whether it is the way to the database that failed, or the whole of it that was not there.
+bool concerns_the_way(std::string_view reason);
+
 // The connection is gone or was never made.
 Failure unreachable(std::string_view reason, std::string cause);
 
