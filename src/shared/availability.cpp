@@ -18,6 +18,20 @@ std::string_view availability_name(Availability state) {
   return "away";
 }
 
+std::string_view state_word(Availability state) {
+  switch (state) {
+    case Availability::away:
+      return "down";
+    case Availability::recovering:
+      return "recovering";
+    case Availability::suspect:
+      return "degraded";
+    case Availability::normal:
+      return "normal";
+  }
+  return "down";
+}
+
 void AvailabilityMachine::operation_failed(BootTime now, std::uint64_t answered) {
   canaries_ = 0;
   switch (state_) {

@@ -28,6 +28,8 @@ namespace redoubt::shared {
 
 enum class Availability : std::uint8_t { away, recovering, suspect, normal };
 std::string_view availability_name(Availability state);
+// As the status, the metrics and the log call it: "normal", "degraded", "recovering", "down".
+std::string_view state_word(Availability state);
 
 class AvailabilityMachine {
  public:

@@ -49,6 +49,12 @@ struct Copy {
   std::string bytes;
 };
 
+// By which generation a copy is looked for.
+enum class View : std::uint8_t {
+  fresh,          // The record's, asked for lately; otherwise nothing is found.
+  as_last_known,  // Also while the record cannot be asked. What is found may be of a past one.
+};
+
 // Whether somebody is told when a copy that was read changes, CopyListener being who.
 enum class Watched : std::uint8_t {
   no,     // Not this time: the shared tier is away or did not answer.
@@ -83,7 +89,8 @@ class Copies {
  public:
   virtual ~Copies() = default;
 
-  virtual boost::asio::awaitable<std::optional<Copy>> get(CopyName name) = 0;
+  virtual boost::asio::awaitable<std::optional<Copy>> get(CopyName name,
+                                                          View view = View::fresh) = 0;
   // In the order of the names; one round trip for each node.
   virtual boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
       std::vector<CopyName> names) = 0;

@@ -60,7 +60,7 @@ Stored MemoryCopies::set(const CopyName& name, std::string text, Duration life, 
   return Stored::stored;
 }
 
-boost::asio::awaitable<std::optional<Copy>> MemoryCopies::get(CopyName name) {
+boost::asio::awaitable<std::optional<Copy>> MemoryCopies::get(CopyName name, View) {
   co_return find(name);
 }
 

@@ -18,7 +18,7 @@ class MemoryCopies final : public Copies {
  public:
   MemoryCopies(const Clock& clock, Metrics& metrics) : clock_(clock), metrics_(metrics) {}
 
-  boost::asio::awaitable<std::optional<Copy>> get(CopyName name) override;
+  boost::asio::awaitable<std::optional<Copy>> get(CopyName name, View view) override;
   boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
       std::vector<CopyName> names) override;
   boost::asio::awaitable<WatchedCopy> watch(CopyName name) override;

@@ -108,11 +108,16 @@ Task<void> Monitor::advance_era(BootTime now) {
 Task<void> Monitor::run_once() {
   BootTime now = parts_.clock.boot();
   if (!began_ || now >= learn_at_) {
-    Result<void> learned = co_await learn();
-    if (learned) learned = co_await advance_era(now);
-    if (!learned) co_return Result<void>{};  // The view grows old, and Redis unused with it.
+    // When the record cannot be asked the view grows old, and copies are not used with it. What is
+    // known of Redis itself is kept up to date: limits go on there.
+    const Result<void> learned = co_await learn();
+    if (learned) {
+      const Result<void> advanced = co_await advance_era(now);
+      static_cast<void>(advanced);  // The next round tries again.
+    }
   }
-  if (now < probe_at_) co_return Result<void>{};
+  report();
+  if (parts_.state.off() || now < probe_at_) co_return Result<void>{};
   const bool away = parts_.state.status().state == Availability::away;
   probe_at_ = away ? now + kProbeAwayEvery : now;
 
@@ -236,15 +241,19 @@ Result<void> Monitor::admit(const redis::ServerFacts& facts) const {
   return {};
 }
 
+// One line for each change, also of those that came and went between two rounds.
 void Monitor::report() {
-  const SharedStatus status = parts_.state.status();
-  if (status.state == reported_) return;
-  const LogLevel level = status.state == Availability::normal ? LogLevel::info : LogLevel::warn;
-  parts_.log.write(another_record_ ? LogLevel::error : level, "shared.state_changed",
-                   {{"from", availability_name(reported_)},
-                    {"to", availability_name(status.state)},
-                    {"reason", status.reason}});
-  reported_ = status.state;
+  for (const SharedTransition& change : parts_.state.take_transitions()) {
+    const bool good = change.to == "normal" || change.to == "not_configured";
+    const LogLevel level = another_record_ ? LogLevel::error
+                           : good          ? LogLevel::info
+                                           : LogLevel::warn;
+    parts_.log.write(level, "shared.state_changed",
+                     {{"from", change.from},
+                      {"to", change.to},
+                      {"reason", change.reason},
+                      {"lasted_ms", change.lasted.count()}});
+  }
 }
 
 }  // namespace redoubt::shared

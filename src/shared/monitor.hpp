@@ -91,7 +91,6 @@ class Monitor {
   std::int64_t canary_ = 0;
   bool unmarked_before_ = false;
   bool another_record_ = false;
-  Availability reported_ = Availability::away;
 
   mutable std::mutex mutex_;  // Of the two below.
   std::vector<std::string> servers_;

@@ -7,6 +7,7 @@
 #include "shared/state.hpp"
 #include "shared_scripts.hpp"
 
+#include <functional>
 #include <utility>
 
 namespace redoubt::shared {
@@ -30,8 +31,8 @@ class RedisCopies final : public Copies {
   RedisCopies(redis::Client& client, SharedState& state, Metrics& metrics)
       : client_(client), state_(state), metrics_(metrics) {}
 
-  boost::asio::awaitable<std::optional<Copy>> get(CopyName name) override {
-    if (!state_.usable()) {
+  boost::asio::awaitable<std::optional<Copy>> get(CopyName name, View view) override {
+    if (!may_read(name, view)) {
       metrics_.unread.add();
       co_return std::nullopt;
     }
@@ -49,11 +50,17 @@ class RedisCopies final : public Copies {
     }
     std::vector<Command> commands;
     commands.reserve(names.size());
-    for (const CopyName& name : names) {
-      commands.push_back(Command("GET").key(key_of(name)).read_only().within(state_.deadline()));
+    std::vector<std::size_t> asked;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (!may_read(names[i], View::fresh)) continue;
+      asked.push_back(i);
+      commands.push_back(
+          Command("GET").key(key_of(names[i])).read_only().within(state_.deadline()));
     }
+    metrics_.unread.add(names.size() - asked.size());
+    if (asked.empty()) co_return copies;
     std::vector<Result<Value>> replies = co_await client_.run_all(std::move(commands));
-    for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = found(std::move(replies[i]));
+    for (std::size_t i = 0; i < asked.size(); ++i) copies[asked[i]] = found(std::move(replies[i]));
     co_return copies;
   }
 
@@ -111,6 +118,14 @@ class RedisCopies final : public Copies {
   }
 
  private:
+  // A copy that is looked for while the record is away may be the only one there is: it does not
+  // wait for the ramp.
+  bool may_read(const CopyName& name, View view) const {
+    if (view == View::as_last_known) return state_.reachable();
+    const std::hash<std::string_view> hash;
+    return state_.usable() && state_.reads_open(hash(name.tenant) ^ (hash(name.id) * 31));
+  }
+
   std::string key_of(const CopyName& name) {
     const std::int64_t generation = state_.generation();
     if (generation != keys_.generation()) keys_ = KeySpace(generation);

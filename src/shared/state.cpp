@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <utility>
 
 namespace redoubt::shared {
 namespace {
@@ -11,13 +13,20 @@ constexpr std::array<std::string_view, 6> kAnswers{"redis_error",      "redis_fu
                                                    "redis_exec_abort", "redis_cross_slot",
                                                    "redis_overloaded", "redis_script_missing"};
 
+constexpr std::string_view kOffWord = "not_configured";
+constexpr double kRampStart = 0.01;
+constexpr std::int64_t kNoRamp = INT64_MIN / 2;
+
+constexpr std::string_view kStateHelp = "1 for the state that a dependency is in.";
 constexpr std::string_view kOperationsHelp = "Operations on the shared tier, by how they ended.";
 
 }  // namespace
 
 SharedState::SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines deadlines)
     : clock_(clock),
-      deadlines_(deadlines),
+      normal_deadline_(deadlines.normal.count()),
+      suspect_deadline_(deadlines.suspect.count()),
+      ramp_began_(kNoRamp),
       answered_(metrics.counter("redoubt_shared_operations_total", kOperationsHelp,
                                 {{"result", "answered"}})),
       failed_(metrics.counter("redoubt_shared_operations_total", kOperationsHelp,
@@ -25,7 +34,20 @@ SharedState::SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines d
       changes_(metrics.counter("redoubt_shared_state_changes_total",
                                "How often the shared tier went into another state.")),
       reason_("it has not been reached yet"),
-      since_(clock.wall()) {
+      since_(clock.wall()),
+      entered_(clock.boot()) {
+  for (const Availability state : {Availability::normal, Availability::suspect,
+                                   Availability::recovering, Availability::away}) {
+    metrics.gauge_callback("redoubt_dependency_state", kStateHelp,
+                           {{"dependency", "redis"}, {"state", state_word(state)}},
+                           [this, state] { return !off() && state_.load() == state ? 1.0 : 0.0; });
+  }
+  metrics.gauge_callback("redoubt_dependency_state", kStateHelp,
+                         {{"dependency", "redis"}, {"state", kOffWord}},
+                         [this] { return off() ? 1.0 : 0.0; });
+  metrics.gauge_callback("redoubt_shared_reads_open_ratio",
+                         "Part of the copies that are read: it grows to 1 after Redis came back.",
+                         {}, [this] { return usable() ? ramp() : 0.0; });
   metrics.gauge_callback("redoubt_shared_up", "1 while the shared tier is used by requests.", {},
                          [this] { return usable() ? 1.0 : 0.0; });
   metrics.gauge_callback("redoubt_shared_generation",
@@ -33,33 +55,99 @@ SharedState::SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines d
                          [this] { return static_cast<double>(generation()); });
 }
 
-bool SharedState::usable() const {
+bool SharedState::reachable() const {
   const Availability state = state_.load(std::memory_order_acquire);
-  if (state != Availability::normal && state != Availability::suspect) return false;
-  return clock_.boot().ns < fresh_until_.load(std::memory_order_acquire);
+  return state == Availability::normal || state == Availability::suspect;
+}
+
+bool SharedState::usable() const {
+  return reachable() && clock_.boot().ns < fresh_until_.load(std::memory_order_acquire);
+}
+
+double SharedState::ramp() const {
+  const BootTime began{ramp_began_.load(std::memory_order_relaxed)};
+  const double passed = std::chrono::duration<double>(clock_.boot() - began) / kRamp;
+  return std::min(1.0, kRampStart + (1.0 - kRampStart) * passed);
+}
+
+bool SharedState::reads_open(std::size_t hash) const {
+  if (ramp_began_.load(std::memory_order_relaxed) == kNoRamp) return true;
+  constexpr std::size_t kParts = 1'000;
+  return static_cast<double>(hash % kParts) < ramp() * kParts;
 }
 
 Duration SharedState::deadline() const {
-  return state_.load(std::memory_order_relaxed) == Availability::normal ? deadlines_.normal
-                                                                        : deadlines_.suspect;
+  const bool normal = state_.load(std::memory_order_relaxed) == Availability::normal;
+  return Duration((normal ? normal_deadline_ : suspect_deadline_).load(std::memory_order_relaxed));
+}
+
+void SharedState::set_deadlines(SharedDeadlines deadlines) {
+  normal_deadline_.store(deadlines.normal.count(), std::memory_order_relaxed);
+  suspect_deadline_.store(deadlines.suspect.count(), std::memory_order_relaxed);
+}
+
+std::string_view SharedState::word() const {
+  return off() ? kOffWord : state_word(machine_.state());
 }
 
 template <class F>
 void SharedState::change(std::string_view reason, F&& step) {
   const BootTime now = clock_.boot();
   const std::lock_guard lock(mutex_);
+  if (off()) return;
   const Availability before = machine_.state();
   step(now, answered_.value());
   const Availability after = machine_.state();
+  std::string former_reason = reason_;
   if (after == Availability::normal) {
     reason_.clear();
   } else if (!reason.empty()) {
     reason_ = reason;
   }
   if (after == before) return;
+  if (after == Availability::normal && before != Availability::suspect) {
+    if (was_normal_) ramp_began_.store(now.ns, std::memory_order_relaxed);
+    was_normal_ = true;
+  }
+  entered(state_word(before), std::move(former_reason));
+}
+
+// REQUIRES: the lock.
+void SharedState::entered(std::string_view from, std::string former_reason) {
+  const BootTime now = clock_.boot();
+  if (transitions_.size() < kTransitionsMax) {
+    transitions_.push_back({.from = from,
+                            .to = word(),
+                            .reason = reason_.empty() ? std::move(former_reason) : reason_,
+                            .lasted = std::chrono::duration_cast<Duration>(now - entered_)});
+  }
   since_ = clock_.wall();
+  entered_ = now;
   changes_.add();
-  state_.store(after, std::memory_order_release);
+  state_.store(machine_.state(), std::memory_order_release);
+}
+
+void SharedState::turn_off(std::string_view reason) {
+  const std::lock_guard lock(mutex_);
+  if (off()) return;
+  const std::string_view before = word();
+  machine_ = AvailabilityMachine();
+  off_.store(true, std::memory_order_relaxed);
+  reason_ = reason;
+  entered(before, {});
+}
+
+void SharedState::turn_on() {
+  const std::lock_guard lock(mutex_);
+  if (!off()) return;
+  off_.store(false, std::memory_order_relaxed);
+  reason_ = "it was turned on and has not been reached yet";
+  entered(kOffWord, {});
+}
+
+std::vector<SharedTransition> SharedState::take_transitions() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(transitions_, {});
 }
 
 void SharedState::failed(const Error& error) {
@@ -97,6 +185,7 @@ SharedStatus SharedState::status() const {
   status.state = machine_.state();
   status.reason = reason_;
   status.since = since_;
+  status.off = off();
   status.generation = generation();
   status.era = eras_.current();
   return status;

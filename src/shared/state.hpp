@@ -2,10 +2,15 @@
 // generation its keys are, and which era its copies get. One per process; the monitor writes it,
 // the workers read it and tell it how their operations fared.
 //
-// A generation and an era are good while the record was asked for them lately: fresh() is false
-// once the last time is 2 s ago, and then nothing is taken from Redis.
+// A generation and an era are good while the record was asked for them lately. Once the last time
+// is 2 s ago no copy is taken from Redis any more (usable()); what only counts goes on there
+// (reachable()), because what it may get wrong is bounded.
 //
-// Threads: any. usable() and answered() take no lock.
+// When Redis comes back, copies in it are read again little by little: a hundredth of all names at
+// once, all of them after kRamp. Else a Redis that comes back empty would have every worker ask it
+// in vain and the record besides, all at the same moment.
+//
+// Threads: any. usable(), reachable(), reads_open() and answered() take no lock.
 #pragma once
 
 #include "base/metrics.hpp"
@@ -20,10 +25,13 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace redoubt::shared {
 
 inline constexpr Duration kViewLife{2'000};
+// How long it takes until every copy is read again after Redis came back.
+inline constexpr Duration kRamp{5'000};
 
 // Of a Redis operation on a request path, by state.
 struct SharedDeadlines {
@@ -31,10 +39,20 @@ struct SharedDeadlines {
   Duration suspect{10};
 };
 
+// A change of state that is to be told, in the words of state_word(), or "not_configured" while it
+// is turned off.
+struct SharedTransition {
+  std::string_view from;
+  std::string_view to;
+  std::string reason;  // Of the state that is not normal: of `to`, or else of `from`.
+  Duration lasted{0};  // `from`.
+};
+
 struct SharedStatus {
   Availability state = Availability::away;
   std::string reason;  // Why it is not normal; empty when it is.
   WallTime since;      // When `state` was entered.
+  bool off = false;    // Turned off by the configuration; `state` is away.
   std::int64_t generation = 0;
   std::int64_t era = 0;
 };
@@ -45,8 +63,14 @@ class SharedState {
 
   // ---- For whoever reads and writes ----
 
-  // Redis may be asked now.
+  // Redis may be asked now, for copies and for everything else.
   bool usable() const;
+  // The same for what only counts: also while the record cannot be asked.
+  bool reachable() const;
+  // Turned off: it is not missed.
+  bool off() const { return off_.load(std::memory_order_relaxed); }
+  // Of a copy, by a hash of its name: whether it is to be read already.
+  bool reads_open(std::size_t hash) const;
   Duration deadline() const;
   // Of keys to be read or written. Each worker keeps its KeySpace until this has moved.
   std::int64_t generation() const { return generation_.load(std::memory_order_acquire); }
@@ -60,6 +84,13 @@ class SharedState {
 
   SharedStatus status() const;
 
+  // ---- For the configuration ----
+
+  // Off: as if there were none, and nothing is missed. On: away, until it has proven itself.
+  void turn_off(std::string_view reason);
+  void turn_on();
+  void set_deadlines(SharedDeadlines deadlines);
+
   // ---- For the monitor ----
 
   // The record was asked at `began`, and said so.
@@ -67,17 +98,27 @@ class SharedState {
   void canary_answered(bool gates_open, std::string_view closed_because);
   void canary_failed(const Error& error);
   void refuse(std::string_view reason);
+  // What has happened since the last call, in order; at most kTransitionsMax of it.
+  std::vector<SharedTransition> take_transitions();
 
  private:
+  static constexpr std::size_t kTransitionsMax = 64;
+
   template <class F>
   void change(std::string_view reason, F&& step);
+  std::string_view word() const;
+  void entered(std::string_view from, std::string former_reason);
+  double ramp() const;
 
   const Clock& clock_;
-  const SharedDeadlines deadlines_;
+  std::atomic<std::int64_t> normal_deadline_;  // Milliseconds.
+  std::atomic<std::int64_t> suspect_deadline_;
   Eras eras_;
   std::atomic<std::int64_t> generation_{0};
   std::atomic<std::int64_t> fresh_until_{0};
   std::atomic<Availability> state_{Availability::away};
+  std::atomic<bool> off_{false};
+  std::atomic<std::int64_t> ramp_began_;
   Counter& answered_;
   Counter& failed_;
   Counter& changes_;
@@ -85,6 +126,9 @@ class SharedState {
   AvailabilityMachine machine_;
   std::string reason_;
   WallTime since_;
+  BootTime entered_;
+  bool was_normal_ = false;  // Ever.
+  std::vector<SharedTransition> transitions_;
 };
 
 }  // namespace redoubt::shared
