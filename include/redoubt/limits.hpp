@@ -12,7 +12,8 @@
 //
 // Threads: one Limits per worker over one shared engine; call it from that worker's executor.
 // Errors: invalid_argument for an unknown policy, a cost below 1, more than 16 limits in one check or
-// one limit named twice; unavailable for `strict` while the record is away.
+// one limit named twice; unavailable for `strict` while the record is away, and "limits_unavailable" for
+// a soft limit that says so while Redis is.
 #pragma once
 
 #include <redoubt/context.hpp>
@@ -42,6 +43,13 @@ enum class LimitClass : std::uint8_t {
   strict,  // The record: exact, durable, refused when it is away.
 };
 
+// What becomes of a soft limit while Redis holds limits and cannot be asked.
+enum class WithoutRedis : std::uint8_t {
+  share,   // Each instance enforces its share. The default.
+  refuse,  // Unavailable "limits_unavailable": for what must never be exceeded, and may be refused.
+  open,    // Admitted: for what is only counted.
+};
+
 enum class CalendarUnit : std::uint8_t { minute, hour, day, month };
 
 struct LimitPolicy {
@@ -52,6 +60,7 @@ struct LimitPolicy {
   Duration period{60'000};                      // 1 ms .. 366 d. Ignored for calendar_window.
   std::int64_t burst = 10;                      // GCRA only: 1 .. 1e9.
   CalendarUnit unit = CalendarUnit::day;        // calendar_window only.
+  WithoutRedis without_redis = WithoutRedis::share;  // Soft only.
 };
 
 // The most that can be admitted at once, and what `remaining` counts down from.
@@ -66,7 +75,7 @@ struct LimitCheck {
 };
 
 struct LimitState {
-  const LimitPolicy* policy = nullptr;  // Lives as long as the Limits.
+  const LimitPolicy* policy = nullptr;  // Until replace_policies() was called twice.
   bool allowed = true;        // Would this limit alone have admitted it?
   std::int64_t remaining = 0; // What could be admitted right now, after this decision.
   Duration reset_after{0};    // Until the limit is full again.
@@ -121,6 +130,11 @@ class Limits {
 
   virtual const LimitPolicy* find_policy(std::string_view name) const = 0;
   virtual std::span<const LimitPolicy> policies() const = 0;
+
+  // From now on these are the policies. A limit whose numbers changed begins full; what was decided
+  // by the ones before stays readable until the second call after this one.
+  // Errors: invalid_argument that names the policy and the field; then nothing changed.
+  virtual Result<void> replace_policies(std::vector<LimitPolicy> policies) = 0;
 };
 
 }  // namespace redoubt

@@ -32,6 +32,12 @@ constexpr std::array<std::pair<std::string_view, LimitClass>, 2> kClasses{{
     {"strict", LimitClass::strict},
 }};
 
+constexpr std::array<std::pair<std::string_view, WithoutRedis>, 3> kWithoutRedis{{
+    {"share", WithoutRedis::share},
+    {"refuse", WithoutRedis::refuse},
+    {"open", WithoutRedis::open},
+}};
+
 constexpr std::array<std::pair<std::string_view, CalendarUnit>, 4> kUnits{{
     {"minute", CalendarUnit::minute},
     {"hour", CalendarUnit::hour},
@@ -64,6 +70,7 @@ struct Words {
   std::optional<std::int64_t> burst;
   std::optional<LimitAlgorithm> algorithm;
   std::optional<LimitClass> limit_class;
+  std::optional<WithoutRedis> without_redis;
 };
 
 Parsed<Words> parse_rate(std::string_view text) {
@@ -114,10 +121,12 @@ Parsed<Words> parse_words(std::string_view text) {
       done = set_once(words->algorithm, *algorithm, items[i]);
     } else if (const auto limit_class = find_word(kClasses, items[i])) {
       done = set_once(words->limit_class, *limit_class, items[i]);
+    } else if (const auto without_redis = find_word(kWithoutRedis, items[i])) {
+      done = set_once(words->without_redis, *without_redis, items[i]);
     } else {
       return wrong(
           fmt::format("{} is none of burst N, gcra, sliding_window, sliding_log, "
-                      "fixed_window, calendar_window, soft, strict",
+                      "fixed_window, calendar_window, soft, strict, share, refuse, open",
                       quote(items[i])));
     }
     if (!done) return wrong(done.error());
@@ -134,6 +143,10 @@ Parsed<void> check_together(const Words& words, LimitAlgorithm algorithm) {
   }
   if (words.burst && algorithm != LimitAlgorithm::gcra) {
     return wrong(fmt::format("burst goes with gcra; {} has none", word_of(kAlgorithms, algorithm)));
+  }
+  if (words.without_redis && words.limit_class == LimitClass::strict) {
+    return wrong(fmt::format("strict limits do without Redis; {} goes with soft ones",
+                             word_of(kWithoutRedis, *words.without_redis)));
   }
   if (algorithm == LimitAlgorithm::sliding_log && words.limit > kLogMax) {
     return wrong(fmt::format("sliding_log remembers each admission: count at most {}", kLogMax));
@@ -160,6 +173,7 @@ Parsed<LimitPolicy> parse_policy(std::string_view name, std::string_view text) {
   policy.name = name;
   policy.algorithm = words->algorithm.value_or(LimitAlgorithm::gcra);
   policy.limit_class = words->limit_class.value_or(LimitClass::soft);
+  policy.without_redis = words->without_redis.value_or(WithoutRedis::share);
   const auto checked = check_together(*words, policy.algorithm);
   if (!checked) return wrong(checked.error());
   policy.limit = words->limit;
@@ -177,6 +191,9 @@ std::string format_policy(const LimitPolicy& policy) {
   if (policy.algorithm == LimitAlgorithm::gcra) out += fmt::format(" burst {}", policy.burst);
   out += fmt::format(" {} {}", word_of(kAlgorithms, policy.algorithm),
                      word_of(kClasses, policy.limit_class));
+  if (policy.without_redis != WithoutRedis::share) {
+    out += fmt::format(" {}", word_of(kWithoutRedis, policy.without_redis));
+  }
   return out;
 }
 

@@ -2,8 +2,9 @@
 //
 //   policy    = rate { word }
 //   rate      = count "/" ( duration | "minute" | "hour" | "day" | "month" )
-//   word      = "burst" count | algorithm | "soft" | "strict"
+//   word      = "burst" count | algorithm | "soft" | "strict" | away
 //   algorithm = "gcra" | "sliding_window" | "sliding_log" | "fixed_window" | "calendar_window"
+//   away      = "share" | "refuse" | "open"      of a soft one, while Redis cannot be asked
 //
 // for example "60/1m burst 10" or "1000/day calendar_window strict". Words come in any order, each
 // kind at most once. A unit word goes with calendar_window and only with it; burst goes with gcra

@@ -45,6 +45,7 @@ class ScriptedLimits final : public Limits {
   }
   const LimitPolicy* find_policy(std::string_view) const override { return nullptr; }
   std::span<const LimitPolicy> policies() const override { return policies_; }
+  Result<void> replace_policies(std::vector<LimitPolicy>) override { return {}; }
 
   bool suspends = false;
   std::string asked;

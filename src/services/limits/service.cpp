@@ -6,6 +6,7 @@
 #include "services/limits/shared_checks.hpp"
 #include "services/limits/strict_part.hpp"
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -42,11 +43,14 @@ Task<void> decide(record::Unit& unit, const Clock& clock, SoftPart& soft, Strict
   co_return Result<void>{};
 }
 
+constexpr std::size_t kGenerationsKept = 3;
+
 class LimitService final : public Limits {
  public:
   LimitService(local::LimitEngine& engine, record::Record& record, const Clock& clock,
                std::vector<LimitPolicy> policies, Metrics& metrics, SharedTier shared)
-      : engine_(engine), record_(record), clock_(clock), policies_(std::move(policies), metrics) {
+      : engine_(engine), record_(record), clock_(clock), metrics_(metrics) {
+    policies_ = &generations_.emplace_back(std::move(policies), metrics_);
     if (shared.limits != nullptr)
       shared_.emplace(engine, record, clock, std::move(shared), metrics);
   }
@@ -54,26 +58,25 @@ class LimitService final : public Limits {
   std::optional<Result<LimitDecision>> check_now(const Context& context,
                                                  std::span<const LimitCheck> checks) override {
     NamedChecks named;
-    auto ok = name_checks(policies_, checks, named);
+    auto ok = name_checks(*policies_, checks, named);
     if (!ok) return Result<LimitDecision>(fail(std::move(ok).error()));
     if (!named.strict.empty()) return std::nullopt;
-    if (shared_) return shared_->check_now(context.caller.tenant, named);
+    if (shared_) return shared_->check_now(context, named);
     return check_soft(context, named);
   }
 
   Task<LimitDecision> check(const Context& context, std::span<const LimitCheck> checks) override {
-    return shared_ ? shared_->check(context.caller.tenant, policies_, checks)
-                   : check_here(context, checks);
+    return shared_ ? shared_->check(context, *policies_, checks) : check_here(context, checks);
   }
 
   std::unique_ptr<BegunCheck> begin(const Context& context,
                                     std::span<const LimitCheck> checks) override {
-    return shared_ ? shared_->begin(context.caller.tenant, policies_, checks) : nullptr;
+    return shared_ ? shared_->begin(context, *policies_, checks) : nullptr;
   }
 
   Task<LimitDecision> check_here(const Context& context, std::span<const LimitCheck> checks) {
     NamedChecks named;
-    RD_CO_CHECK(name_checks(policies_, checks, named));
+    RD_CO_CHECK(name_checks(*policies_, checks, named));
     if (named.strict.empty()) co_return check_soft(context, named);
     SoftPart soft(engine_, context.caller.tenant, named);
     StrictPart strict(context.caller.tenant, named);
@@ -82,7 +85,8 @@ class LimitService final : public Limits {
     StrictWork work = [&](record::Unit& unit) {
       return decide(unit, clock_, soft, strict, verdicts, soft_charged);
     };
-    auto done = co_await record_.write_within(strict.reach(), std::move(work));
+    auto done = co_await record_.write_within(record::with_deadline_of(context, strict.reach()),
+                                              std::move(work));
     if (!done) {
       if (soft_charged) soft.refund(verdicts);
       count_failures(named);
@@ -94,13 +98,13 @@ class LimitService final : public Limits {
 
   Task<LimitDecision> peek(const Context& context, std::span<const LimitCheck> checks) override {
     NamedChecks named;
-    RD_CO_CHECK(name_checks(policies_, checks, named));
-    if (shared_) co_return co_await shared_->peek(context.caller.tenant, named);
+    RD_CO_CHECK(name_checks(*policies_, checks, named));
+    if (shared_) co_return co_await shared_->peek(context, named);
     Verdicts verdicts;
     if (!named.strict.empty()) {
       StrictPart strict(context.caller.tenant, named);
       StrictLook job = [&](sql::Transaction& tx) { return look(tx, clock_, strict, verdicts); };
-      RD_CO_CHECK(co_await record_.read_tenant(context.caller.tenant, std::move(job)));
+      RD_CO_CHECK(co_await record_.read_within(record::reads_of(context), std::move(job)));
     }
     SoftPart(engine_, context.caller.tenant, named).peek(verdicts);
     co_return decision_of(named, verdicts);
@@ -108,8 +112,8 @@ class LimitService final : public Limits {
 
   Task<LimitDecision> refund(const Context& context, std::span<const LimitCheck> checks) override {
     NamedChecks named;
-    RD_CO_CHECK(name_checks(policies_, checks, named));
-    if (shared_) co_return co_await shared_->refund(context.caller.tenant, named);
+    RD_CO_CHECK(name_checks(*policies_, checks, named));
+    if (shared_) co_return co_await shared_->refund(context, named);
     Verdicts verdicts;
     if (!named.strict.empty()) {
       StrictPart strict(context.caller.tenant, named);
@@ -117,7 +121,8 @@ class LimitService final : public Limits {
         return give_back(unit, clock_, strict, verdicts);
       };
       // First, because it can fail; then nothing was given back.
-      RD_CO_CHECK(co_await record_.write_within(strict.reach(), std::move(work)));
+      RD_CO_CHECK(co_await record_.write_within(record::with_deadline_of(context, strict.reach()),
+                                                std::move(work)));
     }
     SoftPart(engine_, context.caller.tenant, named).refund(verdicts);
     co_return decision_of(named, verdicts);
@@ -126,7 +131,7 @@ class LimitService final : public Limits {
   Task<void> reset(const Context& context, std::string policy, std::string subject) override {
     const LimitCheck check{.policy = policy, .subject = subject};
     NamedChecks named;
-    auto ok = name_checks(policies_, {&check, 1}, named);
+    auto ok = name_checks(*policies_, {&check, 1}, named);
     if (!ok) co_return fail(as_of_reset(std::move(ok).error()));
     if (shared_ && named.strict.empty()) {
       co_return co_await shared_->reset(context.caller.tenant, named);
@@ -143,11 +148,18 @@ class LimitService final : public Limits {
   }
 
   const LimitPolicy* find_policy(std::string_view name) const override {
-    const Policies::Entry* entry = policies_.find(name);
+    const Policies::Entry* entry = policies_->find(name);
     return entry ? entry->policy : nullptr;
   }
 
-  std::span<const LimitPolicy> policies() const override { return policies_.all(); }
+  std::span<const LimitPolicy> policies() const override { return policies_->all(); }
+
+  Result<void> replace_policies(std::vector<LimitPolicy> policies) override {
+    RD_CHECK(validate_policies(policies));
+    policies_ = &generations_.emplace_back(std::move(policies), metrics_);
+    while (generations_.size() > kGenerationsKept) generations_.pop_front();
+    return {};
+  }
 
  private:
   Result<LimitDecision> check_soft(const Context& context, const NamedChecks& named) {
@@ -171,7 +183,9 @@ class LimitService final : public Limits {
   local::LimitEngine& engine_;
   record::Record& record_;
   const Clock& clock_;
-  const Policies policies_;
+  Metrics& metrics_;
+  std::deque<Policies> generations_;  // The last is in use; checks under way may use the others.
+  const Policies* policies_ = nullptr;
   std::optional<SharedChecks> shared_;
 };
 

@@ -22,6 +22,8 @@ struct SharedTier {
   shared::SharedLimits* limits = nullptr;
   // How many instances share a limit while Redis is away; at least 1.
   std::function<std::int64_t()> instances = [] { return std::int64_t{1}; };
+  // Redis is turned off: shares are what is meant to decide, and nothing is said of them.
+  std::function<bool()> off = [] { return false; };
 };
 
 // One for each worker, over one engine. The references outlive it. With a shared tier, soft limits

@@ -20,55 +20,63 @@ SharedChecks::SharedChecks(local::LimitEngine& engine, record::Record& record, c
                                 "Checks decided by this instance's share of the limits, because "
                                 "Redis could not be asked.")) {}
 
-std::optional<Result<LimitDecision>> SharedChecks::check_now(std::string_view tenant,
+std::optional<Result<LimitDecision>> SharedChecks::check_now(const Context& context,
                                                              const NamedChecks& named) {
   if (shared_.limits->usable()) return std::nullopt;
-  SharedPart part(engine_, tenant, named);
+  if (refuses(named)) return Result<LimitDecision>(refused(context));
+  SharedPart part(engine_, context.caller.tenant, named, shared_.off());
   Verdicts verdicts;
   Soft soft{.admitted = part.take(instances(), verdicts), .by_share = true};
-  return conclude(named, verdicts, soft);
+  return conclude(context, named, verdicts, soft);
 }
 
-Task<LimitDecision> SharedChecks::check(std::string_view tenant, const Policies& policies,
+Task<LimitDecision> SharedChecks::check(const Context& context, const Policies& policies,
                                         std::span<const LimitCheck> checks) {
   NamedChecks named;
   RD_CO_CHECK(name_checks(policies, checks, named));
-  SharedPart part(engine_, tenant, named);
+  const std::string_view tenant = context.caller.tenant;
+  SharedPart part(engine_, tenant, named, shared_.off());
   Verdicts verdicts;
   verdicts.resize(named.checks.size());
   Soft soft;
   if (!named.soft.empty() && shared_.limits->usable()) {
     auto taking = shared_.limits->take(tenant, part.uses());
     const auto reply = co_await std::move(taking);
-    soft = taken(reply, part, verdicts);
+    soft = taken(reply, part, named, verdicts);
   } else if (!named.soft.empty()) {
-    soft = taken_by_share(part, verdicts);
+    soft = taken_by_share(part, named, verdicts);
+  }
+  if (soft.refused) {
+    count_failures(named);
+    co_return refused(context);
   }
   if (!named.strict.empty()) {
-    RD_CO_CHECK(co_await add_strict(tenant, part, named, verdicts, soft));
+    RD_CO_CHECK(co_await add_strict(context, part, named, verdicts, soft));
   }
-  co_return conclude(named, verdicts, soft);
+  co_return conclude(context, named, verdicts, soft);
 }
 
 SharedChecks::Soft SharedChecks::taken(const Result<shared::LimitsReply>& reply, SharedPart& part,
-                                       Verdicts& verdicts) const {
-  if (!reply) return taken_by_share(part, verdicts);
+                                       const NamedChecks& named, Verdicts& verdicts) const {
+  if (!reply) return taken_by_share(part, named, verdicts);
   part.read(*reply, verdicts);
   return {.admitted = reply->charged, .by_share = false};
 }
 
-SharedChecks::Soft SharedChecks::taken_by_share(SharedPart& part, Verdicts& verdicts) const {
+SharedChecks::Soft SharedChecks::taken_by_share(SharedPart& part, const NamedChecks& named,
+                                                Verdicts& verdicts) const {
+  if (refuses(named)) return {.admitted = false, .by_share = false, .refused = true};
   return {.admitted = part.take(instances(), verdicts), .by_share = true};
 }
 
 // What the strict limits say after the soft ones. Errors: those of the record; then nothing is
 // charged.
-Task<void> SharedChecks::add_strict(std::string_view tenant, SharedPart& part,
+Task<void> SharedChecks::add_strict(const Context& context, SharedPart& part,
                                     const NamedChecks& named, Verdicts& verdicts, Soft& soft) {
-  if (!soft.admitted) co_return co_await look_at_strict(tenant, named, verdicts);
-  const auto charged = co_await charge_strict(tenant, named, verdicts);
+  if (!soft.admitted) co_return co_await look_at_strict(context, named, verdicts);
+  const auto charged = co_await charge_strict(context, named, verdicts);
   if (!charged || !*charged) {
-    const Soft back = co_await refund_soft(tenant, part, named, verdicts);
+    const Soft back = co_await refund_soft(context.caller.tenant, part, named, verdicts);
     soft.by_share = soft.by_share || back.by_share;
   }
   if (!charged) {
@@ -83,12 +91,13 @@ Task<void> SharedChecks::add_strict(std::string_view tenant, SharedPart& part,
 // Of soft limits alone that can all be withdrawn.
 class SharedChecks::Begun final : public BegunCheck {
  public:
-  Begun(SharedChecks& all, std::string_view tenant) : all_(all), tenant_(tenant) {}
+  Begun(SharedChecks& all, const Context& context)
+      : all_(all), context_(context), tenant_(context.caller.tenant) {}
 
   // Whether it has begun.
   bool begin(const Policies& policies, std::span<const LimitCheck> checks) {
     if (!name_checks(policies, checks, named_) || !named_.strict.empty()) return false;
-    part_.emplace(all_.engine_, tenant_, named_);
+    part_.emplace(all_.engine_, tenant_, named_, all_.shared_.off());
     const SharedPart::Uses uses = part_->uses();
     if (uses.empty() || !std::ranges::all_of(uses, shared::can_withdraw)) return false;
     sent_ = all_.shared_.limits->send_take(tenant_, uses);
@@ -99,8 +108,12 @@ class SharedChecks::Begun final : public BegunCheck {
     const auto reply = co_await sent_->reply();
     Verdicts verdicts;
     verdicts.resize(named_.checks.size());
-    const Soft soft = all_.taken(reply, *part_, verdicts);
-    co_return all_.conclude(named_, verdicts, soft);
+    const Soft soft = all_.taken(reply, *part_, named_, verdicts);
+    if (soft.refused) {
+      count_failures(named_);
+      co_return refused(context_);
+    }
+    co_return all_.conclude(context_, named_, verdicts, soft);
   }
 
   asio::awaitable<void> withdraw() override {
@@ -114,37 +127,39 @@ class SharedChecks::Begun final : public BegunCheck {
 
  private:
   SharedChecks& all_;
+  const Context& context_;
   const std::string_view tenant_;
   NamedChecks named_;
   std::optional<SharedPart> part_;
   std::unique_ptr<shared::SentTake> sent_;
 };
 
-std::unique_ptr<BegunCheck> SharedChecks::begin(std::string_view tenant, const Policies& policies,
+std::unique_ptr<BegunCheck> SharedChecks::begin(const Context& context, const Policies& policies,
                                                 std::span<const LimitCheck> checks) {
   if (!shared_.limits->usable()) return nullptr;
-  auto begun = std::make_unique<Begun>(*this, tenant);
+  auto begun = std::make_unique<Begun>(*this, context);
   if (!begun->begin(policies, checks)) return nullptr;
   return begun;
 }
 
 // ---- The others ----
 
-Task<LimitDecision> SharedChecks::peek(std::string_view tenant, const NamedChecks& named) {
-  SharedPart part(engine_, tenant, named);
+Task<LimitDecision> SharedChecks::peek(const Context& context, const NamedChecks& named) {
+  const std::string_view tenant = context.caller.tenant;
+  SharedPart part(engine_, tenant, named, shared_.off());
   Verdicts verdicts;
   verdicts.resize(named.checks.size());
   if (!named.strict.empty()) {
-    RD_CO_CHECK(co_await look_at_strict(tenant, named, verdicts));
+    RD_CO_CHECK(co_await look_at_strict(context, named, verdicts));
   }
   const Soft soft = co_await peek_soft(tenant, part, named, verdicts);
-  LimitDecision decision = decision_of(named, verdicts);
-  decision.degraded = soft.by_share;
-  co_return decision;
+  if (soft.refused) co_return refused(context);
+  co_return decided(context, named, verdicts, soft);
 }
 
-Task<LimitDecision> SharedChecks::refund(std::string_view tenant, const NamedChecks& named) {
-  SharedPart part(engine_, tenant, named);
+Task<LimitDecision> SharedChecks::refund(const Context& context, const NamedChecks& named) {
+  const std::string_view tenant = context.caller.tenant;
+  SharedPart part(engine_, tenant, named, shared_.off());
   Verdicts verdicts;
   verdicts.resize(named.checks.size());
   if (!named.strict.empty()) {
@@ -152,16 +167,16 @@ Task<LimitDecision> SharedChecks::refund(std::string_view tenant, const NamedChe
     std::function<Task<void>(record::Unit&)> work = [&](record::Unit& unit) {
       return give_back(unit, clock_, strict, verdicts);
     };
-    RD_CO_CHECK(co_await record_.write_within(strict.reach(), std::move(work)));
+    RD_CO_CHECK(co_await record_.write_within(record::with_deadline_of(context, strict.reach()),
+                                              std::move(work)));
   }
   const Soft soft = co_await refund_soft(tenant, part, named, verdicts);
-  LimitDecision decision = decision_of(named, verdicts);
-  decision.degraded = soft.by_share;
-  co_return decision;
+  if (soft.refused) co_return refused(context);
+  co_return decided(context, named, verdicts, soft);
 }
 
 Task<void> SharedChecks::reset(std::string_view tenant, const NamedChecks& named) {
-  SharedPart part(engine_, tenant, named);
+  SharedPart part(engine_, tenant, named, shared_.off());
   const shared::LimitUse use = part.uses().front();
   engine_.reset(engine_.key(tenant, named.entries[0]->rule, named.checks[0].subject));
   RD_CO_CHECK(co_await shared_.limits->reset(tenant, use));
@@ -185,6 +200,7 @@ asio::awaitable<SharedChecks::Soft> SharedChecks::peek_soft(std::string_view ten
       co_return Soft{};
     }
   }
+  if (refuses(named)) co_return Soft{.admitted = false, .by_share = false, .refused = true};
   const bool admits = part.peek(instances(), verdicts);
   co_return Soft{.admitted = admits, .by_share = true};
 }
@@ -206,20 +222,19 @@ asio::awaitable<SharedChecks::Soft> SharedChecks::refund_soft(std::string_view t
   co_return Soft{.admitted = true, .by_share = true};
 }
 
-Task<void> SharedChecks::look_at_strict(std::string_view tenant, const NamedChecks& named,
+Task<void> SharedChecks::look_at_strict(const Context& context, const NamedChecks& named,
                                         Verdicts& verdicts) {
-  StrictPart strict(tenant, named);
+  StrictPart strict(context.caller.tenant, named);
   std::function<Task<void>(sql::Transaction&)> job = [&](sql::Transaction& tx) {
     return look(tx, clock_, strict, verdicts);
   };
-  std::string owned(tenant);
-  RD_CO_CHECK(co_await record_.read_tenant(std::move(owned), std::move(job)));
+  RD_CO_CHECK(co_await record_.read_within(record::reads_of(context), std::move(job)));
   co_return Result<void>{};
 }
 
-Task<bool> SharedChecks::charge_strict(std::string_view tenant, const NamedChecks& named,
+Task<bool> SharedChecks::charge_strict(const Context& context, const NamedChecks& named,
                                        Verdicts& verdicts) {
-  StrictPart strict(tenant, named);
+  StrictPart strict(context.caller.tenant, named);
   bool admitted = false;
   std::function<Task<void>(record::Unit&)> work = [&](record::Unit& unit) -> Task<void> {
     RD_CO_CHECK(co_await strict.load(unit, clock_));
@@ -228,17 +243,44 @@ Task<bool> SharedChecks::charge_strict(std::string_view tenant, const NamedCheck
     RD_CO_CHECK(co_await strict.store(unit));
     co_return Result<void>{};
   };
-  RD_CO_CHECK(co_await record_.write_within(strict.reach(), std::move(work)));
+  RD_CO_CHECK(co_await record_.write_within(record::with_deadline_of(context, strict.reach()),
+                                            std::move(work)));
   co_return admitted;
 }
 
-LimitDecision SharedChecks::conclude(const NamedChecks& named, const Verdicts& verdicts,
-                                     const Soft& soft) {
+LimitDecision SharedChecks::conclude(const Context& context, const NamedChecks& named,
+                                     const Verdicts& verdicts, const Soft& soft) {
   count_verdicts(named, verdicts);
   if (soft.by_share) by_share_.add();
+  return decided(context, named, verdicts, soft);
+}
+
+LimitDecision SharedChecks::decided(const Context& context, const NamedChecks& named,
+                                    const Verdicts& verdicts, const Soft& soft) const {
   LimitDecision decision = decision_of(named, verdicts);
-  decision.degraded = soft.by_share;
+  decision.degraded = soft.by_share && !shared_.off();
+  if (!decision.degraded) return decision;
+  for (const std::uint8_t i : named.soft) {
+    const bool open = named.entries[i]->policy->without_redis == WithoutRedis::open;
+    context.note(open ? Downgrade::limits_open : Downgrade::limits_share);
+  }
   return decision;
+}
+
+bool SharedChecks::refuses(const NamedChecks& named) const {
+  if (shared_.off()) return false;
+  return std::ranges::any_of(named.soft, [&named](std::uint8_t i) {
+    return named.entries[i]->policy->without_redis == WithoutRedis::refuse;
+  });
+}
+
+Unexpected SharedChecks::refused(const Context& context) {
+  context.note(Downgrade::limits_refused);
+  Error error = unavailable("limits_unavailable",
+                            "Redis cannot be asked, and a limit of this request is not to be "
+                            "decided without it; try again shortly.");
+  error.retry_after = std::chrono::seconds(1);
+  return fail(std::move(error));
 }
 
 }  // namespace redoubt::limits

@@ -24,15 +24,15 @@ class SharedChecks {
                SharedTier shared, Metrics& metrics);
 
   // Empty while Redis is in use: then it is asked. REQUIRES: no strict limit is among them.
-  std::optional<Result<LimitDecision>> check_now(std::string_view tenant, const NamedChecks& named);
+  std::optional<Result<LimitDecision>> check_now(const Context& context, const NamedChecks& named);
   // For all below, what is referred to lives until they are done.
-  Task<LimitDecision> check(std::string_view tenant, const Policies& policies,
+  Task<LimitDecision> check(const Context& context, const Policies& policies,
                             std::span<const LimitCheck> checks);
   // Null: call check().
-  std::unique_ptr<BegunCheck> begin(std::string_view tenant, const Policies& policies,
+  std::unique_ptr<BegunCheck> begin(const Context& context, const Policies& policies,
                                     std::span<const LimitCheck> checks);
-  Task<LimitDecision> peek(std::string_view tenant, const NamedChecks& named);
-  Task<LimitDecision> refund(std::string_view tenant, const NamedChecks& named);
+  Task<LimitDecision> peek(const Context& context, const NamedChecks& named);
+  Task<LimitDecision> refund(const Context& context, const NamedChecks& named);
   Task<void> reset(std::string_view tenant, const NamedChecks& named);
 
  private:
@@ -40,20 +40,29 @@ class SharedChecks {
   struct Soft {
     bool admitted = true;
     bool by_share = false;
+    bool refused = false;  // Not decided: a limit says so.
   };
 
-  Soft taken(const Result<shared::LimitsReply>& reply, SharedPart& part, Verdicts& verdicts) const;
-  Soft taken_by_share(SharedPart& part, Verdicts& verdicts) const;
-  Task<void> add_strict(std::string_view tenant, SharedPart& part, const NamedChecks& named,
+  Soft taken(const Result<shared::LimitsReply>& reply, SharedPart& part, const NamedChecks& named,
+             Verdicts& verdicts) const;
+  Soft taken_by_share(SharedPart& part, const NamedChecks& named, Verdicts& verdicts) const;
+  Task<void> add_strict(const Context& context, SharedPart& part, const NamedChecks& named,
                         Verdicts& verdicts, Soft& soft);
   boost::asio::awaitable<Soft> peek_soft(std::string_view tenant, SharedPart& part,
                                          const NamedChecks& named, Verdicts& verdicts);
   boost::asio::awaitable<Soft> refund_soft(std::string_view tenant, SharedPart& part,
                                            const NamedChecks& named, Verdicts& verdicts);
-  Task<void> look_at_strict(std::string_view tenant, const NamedChecks& named, Verdicts& verdicts);
-  Task<bool> charge_strict(std::string_view tenant, const NamedChecks& named, Verdicts& verdicts);
+  Task<void> look_at_strict(const Context& context, const NamedChecks& named, Verdicts& verdicts);
+  Task<bool> charge_strict(const Context& context, const NamedChecks& named, Verdicts& verdicts);
   std::int64_t instances() const;
-  LimitDecision conclude(const NamedChecks& named, const Verdicts& verdicts, const Soft& soft);
+  // Counted, and told of.
+  LimitDecision conclude(const Context& context, const NamedChecks& named, const Verdicts& verdicts,
+                         const Soft& soft);
+  LimitDecision decided(const Context& context, const NamedChecks& named, const Verdicts& verdicts,
+                        const Soft& soft) const;
+  // Some limit refuses to be decided without Redis; not when that is turned off.
+  bool refuses(const NamedChecks& named) const;
+  static Unexpected refused(const Context& context);
 
   local::LimitEngine& engine_;
   record::Record& record_;

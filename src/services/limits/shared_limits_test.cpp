@@ -356,7 +356,9 @@ class SharedService : public testing::Test {
       record_ = std::move(*record);
     }
     auto& one = *all_.emplace_back(std::make_unique<One>(loop_, redis_.port()));
-    const SharedTier tier{.limits = one.site.shared.get(), .instances = [share] { return share; }};
+    const SharedTier tier{.limits = one.site.shared.get(),
+                          .instances = [share] { return share; },
+                          .off = [&state = one.site.state] { return state.off(); }};
     auto made =
         make_limits(one.site.engine, *record_, loop_.clock, policies(), one.site.metrics, tier);
     EXPECT_TRUE(made);
@@ -367,7 +369,14 @@ class SharedService : public testing::Test {
   static std::vector<LimitPolicy> policies() {
     using enum LimitAlgorithm;
     const Duration hour(3'600'000);
-    return {policy_of("default", gcra, 10, hour, 10), policy_of("other", gcra, 10, hour, 10),
+    LimitPolicy refuse = policy_of("refuse", gcra, 10, hour, 10);
+    refuse.without_redis = WithoutRedis::refuse;
+    LimitPolicy open = policy_of("open", gcra, 3, hour, 3);
+    open.without_redis = WithoutRedis::open;
+    return {refuse,
+            open,
+            policy_of("default", gcra, 10, hour, 10),
+            policy_of("other", gcra, 10, hour, 10),
             policy_of("window", fixed_window, 4, std::chrono::hours(24)),
             policy_of("log", sliding_log, 4, hour),
             policy_of("strict", gcra, 3, hour, 3, LimitClass::strict)};
@@ -543,6 +552,94 @@ TEST_F(SharedService, DecidesByShareWhenRedisDoesNotAnswer) {
   EXPECT_TRUE(decision.allowed);
   EXPECT_TRUE(decision.degraded);
   redis_.resume();
+}
+
+// ---- What a policy wants while Redis is away ----
+
+TEST_F(SharedService, ALimitThatRefusesWithoutRedisIsNotDecidedWithoutIt) {
+  EXPECT_TRUE(check(first(), "refuse").allowed);
+  first().site.lose_redis();
+  Downgrades downgrades;
+  Context context = test::context_of(acme_);
+  context.downgrades = &downgrades;
+  const std::vector<LimitCheck> checks{{.policy = "default", .subject = "u"},
+                                       {.policy = "refuse", .subject = "u"}};
+
+  const auto now = first().limits->check_now(context, checks);
+
+  ASSERT_TRUE(now);
+  ASSERT_FALSE(*now);
+  EXPECT_EQ(now->error().slug, "limits_unavailable");
+  EXPECT_EQ(now->error().code, Errc::unavailable);
+  EXPECT_TRUE(downgrades.has(Downgrade::limits_refused));
+  EXPECT_TRUE(check(first(), "default", 10).allowed) << "nothing was charged";
+}
+
+TEST_F(SharedService, ALimitThatRefusesDoesSoTooWhenRedisDoesNotAnswer) {
+  redis_.pause();
+  const Context context = test::context_of(acme_);
+  const LimitCheck one{.policy = "refuse", .subject = "u"};
+  first().site.keep_usable();
+
+  const auto decision = loop_.run(first().limits->check(context, {&one, 1}));
+
+  redis_.resume();
+  ASSERT_FALSE(decision);
+  EXPECT_EQ(decision.error().slug, "limits_unavailable");
+}
+
+TEST_F(SharedService, ALimitThatIsOpenAdmitsWithoutRedisAndOthersBesideItDoNot) {
+  One& half = add_instance(2);
+  half.site.lose_redis();
+  for (int i = 0; i < 20; ++i) {
+    const LimitDecision decision = check(half, "open");
+    EXPECT_TRUE(decision.allowed);
+    EXPECT_TRUE(decision.degraded);
+  }
+  const std::vector<LimitCheck> both{{.policy = "open", .subject = "u"},
+                                     {.policy = "default", .subject = "u", .cost = 5}};
+  EXPECT_TRUE(check(half, both).allowed);
+  const LimitDecision refused = check(half, both);
+  EXPECT_FALSE(refused.allowed);
+  EXPECT_TRUE(refused.states[0].allowed);
+  EXPECT_FALSE(refused.states[1].allowed);
+}
+
+TEST_F(SharedService, SharesAreNothingToReportWhenRedisIsTurnedOff) {
+  One& half = add_instance(2);
+  half.site.state.turn_off("by the configuration");
+  Downgrades downgrades;
+  Context context = test::context_of(acme_);
+  context.downgrades = &downgrades;
+  const LimitCheck one{.policy = "default", .subject = "u", .cost = 5};
+
+  const auto decision = half.limits->check_now(context, {&one, 1});
+
+  ASSERT_TRUE(decision && *decision);
+  EXPECT_TRUE((**decision).allowed);
+  EXPECT_FALSE((**decision).degraded);
+  EXPECT_FALSE(downgrades.any());
+  EXPECT_FALSE(check(half, "default").allowed) << "it is a share nevertheless";
+  EXPECT_TRUE(check(half, "refuse").allowed);
+  EXPECT_FALSE(check(half, "open", 3).allowed) << "half of 3, rounded up, is 2";
+}
+
+TEST_F(SharedService, PoliciesAreReplacedWhileItRuns) {
+  EXPECT_TRUE(check(first(), "default").allowed);
+  std::vector<LimitPolicy> changed = policies();
+  std::erase_if(changed, [](const LimitPolicy& p) { return p.name == "other"; });
+  for (LimitPolicy& p : changed) {
+    if (p.name == "default") p.limit = p.burst = 2;
+  }
+
+  ASSERT_TRUE(first().limits->replace_policies(changed));
+
+  EXPECT_EQ(first().limits->find_policy("other"), nullptr);
+  EXPECT_TRUE(check(first(), "default", 2).allowed);
+  EXPECT_FALSE(check(first(), "default").allowed);
+  changed.front().limit = 0;
+  EXPECT_FALSE(first().limits->replace_policies(changed));
+  EXPECT_EQ(first().limits->find_policy("default")->limit, 2) << "nothing changed";
 }
 
 }  // namespace

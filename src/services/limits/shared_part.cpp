@@ -64,8 +64,8 @@ LimitReading read_log(const LimitRule& rule, const shared::LimitMemory& shared, 
 }  // namespace
 
 SharedPart::SharedPart(local::LimitEngine& engine, std::string_view tenant,
-                       const NamedChecks& named)
-    : engine_(engine), named_(named) {
+                       const NamedChecks& named, bool enforce_open)
+    : engine_(engine), named_(named), enforce_open_(enforce_open) {
   for (const std::uint8_t i : named.soft) {
     const LimitCheck& check = named.checks[i];
     const LimitRule& rule = named.entries[i]->rule;
@@ -146,21 +146,34 @@ void SharedPart::refund(std::int64_t instances, Verdicts& out) {
   spread(share, instances, out);
 }
 
+bool SharedPart::is_open(std::uint8_t check) const {
+  return !enforce_open_ && named_.entries[check]->policy->without_redis == WithoutRedis::open;
+}
+
 void SharedPart::share_of(std::int64_t instances, Share& out) const {
-  for (const local::LimitCharge& charge : charges_) {
+  for (std::size_t i = 0; i < charges_.size(); ++i) {
+    const std::uint8_t check = named_.soft[i];
+    if (is_open(check)) continue;
+    const local::LimitCharge& charge = charges_[i];
     out.rules.push_back(limits::share_of(*charge.rule, instances));
     out.charges.push_back(
         {.rule = &out.rules.back(), .key = charge.key, .cost = charge.cost * instances});
+    out.checks.push_back(check);
   }
-  out.verdicts.resize(charges_.size());
+  out.verdicts.resize(out.charges.size());
 }
 
 void SharedPart::spread(const Share& share, std::int64_t instances, Verdicts& out) const {
   out.resize(named_.checks.size());
-  for (std::size_t i = 0; i < charges_.size(); ++i) {
+  for (const std::uint8_t check : named_.soft) {
+    local::LimitVerdict open;
+    open.remaining = capacity(*named_.entries[check]->policy);
+    out[check] = open;
+  }
+  for (std::size_t i = 0; i < share.charges.size(); ++i) {
     local::LimitVerdict verdict = share.verdicts[i];
     verdict.remaining /= instances;
-    out[named_.soft[i]] = verdict;
+    out[share.checks[i]] = verdict;
   }
 }
 

@@ -4,7 +4,7 @@
 // While Redis cannot be asked, the engine decides, as one of `instances` that each enforce their
 // share: limit/N, and a burst of burst/N rounded up. It goes on from the shadow, so a refused
 // caller is not admitted because Redis went away; and what it admits is told to Redis as debt
-// afterwards.
+// afterwards. A limit that is `open` is not enforced then, and owes nothing.
 //
 // Threads: the worker's.
 #pragma once
@@ -22,8 +22,9 @@ namespace redoubt::limits {
 
 class SharedPart {
  public:
-  // `named` outlives it.
-  SharedPart(local::LimitEngine& engine, std::string_view tenant, const NamedChecks& named);
+  // `named` outlives it. `enforce_open`: limits that are open without Redis are enforced, too.
+  SharedPart(local::LimitEngine& engine, std::string_view tenant, const NamedChecks& named,
+             bool enforce_open = false);
 
   // For shared::SharedLimits.
   using Uses = boost::container::small_vector<shared::LimitUse, 4>;
@@ -41,9 +42,11 @@ class SharedPart {
   struct Share {
     boost::container::static_vector<local::LimitRule, kChecksMax> rules;
     boost::container::static_vector<local::LimitCharge, kChecksMax> charges;
+    boost::container::static_vector<std::uint8_t, kChecksMax> checks;  // Of each charge.
     Verdicts verdicts;
   };
 
+  bool is_open(std::uint8_t check) const;
   void share_of(std::int64_t instances, Share& out) const;
   void spread(const Share& share, std::int64_t instances, Verdicts& out) const;
   local::LimitVerdict verdict_of(std::size_t i, const shared::LimitMemory& memory,
@@ -51,6 +54,7 @@ class SharedPart {
 
   local::LimitEngine& engine_;
   const NamedChecks& named_;
+  const bool enforce_open_;
   boost::container::static_vector<local::LimitCharge, kChecksMax> charges_;  // Of the soft ones.
 };
 
