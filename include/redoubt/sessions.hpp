@@ -6,6 +6,9 @@
 // garbage never reaches the record. A revoked session is refused by every later request of this
 // instance from the moment the revoke is acknowledged.
 //
+// While this instance is cut off from the record, sessions are verified by copies for a stated grace
+// (VerifiedSession::by_grace), and then not at all; everything that writes is refused.
+//
 // Idle expiry is never early, and late by at most min(60 s, idle_ttl / 4): use is recorded lazily.
 //
 // Threads: one Sessions per worker; call it from that worker's executor.
@@ -55,6 +58,9 @@ using SessionPtr = std::shared_ptr<const Session>;
 struct VerifiedSession {
   SessionPtr session;
   WallTime expires_at;  // The earlier of idle and absolute expiry, counted from this use.
+  // A copy answered because the record is away: what was revoked on another instance since then
+  // may not be known here.
+  bool by_grace = false;
 };
 
 struct NewSession {

@@ -16,24 +16,38 @@ class RefusingRecord final : public record::Record {
   // As while its queue is full: writes are refused, and the record is not down.
   void overload(bool overloaded) { overloaded_ = overloaded; }
 
+  // As one that cannot be reached: nothing can be read or written, and the journal not followed.
+  // `fresh_until`: of what was heard before.
+  void cut_off(BootTime fresh_until) {
+    cut_off_ = true;
+    fresh_until_ = fresh_until;
+  }
+  void reconnect() {
+    cut_off_ = false;
+    fresh_until_ = BootTime{INT64_MAX};
+  }
+  bool cut_off() const override { return cut_off_; }
+
   // Nobody has looked at the journal since then.
   void stop_following(BootTime at) { fresh_until_ = at; }
   BootTime fresh_until() const override { return fresh_until_; }
 
   Task<void> write_unit(std::function<Task<void>(record::Unit&)> work) override {
+    if (cut_off_) co_return fail(unavailable("record_unavailable", "cut off"));
     if (refusing_) co_return fail(unavailable("record_unavailable", "disk full"));
     if (overloaded_) co_return fail(unavailable("record_overloaded", "too many writes wait"));
     co_return co_await record_.write_unit(std::move(work));
   }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
-    return record_.read_snapshot(std::move(work));
+    if (cut_off_) co_return fail(unavailable("record_unavailable", "cut off"));
+    co_return co_await record_.read_snapshot(std::move(work));
   }
   void subscribe(record::JournalListener listener) override {
     record_.subscribe(std::move(listener));
   }
   record::Status status() const override {
     record::Status status = record_.status();
-    if (refusing_) status.state = record::State::down;
+    if (refusing_ || cut_off_) status.state = record::State::down;
     return status;
   }
   void stop() override {}
@@ -42,6 +56,7 @@ class RefusingRecord final : public record::Record {
   record::Record& record_;
   bool refusing_ = false;
   bool overloaded_ = false;
+  bool cut_off_ = false;
   BootTime fresh_until_{INT64_MAX};
 };
 

@@ -32,8 +32,11 @@ SessionCopies::SessionCopies(const SessionCopiesParts& parts)
       stale_(parts.metrics.counter(kFound, kFoundHelp, {{"result", "stale"}})),
       unreadable_(parts.metrics.counter(kFound, kFoundHelp, {{"result", "unreadable"}})) {}
 
-bool SessionCopies::may_answer(const SessionCopy& copy, std::string_view id) const {
-  if (parts_.clock.boot() >= parts_.record.fresh_until()) return false;
+bool SessionCopies::may_answer(const SessionCopy& copy, std::string_view id,
+                               record::Trust trust) const {
+  if (trust == record::Trust::fresh && parts_.clock.boot() >= parts_.record.fresh_until()) {
+    return false;
+  }
   const std::string session = names::session(copy.row.tenant, id);
   const std::string user = names::user(copy.row.tenant, copy.row.user);
   const std::string tenant = names::tenant(copy.row.tenant);
@@ -41,16 +44,19 @@ bool SessionCopies::may_answer(const SessionCopy& copy, std::string_view id) con
   return parts_.changes.allows(copy.era, on);
 }
 
-boost::asio::awaitable<std::optional<SessionCopy>> SessionCopies::find(Id128 id) {
+boost::asio::awaitable<std::optional<SessionCopy>> SessionCopies::find(Id128 id,
+                                                                       record::Trust trust) {
   const std::string text = format_id(kIdPrefix, id);
-  const std::optional<shared::Copy> found = co_await parts_.copies.get(name_of(text));
+  const shared::View view =
+      trust == record::Trust::grace ? shared::View::as_last_known : shared::View::fresh;
+  const std::optional<shared::Copy> found = co_await parts_.copies.get(name_of(text), view);
   if (!found) co_return std::nullopt;
   std::optional<SessionCopy> copy = open_copy(parts_.vault, id, found->version, found->bytes);
   if (!copy) {
     unreadable_.add();
     co_return std::nullopt;
   }
-  if (!may_answer(*copy, text)) {
+  if (!may_answer(*copy, text, trust)) {
     stale_.add();
     co_return std::nullopt;
   }

@@ -10,6 +10,7 @@
 
 #include "base/metrics.hpp"
 #include "base/vault.hpp"
+#include "record/copy_trust.hpp"
 #include "record/record.hpp"
 #include "services/sessions/copy_format.hpp"
 #include "shared/changes.hpp"
@@ -43,8 +44,10 @@ class SessionCopies {
  public:
   explicit SessionCopies(const SessionCopiesParts& parts);
 
-  // A copy that may answer now.
-  boost::asio::awaitable<std::optional<SessionCopy>> find(Id128 id);
+  // A copy that may answer now; with Trust::grace, also while the journal is not fresh: by all that
+  // was heard until then.
+  boost::asio::awaitable<std::optional<SessionCopy>> find(
+      Id128 id, record::Trust trust = record::Trust::fresh);
 
   // To be read before the record is: what the copy that is made of it is stamped with.
   std::int64_t stamp() const { return parts_.state.eras().current(); }
@@ -61,7 +64,7 @@ class SessionCopies {
   boost::asio::awaitable<void> end(Id128 id);
 
  private:
-  bool may_answer(const SessionCopy& copy, std::string_view id) const;
+  bool may_answer(const SessionCopy& copy, std::string_view id, record::Trust trust) const;
 
   SessionCopiesParts parts_;
   Counter& good_;

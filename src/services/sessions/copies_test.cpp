@@ -61,8 +61,11 @@ class LateRecord final : public record::Record {
   }
   void subscribe(record::JournalListener listener) override { record_.subscribe(listener); }
   BootTime fresh_until() const override { return fresh_until_at; }
+  bool cut_off() const override { return cut_off_now; }
   record::Status status() const override { return record_.status(); }
   void stop() override {}
+
+  bool cut_off_now = false;
 
  private:
   record::Record& record_;
@@ -107,7 +110,8 @@ class SessionCopiesTest : public test::SessionsFixture {
                                         .ends = ends_,
                                         .use_flushes = flushes_,
                                         .refusals = refusals_,
-                                        .copies = &process_->session_copies},
+                                        .copies = &process_->session_copies,
+                                        .grace = &grace_},
                                        no_memory);
   }
   void poll() {
@@ -139,6 +143,7 @@ class SessionCopiesTest : public test::SessionsFixture {
   }
 
   shared::MemoryCopies copies_{clock_, metrics_};
+  record::AuthGrace grace_{30s};
   std::unique_ptr<LateRecord> late_;
   std::unique_ptr<Process> process_;
   std::int64_t era_ = 0;
@@ -489,6 +494,40 @@ TEST(Flights, OthersWaitForTheOneThatIsUnderWay) {
   timers.run();
   EXPECT_TRUE(landed);
   EXPECT_FALSE(flights.under_way(id));
+}
+
+// ---- While the record is away ----
+
+TEST_F(SessionCopiesTest, AnswerForTheGraceWhileTheRecordIsAway) {
+  const IssuedSession issued = make();
+  ASSERT_TRUE(good(issued));
+  late_->fresh_until_at = clock_.boot();
+  const std::uint64_t before = process_->from_copy();
+
+  EXPECT_TRUE(good(issued));
+  EXPECT_EQ(process_->from_copy(), before) << "it is in reach: it is asked";
+  late_->cut_off_now = true;
+  const auto verified = run(sessions().authenticate(issued.token));
+  ASSERT_TRUE(verified);
+  EXPECT_TRUE(verified->by_grace);
+  EXPECT_EQ(process_->from_copy(), before + 1);
+
+  clock_.advance(30s);
+  const auto later = run(sessions().authenticate(issued.token));
+  EXPECT_FALSE(later && later->by_grace);
+  EXPECT_EQ(process_->from_copy(), before + 1);
+}
+
+TEST_F(SessionCopiesTest, DoNotAnswerForTheGraceWhenTheyAreKnownToBeOld) {
+  const IssuedSession issued = make();
+  ASSERT_TRUE(good(issued));
+  const auto kept = copies_.values();
+  revoke(issued);
+  copies_.restore(kept);  // Redis brings back what it had.
+  late_->fresh_until_at = clock_.boot();
+  late_->cut_off_now = true;
+
+  EXPECT_FALSE(run(sessions().authenticate(issued.token)));
 }
 
 }  // namespace

@@ -19,6 +19,8 @@
 namespace redoubt::sessions {
 namespace {
 
+using record::Trust;
+using record::with_deadline_of;
 using OptionalRow = std::optional<record::SessionRow>;
 
 // A copy is worth keeping only when nothing changed while it was read; how often to try for that.
@@ -49,6 +51,7 @@ class RecordSessions final : public Sessions {
         options_(options),
         metrics_(parts.metrics),
         codec_(parts.vault),
+        trust_(parts.record, parts.clock, parts.grace),
         memory_(parts.vault, parts.invalidations, options.cache_bytes) {
     if (parts.timers != nullptr) flights_.emplace(*parts.timers);
   }
@@ -63,10 +66,14 @@ class RecordSessions final : public Sessions {
   }
   std::optional<Result<VerifiedSession>> verify_now(const Context& context,
                                                     std::string_view token) override {
-    return answer_now(token, context.caller.tenant);
+    auto verified = answer_now(token, context.caller.tenant);
+    if (verified) note_grace(context, *verified);
+    return verified;
   }
   Task<VerifiedSession> verify(const Context& context, std::string token) override {
-    return answer(std::move(token), context.caller.tenant);
+    auto verified = co_await answer(std::move(token), context.caller.tenant);
+    note_grace(context, verified);
+    co_return verified;
   }
 
   Task<VerifiedSession> get(const Context& context, std::string id) override;
@@ -99,11 +106,9 @@ class RecordSessions final : public Sessions {
   Task<VerifiedSession> answer_from_record(const std::string& token, const TokenParts& parts,
                                            const std::string& tenant);
 
-  // Copies in memory listen to the journal: while that is not fresh, none of them answers.
-  bool trusts_memory() const {
-    const BootTime until = parts_.record.fresh_until();
-    return until == BootTime{INT64_MAX} || parts_.clock.boot() < until;
-  }
+  // What memory answers, as far as it is trusted.
+  VerifiedSession use_memory(const Hash128& key, SessionMemory::Entry& entry, WallTime now,
+                             Trust trust);
   // The row is that of the token's bearer, and good for the tenant.
   bool proves(const record::SessionRow& row, const TokenParts& parts, std::string_view tenant,
               WallTime now) const;
@@ -120,6 +125,11 @@ class RecordSessions final : public Sessions {
   // Also while no more uses can wait.
   bool needs_write_through(const SessionMemory::Entry& entry) const {
     return entry.note_after < kFlushPeriodMax || memory_.full();
+  }
+  // Its use must be in the record before the answer: unless the record is away, when it waits.
+  bool must_write(const SessionMemory::Entry& entry, WallTime now, Trust trust) const {
+    return trust != Trust::grace && needs_write_through(entry) &&
+           SessionMemory::worth_noting(entry, now);
   }
 
   // Of the tenant, and not ended by a revocation that is not recorded yet.
@@ -163,6 +173,7 @@ class RecordSessions final : public Sessions {
     TokenParts parts;
   };
   std::optional<Authentic> authentic_;  // The last one.
+  record::CopyTrust trust_;
   SessionMemory memory_;
   std::optional<Flights> flights_;
 };
@@ -174,19 +185,26 @@ std::optional<Result<VerifiedSession>> RecordSessions::answer_now(std::string_vi
   if (token.size() == kTokenLength) {
     const WallTime now = parts_.clock.wall();
     const Hash128 key = memory_.key_of(token);
-    SessionMemory::Entry* const entry = trusts_memory() ? memory_.find(key, now) : nullptr;
+    const Trust trust = trust_.now();
+    SessionMemory::Entry* const entry = trust != Trust::none ? memory_.find(key, now) : nullptr;
     if (entry != nullptr) {
-      if (needs_write_through(*entry) && SessionMemory::worth_noting(*entry, now)) return {};
-      if (answers_for(*entry, tenant)) {
-        metrics_.from_memory.add();
-        return memory_.use(key, *entry, now);
-      }
+      if (must_write(*entry, now, trust)) return {};
+      if (answers_for(*entry, tenant)) return use_memory(key, *entry, now, trust);
     } else if (authenticate_once(token, key)) {
       return {};
     }
   }
   metrics_.invalid.add();
   return fail(session_invalid());
+}
+
+VerifiedSession RecordSessions::use_memory(const Hash128& key, SessionMemory::Entry& entry,
+                                           WallTime now, Trust trust) {
+  metrics_.from_memory.add();
+  VerifiedSession verified = memory_.use(key, entry, now);
+  verified.by_grace = trust == Trust::grace;
+  if (verified.by_grace) metrics_.by_grace.add();
+  return verified;
 }
 
 std::optional<TokenParts> RecordSessions::authenticate_once(std::string_view token,
@@ -202,7 +220,8 @@ Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tena
   if (known) co_return std::move(*known);
   const WallTime now = parts_.clock.wall();
   const Hash128 key = memory_.key_of(token);
-  SessionMemory::Entry* const entry = trusts_memory() ? memory_.find(key, now) : nullptr;
+  const Trust trust = trust_.now();
+  SessionMemory::Entry* const entry = trust != Trust::none ? memory_.find(key, now) : nullptr;
   if (entry == nullptr) {
     const auto parts = authenticate_once(token, key);
     if (!parts) co_return fail(session_invalid());
@@ -216,8 +235,7 @@ Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tena
   // still answers, and the use waits.
   const Use use{key, entry->id, now};
   entry->noted = now;
-  const VerifiedSession verified = memory_.use(key, *entry, now);
-  metrics_.from_memory.add();
+  const VerifiedSession verified = use_memory(key, *entry, now, trust);
   RD_CO_CHECK(co_await write_use(use));
   co_return verified;
 }
@@ -249,7 +267,9 @@ bool RecordSessions::proves(const record::SessionRow& row, const TokenParts& par
 boost::asio::awaitable<std::optional<Result<VerifiedSession>>> RecordSessions::answer_from_copy(
     const std::string& token, const TokenParts& parts, const std::string& tenant) {
   const std::uint64_t generation = parts_.invalidations.generation();
-  std::optional<SessionCopy> found = co_await parts_.copies->find(parts.id);
+  const Trust before = trust_.now();
+  if (before == Trust::none) co_return std::nullopt;
+  std::optional<SessionCopy> found = co_await parts_.copies->find(parts.id, before);
   const WallTime now = parts_.clock.wall();
   if (!found || !proves(found->row, parts, tenant, now)) co_return std::nullopt;
 
@@ -257,13 +277,17 @@ boost::asio::awaitable<std::optional<Result<VerifiedSession>>> RecordSessions::a
   good.entry.stamps = read_stamps(parts_.invalidations, *good.entry.session);
   good.keep = parts_.invalidations.generation() == generation;
   metrics_.from_copy.add();
-  if (SessionMemory::worth_noting(good.entry, now)) {
+  if (before == Trust::fresh && SessionMemory::worth_noting(good.entry, now)) {
     // Whoever reads the copy next need not note the use again.
     const SessionPtr session = good.entry.session;
     found->row.last_seen_at = std::max(found->row.last_seen_at, now);
     co_await copy(found->row, session->data, found->era, SessionCopies::Name::known);
   }
   auto verified = co_await accept(token, std::move(good), now);
+  if (verified && before == Trust::grace) {
+    verified->by_grace = true;
+    metrics_.by_grace.add();
+  }
   co_return verified;
 }
 
@@ -299,10 +323,11 @@ Task<VerifiedSession> RecordSessions::accept(const std::string& token, Found fou
   SessionMemory::Entry& entry = found.entry;
   const Hash128 key = memory_.key_of(token);
   const Use use{key, entry.id, now};
-  const bool write_now = needs_write_through(entry) && SessionMemory::worth_noting(entry, now);
+  const Trust trust = trust_.now();
+  const bool write_now = must_write(entry, now, trust);
   if (write_now) entry.noted = now;
   VerifiedSession verified = memory_.use(key, entry, now);
-  if (found.keep && trusts_memory()) memory_.keep(key, std::move(entry));
+  if (found.keep && trust != Trust::none) memory_.keep(key, std::move(entry));
   if (write_now) {
     RD_CO_CHECK(co_await write_use(use));
   }
@@ -428,6 +453,7 @@ Task<IssuedSession> RecordSessions::create(const Context& context, NewSession re
   // Its user's other sessions are what it may end, and nobody else is concerned.
   record::Reach reach{context.caller.tenant,
                       {record::reach::user(creation.row.tenant, creation.row.user)}};
+  reach.deadline = context.deadline;
   RD_CO_TRY(ended, co_await parts_.record.write<std::int64_t>(std::move(reach), work));
 
   metrics_.created.add();
@@ -451,7 +477,7 @@ Task<VerifiedSession> RecordSessions::get(const Context& context, std::string id
   std::function<Task<OpenedSession>(sql::Transaction&)> find = [&](sql::Transaction& tx) {
     return find_live(tx, parts_.vault, target);
   };
-  auto read = co_await parts_.record.read<OpenedSession>(target.tenant, find);
+  auto read = co_await parts_.record.read_by<OpenedSession>(record::reads_of(context), find);
   RD_CO_TRY(found, co_await told(std::move(read), context, target, "session.read"));
   VerifiedSession verified;
   verified.expires_at = found.row.expires_at();
@@ -470,7 +496,8 @@ Task<SessionPtr> RecordSessions::update(const Context& context, std::string id, 
     return merge_unit(unit, parts_.vault, merge);
   };
   const std::int64_t stamp = copy_stamp();
-  auto written = co_await parts_.record.write<OpenedSession>(reach_of(merge.target), work);
+  auto written = co_await parts_.record.write<OpenedSession>(
+      with_deadline_of(context, reach_of(merge.target)), work);
   RD_CO_TRY(merged, co_await told(std::move(written), context, merge.target, "session.updated"));
   co_await copy(merged.row, merged.data, stamp, SessionCopies::Name::known);
   co_return make_session(merged.row, std::move(merged.data));
@@ -483,7 +510,8 @@ Task<VerifiedSession> RecordSessions::extend(const Context& context, std::string
   std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
     return extend_unit(unit, parts_.vault, target, idle_ttl);
   };
-  auto written = co_await parts_.record.write<OpenedSession>(reach_of(target), work);
+  auto written = co_await parts_.record.write<OpenedSession>(
+      with_deadline_of(context, reach_of(target)), work);
   RD_CO_TRY(extended, co_await told(std::move(written), context, target, "session.extended"));
   VerifiedSession verified;
   verified.expires_at = extended.row.expires_at();
@@ -504,7 +532,7 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
   };
   const std::int64_t stamp = copy_stamp();
   // The new one is the user's too: nobody ends or counts the user's sessions meanwhile.
-  record::Reach reach = reach_of(rotation.target);
+  record::Reach reach = with_deadline_of(context, reach_of(rotation.target));
   RD_CO_TRY(row, co_await read_row(rotation.target.id, rotation.target.tenant));
   if (row) reach.keys.push_back(record::reach::user(row->tenant, row->user));
   auto written = co_await parts_.record.write<OpenedSession>(std::move(reach), work);
@@ -585,8 +613,9 @@ Task<SessionPage> RecordSessions::list(const Context& context, std::string user,
   // One more than asked for, to know whether there are more.
   std::function<Task<std::vector<record::SessionRow>>(sql::Transaction&)> read =
       [&](sql::Transaction& tx) { return record::list_sessions(tx, whose, before, limit + 1); };
-  RD_CO_TRY(rows, co_await parts_.record.read<std::vector<record::SessionRow>>(
-                      context.caller.tenant, read));
+  record::Reach reach = record::reads_of(context);
+  RD_CO_TRY(rows, co_await parts_.record.read_by<std::vector<record::SessionRow>>(std::move(reach),
+                                                                                  read));
 
   SessionPage page;
   if (rows.size() > limit) {

@@ -54,6 +54,7 @@ class SealedSessions final : public Sessions {
       : parts_(parts),
         options_(options),
         metrics_(parts.metrics),
+        trust_(parts.record, parts.clock, parts.grace),
         memory_(parts.vault, parts.invalidations, options.cache_bytes) {
     if (options.per_user_max > 0) {
       parts_.log.warn("session.cap_ignored", {{"storage", "token"}, {"cap", options.per_user_max}});
@@ -70,10 +71,14 @@ class SealedSessions final : public Sessions {
   }
   std::optional<Result<VerifiedSession>> verify_now(const Context& context,
                                                     std::string_view token) override {
-    return answer_now(token, context.caller.tenant);
+    auto verified = answer_now(token, context.caller.tenant);
+    if (verified) note_grace(context, *verified);
+    return verified;
   }
   Task<VerifiedSession> verify(const Context& context, std::string token) override {
-    return answer(std::move(token), context.caller.tenant);
+    auto verified = co_await answer(std::move(token), context.caller.tenant);
+    note_grace(context, verified);
+    co_return verified;
   }
 
   Task<VerifiedSession> get(const Context&, std::string) override {
@@ -129,6 +134,7 @@ class SealedSessions final : public Sessions {
   SessionParts parts_;
   SessionOptions options_;
   SessionMetrics metrics_;
+  record::CopyTrust trust_;  // In what memory knows of the epochs.
   SessionMemory memory_;
   Claim claimed_;
 };
@@ -194,10 +200,16 @@ std::optional<Result<VerifiedSession>> SealedSessions::answer_now(std::string_vi
   if (token.size() <= kSealedTokenMax) {
     const WallTime now = parts_.clock.wall();
     const Hash128 key = memory_.key_of(token);
-    if (SessionMemory::Entry* const entry = memory_.find(key, now)) {
+    const record::Trust trust = trust_.now();
+    SessionMemory::Entry* const entry =
+        trust != record::Trust::none ? memory_.find(key, now) : nullptr;
+    if (entry != nullptr) {
       if ((tenant.empty() || entry->session->tenant == tenant) && !ended_here(*entry)) {
         metrics_.from_memory.add();
-        return memory_.use(key, *entry, now);
+        VerifiedSession verified = memory_.use(key, *entry, now);
+        verified.by_grace = trust == record::Trust::grace;
+        if (verified.by_grace) metrics_.by_grace.add();
+        return verified;
       }
     } else if (open_sealed_token(parts_.vault, token)) {
       return {};

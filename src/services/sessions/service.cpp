@@ -27,6 +27,8 @@ SessionMetrics::SessionMetrics(Metrics& metrics)
       from_memory(metrics.counter(kLookups, kLookupsHelp, {{"result", "memory"}})),
       from_copy(metrics.counter(kLookups, kLookupsHelp, {{"result", "copy"}})),
       from_record(metrics.counter(kLookups, kLookupsHelp, {{"result", "record"}})),
+      by_grace(metrics.counter("redoubt_sessions_by_grace_total",
+                               "Sessions verified by a copy while the record was away.")),
       invalid(metrics.counter(kLookups, kLookupsHelp, {{"result", "invalid"}})),
       lookup(metrics.histogram("redoubt_session_lookup_duration_seconds",
                                "How long looking up a session in the record took.")) {}

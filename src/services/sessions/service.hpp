@@ -6,6 +6,7 @@
 #include "base/metrics.hpp"
 #include "base/vault.hpp"
 #include "local/invalidations.hpp"
+#include "record/copy_trust.hpp"
 #include "record/later_audit.hpp"
 #include "record/record.hpp"
 #include "record/resealable.hpp"
@@ -53,6 +54,7 @@ struct SessionParts {
   UseFlushes& use_flushes;
   record::LaterAudit& refusals;
   SessionCopies* copies = nullptr;  // In the shared tier; the worker's own. Null: there is none.
+  const record::AuthGrace* grace = nullptr;  // Null: copies answer while they are fresh, only.
   Timers* timers = nullptr;  // The worker's. Null: nobody waits for another's read of a session.
 };
 
@@ -85,9 +87,15 @@ struct SessionMetrics {
   Counter& from_memory;
   Counter& from_copy;
   Counter& from_record;
+  Counter& by_grace;  // From memory or a copy, while the record was away.
   Counter& invalid;
   Histogram& lookup;
 };
+
+// Says so, if it is so.
+inline void note_grace(const Context& context, const Result<VerifiedSession>& verified) {
+  if (verified && verified->by_grace) context.note(Downgrade::sessions_grace);
+}
 
 // The one answer to expired, revoked, forged and unknown tokens.
 Error session_invalid();

@@ -78,6 +78,7 @@ class ApiKeyService final : public ApiKeys {
   explicit ApiKeyService(const TenantParts& parts)
       : parts_(parts),
         hash_(parts.vault.credential_hash("api key")),
+        trust_(parts.record, parts.clock, parts.grace),
         verified_(parts.invalidations, parts.vault.process_key()) {}
 
   std::optional<Result<CallerPtr>> authenticate_now(std::string_view token) override;
@@ -104,11 +105,6 @@ class ApiKeyService final : public ApiKeys {
   Task<void> flush_noted_uses();
   Task<std::optional<IssuedApiKey>> rotate_in(record::Unit& unit, const record::AuditEvent& event);
   Task<std::optional<IssuedApiKey>> make_home_in(record::Unit& unit);
-  // Copies in memory listen to the journal: while that is not fresh, none of them answers.
-  bool trusts_memory() const {
-    const BootTime until = parts_.record.fresh_until();
-    return until == BootTime{INT64_MAX} || parts_.clock.boot() < until;
-  }
   bool stopped(const Caller& caller) const {
     return parts_.stops.any() &&
            parts_.stops.covers_key(caller.principal.substr(kPrincipal.size()), caller.tenant);
@@ -122,15 +118,24 @@ class ApiKeyService final : public ApiKeys {
 
   TenantParts parts_;
   HmacSha256 hash_;
+  record::CopyTrust trust_;
   VerifiedKeys verified_;
 };
 
+CallerPtr by_grace(const Caller& known) {
+  auto caller = std::make_shared<Caller>(known);
+  caller->by_grace = true;
+  return caller;
+}
+
 std::optional<Result<CallerPtr>> ApiKeyService::authenticate_now(std::string_view token) {
-  if (trusts_memory()) {
-    if (const CallerPtr* caller = verified_.find(token, parts_.clock.wall())) {
-      if (stopped(**caller)) return Result<CallerPtr>(refused());
-      return *caller;
-    }
+  const record::Trust trust = trust_.now();
+  const CallerPtr* const caller =
+      trust != record::Trust::none ? verified_.find(token, parts_.clock.wall()) : nullptr;
+  if (caller != nullptr) {
+    if (stopped(**caller)) return Result<CallerPtr>(refused());
+    if (trust == record::Trust::fresh) return *caller;
+    return by_grace(**caller);
   }
   if (!parse_api_key(token)) return Result<CallerPtr>(refused());
   return std::nullopt;
@@ -238,7 +243,8 @@ Task<IssuedApiKey> ApiKeyService::create(const Context& context, NewApiKey reque
   std::function<Task<IssuedApiKey>(record::Unit&)> work =
       [this, &made, &event](record::Unit& unit) { return create_in(unit, made, event); };
   record::Reach reach{made.row.key.tenant, {record::reach::api_key(made.row.key.id)}};
-  co_return co_await parts_.record.write(std::move(reach), std::move(work));
+  co_return co_await parts_.record.write(record::with_deadline_of(context, std::move(reach)),
+                                         std::move(work));
 }
 
 Task<ApiKeyPage> ApiKeyService::list(const Context& context, std::size_t limit,
@@ -254,7 +260,7 @@ Task<ApiKeyPage> ApiKeyService::list(const Context& context, std::size_t limit,
                                                                       limit](sql::Transaction& tx) {
     return record::list_api_keys(tx, tenant, cursor, limit + 1);
   };
-  RD_CO_TRY(keys, co_await parts_.record.read(tenant, std::move(work)));
+  RD_CO_TRY(keys, co_await parts_.record.read_by(record::reads_of(context), std::move(work)));
   ApiKeyPage page;
   page.keys = std::move(keys);
   if (page.keys.size() > limit) {
@@ -327,7 +333,8 @@ Task<IssuedApiKey> ApiKeyService::rotate(const Context& context, std::string id)
       audit_event(context, context.caller.tenant, "api_key.rotated", id);
   std::function<Task<std::optional<IssuedApiKey>>(record::Unit&)> work =
       [this, &event](record::Unit& unit) { return rotate_in(unit, event); };
-  RD_CO_TRY(issued, co_await parts_.record.write(ends_in(event.tenant), std::move(work)));
+  RD_CO_TRY(issued, co_await parts_.record.write(
+                        record::with_deadline_of(context, ends_in(event.tenant)), std::move(work)));
   if (!issued) {
     co_await note_if_foreign(event);
     co_return fail(not_found("api_key"));

@@ -65,7 +65,7 @@ Task<AuditPage> AuditService::list(const Context& context, std::size_t limit, st
   std::function<Task<record::AuditPage>(sql::Transaction&)> work = [&query](sql::Transaction& tx) {
     return record::list_audit(tx, query);
   };
-  RD_CO_TRY(rows, co_await record_.read(context.caller.tenant, std::move(work)));
+  RD_CO_TRY(rows, co_await record_.read_by(record::reads_of(context), std::move(work)));
   AuditPage page;
   page.entries.reserve(rows.entries.size());
   for (record::AuditEntry& row : rows.entries) page.entries.push_back(entry_of(std::move(row)));

@@ -6,6 +6,7 @@
 
 #include "base/vault.hpp"
 #include "local/invalidations.hpp"
+#include "record/copy_trust.hpp"
 #include "record/later_audit.hpp"
 #include "record/record.hpp"
 #include "record/unsaved_stops.hpp"
@@ -26,7 +27,8 @@ struct TenantParts {
   Random& random;
   const local::Invalidations& invalidations;
   record::LaterAudit& refusals;
-  record::UnsavedStops& stops;  // These two: one for all workers.
+  record::UnsavedStops& stops;               // These two: one for all workers.
+  const record::AuthGrace* grace = nullptr;  // Null: copies answer while they are fresh, only.
 };
 
 std::unique_ptr<Tenants> make_tenants(const TenantParts& parts);
