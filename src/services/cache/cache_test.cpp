@@ -360,5 +360,20 @@ TEST_F(SmallTest, NeverHoldsMoreThanItsBounds) {
   EXPECT_GT(cache_->stats(context_).entries, 20u);
 }
 
+TEST_F(CacheTest, FindsNothingWhileItMayNotAnswerAndKeepsWhatIsPut) {
+  bool may_answer = true;
+  cache::answer_while(*engine_, [&] { return may_answer; });
+  put("before", "1");
+  may_answer = false;
+
+  EXPECT_EQ(get("before").state, CacheState::miss);
+  put("meanwhile", "2");
+  EXPECT_EQ(get("meanwhile").state, CacheState::miss);
+
+  may_answer = true;
+  EXPECT_EQ(get("before").state, CacheState::hit);
+  EXPECT_EQ(get("meanwhile").state, CacheState::hit);
+}
+
 }  // namespace
 }  // namespace redoubt::cache

@@ -58,6 +58,8 @@ class CacheCopies {
 
   // Whether it is worth asking.
   bool usable() const;
+  // It is away, and nobody has turned it off.
+  bool missed() const { return !parts_.state.reachable() && !parts_.state.off(); }
 
   // Brings what is good into memory, and takes out of it what is not the last value any more.
   boost::asio::awaitable<void> fetch(const Address& at);

@@ -82,6 +82,7 @@ CacheEngine::CacheEngine(const CacheOptions& options, const record::Record& reco
 // ---- Reading ----
 
 CacheEngine::Found CacheEngine::look(const Address& at, BootTime now) {
+  if (answers_ && !answers_()) return {};
   return judge(store_.find(at.id, at.tenant, at.key), now);
 }
 

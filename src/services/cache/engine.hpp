@@ -51,6 +51,10 @@ class CacheEngine final : public shared::CopyListener {
   CacheEngine(const CacheOptions& options, const record::Record& record, Clock& clock,
               Random& random, Metrics& metrics, const shared::Eras* eras = nullptr);
 
+  // While `answers` says no, nothing is found; what is put is kept for later. Once, before the
+  // first request; any thread may call it then.
+  void answer_while(std::function<bool()> answers) { answers_ = std::move(answers); }
+
   Address address(std::string_view tenant, std::string_view key) const {
     return {store_.id_of(tenant, key), tenant, key};
   }
@@ -171,6 +175,7 @@ class CacheEngine final : public shared::CopyListener {
   const CacheOptions options_;
   const record::Record& record_;
   const shared::Eras* const eras_;
+  std::function<bool()> answers_;
   mutable std::array<Counts, kCountSlots> counts_{};
   std::atomic<std::uint64_t> watching_{1};
   std::atomic<std::int64_t> generation_{0};

@@ -91,6 +91,7 @@ class CacheService final : public Cache {
   std::optional<Result<CacheLookup>> get_now(const Context& context,
                                              const CacheGet& request) override {
     if (auto checked = check(context, request); !checked) return fail(std::move(checked).error());
+    note_downgrades(context);
     const Address at = engine_->address(context.caller.tenant, request.key);
     if (asks_copies()) {
       auto fresh = engine_->get_confirmed(at);
@@ -105,6 +106,7 @@ class CacheService final : public Cache {
 
   Task<CacheLookup> get(const Context& context, CacheGet request) override {
     RD_CO_CHECK(check(context, request));
+    note_downgrades(context);
     const Address at = engine_->address(context.caller.tenant, request.key);
     const BootTime deadline = engine_->now() + request.wait;
     if (asks_copies()) {
@@ -133,6 +135,7 @@ class CacheService final : public Cache {
   Task<std::vector<CacheLookup>> get_batch(const Context& context,
                                            std::vector<std::string> keys) override {
     RD_CO_CHECK(check_batch("keys", keys.size()));
+    note_downgrades(context);
     for (std::size_t i = 0; i < keys.size(); ++i) {
       RD_CO_CHECK(check_key(fmt::format("keys.{}", i), keys[i]));
     }
@@ -249,6 +252,14 @@ class CacheService final : public Cache {
 
  private:
   bool asks_copies() const { return copies_ && copies_->usable(); }
+
+  // What is not found may be elsewhere, and what is found may have been invalidated elsewhere.
+  void note_downgrades(const Context& context) const {
+    const BootTime until = record_.fresh_until();
+    const bool heard = until == BootTime{INT64_MAX} || engine_->now() < until;
+    if (!heard) context.note(Downgrade::cache_unheard);
+    if (heard && copies_ && copies_->missed()) context.note(Downgrade::cache_local);
+  }
 
   boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
     const std::string lease = request.lease;
@@ -380,7 +391,8 @@ class CacheService final : public Cache {
       co_return generation;
     };
     record::Reach reach{context.caller.tenant, {record::reach::cache(context.caller.tenant)}};
-    co_return co_await record_.write(std::move(reach), std::move(work));
+    co_return co_await record_.write(record::with_deadline_of(context, std::move(reach)),
+                                     std::move(work));
   }
 
   const std::shared_ptr<CacheEngine> engine_;
@@ -408,6 +420,10 @@ std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
     return alive ? static_cast<double>(alive->bytes()) : 0.0;
   });
   return engine;
+}
+
+void answer_while(CacheEngine& engine, std::function<bool()> answers) {
+  engine.answer_while(std::move(answers));
 }
 
 record::JournalListener cache_listener(std::shared_ptr<CacheEngine> engine) {

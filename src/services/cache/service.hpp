@@ -12,6 +12,7 @@
 #include <redoubt/random.hpp>
 #include <redoubt/timers.hpp>
 
+#include <functional>
 #include <memory>
 
 namespace redoubt::cache {
@@ -25,6 +26,10 @@ std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
                                                const record::Record& record, Clock& clock,
                                                Random& random, Metrics& metrics,
                                                const shared::Eras* eras = nullptr);
+
+// While `answers` says no, nothing is found in it. Once, before the first request; any thread calls
+// it then.
+void answer_while(CacheEngine& engine, std::function<bool()> answers);
 
 // For Record::subscribe: an invalidation takes effect here.
 record::JournalListener cache_listener(std::shared_ptr<CacheEngine> engine);
