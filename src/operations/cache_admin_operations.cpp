@@ -116,7 +116,8 @@ void register_status(Registry& registry, Cache& cache) {
                .path = "/api/v1/cache/status",
                .summary = "Say which backends serve the cache and the limits",
                .area = Area::cache,
-               .access = Access::read},
+               .access = Access::read,
+               .priority = Priority::listing},
       .run = [&cache](const Context& context, NoRequest) -> Task<CacheStatusReply> {
         co_return status_of(cache.stats(context));
       }});
@@ -126,7 +127,8 @@ void register_status(Registry& registry, Cache& cache) {
                .path = "/api/v1/cache/stats",
                .summary = "Show the tenant's cache in figures",
                .area = Area::cache,
-               .access = Access::read},
+               .access = Access::read,
+               .priority = Priority::listing},
       .run = [&cache](const Context& context, NoRequest) -> Task<CacheStatsReply> {
         co_return stats_of(cache.stats(context));
       }});
@@ -209,7 +211,8 @@ void register_list(Registry& registry, Cache& cache) {
                .doc = "A page looks at 10,000 keys at most, so it may be short, even empty, before "
                       "the last: go on while `has_more`.",
                .area = Area::cache,
-               .access = Access::read},
+               .access = Access::read,
+               .priority = Priority::listing},
       .run = [&cache](const Context& context, CacheListRequest r) {
         return list(cache, context, std::move(r));
       }});
@@ -247,7 +250,8 @@ void register_clear(Registry& registry, Cache& cache) {
                .path = "/api/v1/cache/clear",
                .summary = "Invalidate everything in the tenant's cache",
                .area = Area::cache,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::lease},
       .run = [&cache](const Context& context, CacheClearRequest) {
         CacheInvalidation what;
         what.everything = true;
@@ -259,7 +263,8 @@ void register_clear(Registry& registry, Cache& cache) {
                .path = "/api/v1/cache/clear/pattern",
                .summary = "Invalidate the keys that match a glob",
                .area = Area::cache,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::lease},
       .run = [&cache](const Context& context, CacheClearPatternRequest r) {
         CacheInvalidation what;
         what.patterns.push_back(std::move(r.pattern));
@@ -337,7 +342,8 @@ void register_dashboard(Registry& registry, Cache& cache) {
                       "how to compute them: it puts what it is given, and tells what is live and "
                       "what is stale, so that the caller computes no more than it must.",
                .area = Area::cache,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::fill},
       .run = [&cache](const Context& context, CacheWarmRequest r) {
         return warm(cache, context, std::move(r));
       }});

@@ -128,7 +128,8 @@ void register_put(Registry& registry, Cache& cache) {
                       "was granted; the answer is 200 all the same, with `stored` and `outcome`. "
                       "Without, it ends a fill that is under way.",
                .area = Area::cache,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::fill},
       .run = [&cache](const Context& context,
                       CachePutRequest r) { return put(cache, context, std::move(r)); },
       .decorate =
@@ -197,7 +198,8 @@ void register_release(Registry& registry, Cache& cache) {
                       "value in its `stale_if_error` time, everybody gets that value instead until "
                       "`retry_after` has passed.",
                .area = Area::cache,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::lease},
       .run = [&cache](const Context& context, CacheReleaseRequest r) {
         return release(cache, context, std::move(r));
       }});
@@ -274,7 +276,8 @@ void register_batches(Registry& registry, Cache& cache) {
                .path = "/api/v1/cache/batch/set",
                .summary = "Put up to 256 cache entries",
                .area = Area::cache,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::fill},
       .run = [&cache](const Context& context, CacheBatchSetRequest r) {
         return put_batch(cache, context, std::move(r));
       }});
@@ -302,7 +305,8 @@ void register_invalidate(Registry& registry, Cache& cache) {
                       "value whose fill began before it is served, as stale neither. It survives a "
                       "crash: it is committed before it is answered.",
                .area = Area::cache,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::lease},
       .run = [&cache](const Context& context, CacheInvalidateRequest r) {
         return invalidate(cache, context, std::move(r));
       }});

@@ -190,7 +190,8 @@ OperationInfo info(std::string_view id, std::string_view path, std::string_view 
           .doc = "Asks Redis anew, on a connection of its own: about a hundred round trips.",
           .area = Area::health,
           .access = Access::admin,
-          .home_tenant_only = true};
+          .home_tenant_only = true,
+          .priority = Priority::listing};
 }
 
 template <class Part>

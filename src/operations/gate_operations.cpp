@@ -181,7 +181,8 @@ void register_gate(Registry& registry, Gate& gate, const Clock& clock) {
                    "`GET /api/v1/gate/forward`.",
                .area = Area::gate,
                .access = Access::write,
-               .refusals = {401, 403, 429}},
+               .refusals = {401, 403, 429},
+               .priority = Priority::session},
       .now = now,
       .run = run,
       .decorate = decorate});

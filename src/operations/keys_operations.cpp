@@ -110,7 +110,8 @@ void register_keys(Registry& registry, EncryptionKeys& keys) {
                  .summary = "Show the encryption keys and how far a rotation is",
                  .area = Area::keyring,
                  .access = Access::admin,
-                 .home_tenant_only = true};
+                 .home_tenant_only = true,
+                 .priority = Priority::listing};
   status.run = [&keys](const Context& context, NoParameters) { return keys.status(context); };
   registry.add(std::move(status));
 
@@ -138,7 +139,8 @@ void register_audit(Registry& registry, Audit& audit) {
                .path = "/api/v1/audit",
                .summary = "List the tenant's audit entries, newest first",
                .area = Area::audit,
-               .access = Access::admin};
+               .access = Access::admin,
+               .priority = Priority::listing};
   list.run = [&audit](const Context& context, ListAudit request) {
     return audit.list(context, static_cast<std::size_t>(request.limit), std::move(request.cursor));
   };
@@ -151,7 +153,8 @@ void register_audit(Registry& registry, Audit& audit) {
                  .summary = "Check the whole audit trail's chain of hashes",
                  .area = Area::audit,
                  .access = Access::admin,
-                 .home_tenant_only = true};
+                 .home_tenant_only = true,
+                 .priority = Priority::listing};
   verify.run = [&audit](const Context& context, NoParameters) { return audit.verify(context); };
   registry.add(std::move(verify));
 }

@@ -221,7 +221,8 @@ void add_check(Registry& registry, Limits& limits, const Clock& clock) {
                    "can cure has `Retry-After`. `X-RateLimit-Reset` is in unix seconds.",
                .area = Area::limits,
                .access = Access::write,
-               .refusals = {429}},
+               .refusals = {429},
+               .priority = Priority::session},
       .now = now,
       .run = runner(limits, clock, &Limits::check),
       .decorate = decorate});
@@ -288,7 +289,8 @@ void add_policies(Registry& registry, Limits& limits) {
                                                        .path = "/api/v1/limits/policies",
                                                        .summary = "List the configured policies",
                                                        .area = Area::limits,
-                                                       .access = Access::read},
+                                                       .access = Access::read,
+                                                       .priority = Priority::listing},
                                               .now = now,
                                               .run = run});
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "operations/describe.hpp"
+#include "operations/priority.hpp"
 #include "operations/wait.hpp"
 
 #include <redoubt/context.hpp>
@@ -47,6 +48,7 @@ struct OperationInfo {
   bool is_public = false;        // No credential needed.
   bool session_may = false;      // A session token is enough (about itself).
   bool home_tenant_only = false; // Instance-wide: only admins of the home tenant.
+  Priority priority = Priority::ordinary;  // Under overload.
 };
 
 // Who may call it. Errors: unauthenticated, permission_denied with the role or scope that is missing.

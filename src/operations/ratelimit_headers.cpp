@@ -134,10 +134,6 @@ void add_ratelimit_headers(OperationOutput& output, const LimitDecision& decisio
   const LimitState& binding = binding_limit(decision);
   output.add_header("RateLimit-Policy", policies);
   output.add_header("RateLimit", states);
-  if (decision.degraded) {
-    output.add_header("Redoubt-Mode", "degraded");
-    output.add_header("Redoubt-Guarantee", "limits=share");
-  }
   output.add_header("X-RateLimit-Limit", capacity(*binding.policy));
   output.add_header("X-RateLimit-Remaining", binding.remaining);
   output.add_header("X-RateLimit-Reset", ceil_seconds((now + binding.reset_after).ms));

@@ -5,8 +5,6 @@
 //   X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset    what most clients read; of the
 //                                                    limit that binds; Reset in unix seconds
 //   Retry-After                                      seconds; only when refused and worth a retry
-//   Redoubt-Mode: degraded, Redoubt-Guarantee: limits=share      Redis could not be asked: this
-//                                                    instance enforced its share of the limits
 //
 // q and w of a GCRA limit are its burst and the time that refills it: so r never exceeds q, and q/w
 // is the rate. t is when a refused cost would be admitted, or when the limit is full again. Seconds

@@ -125,7 +125,8 @@ void register_verify(Registry& registry, Sessions& sessions) {
                .doc = "Slides the idle expiry. Expired, revoked, forged and unknown tokens, and "
                       "those of another tenant, are one answer: 401 `session_invalid`.",
                .area = Area::sessions,
-               .access = Access::read},
+               .access = Access::read,
+               .priority = Priority::session},
       .now = [&sessions](const Context& context,
                          const VerifySessionRequest& r) -> std::optional<Result<SessionReply>> {
         return reply_of(sessions.verify_now(context, r.token));
@@ -151,7 +152,8 @@ void register_current(Registry& registry, Sessions& sessions) {
                .summary = "Read the session of the token that calls",
                .area = Area::sessions,
                .access = Access::read,
-               .session_may = true},
+               .session_may = true,
+               .priority = Priority::session},
       .now = [](const Context& context, const NoSessionRequest&)
           -> std::optional<Result<SessionReply>> { return current(context); },
       .run = [](const Context& context, NoSessionRequest) -> Task<SessionReply> {
@@ -165,7 +167,8 @@ void register_current(Registry& registry, Sessions& sessions) {
                .summary = "End the session of the token that calls",
                .area = Area::sessions,
                .access = Access::write,
-               .session_may = true},
+               .session_may = true,
+               .priority = Priority::revocation},
       .run = [&sessions](const Context& context, LogoutRequest) -> Task<NoReply> {
         if (context.session == nullptr) co_return fail(no_current_session());
         std::string id = context.session->session->id;
@@ -225,7 +228,8 @@ void register_lifetime(Registry& registry, Sessions& sessions) {
                .path = "/api/v1/sessions/{id}/extend",
                .summary = "Set the idle lifetime of a session, counted from now",
                .area = Area::sessions,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::lease},
       .run = [&sessions](const Context& context, ExtendSessionRequest r) -> Task<SessionReply> {
         co_return reply_of(co_await sessions.extend(context, std::move(r.id), r.idle_ttl));
       },
@@ -250,7 +254,8 @@ void register_lifetime(Registry& registry, Sessions& sessions) {
                .path = "/api/v1/sessions/{id}",
                .summary = "End a session",
                .area = Area::sessions,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::revocation},
       .run = [&sessions](const Context& context, EndSessionRequest r) -> Task<NoReply> {
         RD_CO_CHECK(co_await sessions.revoke(context, std::move(r.id)));
         co_return NoReply{};
@@ -267,7 +272,8 @@ void register_users(Registry& registry, Sessions& sessions) {
                .path = "/api/v1/users/{user}/sessions",
                .summary = "List the live sessions of a user",
                .area = Area::sessions,
-               .access = Access::read},
+               .access = Access::read,
+               .priority = Priority::listing},
       .run = [&sessions](const Context& context,
                          ListSessionsRequest r) { return list(sessions, context, std::move(r)); },
       .decorate = [](const SessionListReply&, OperationOutput& out) { no_store(out); }});
@@ -277,7 +283,8 @@ void register_users(Registry& registry, Sessions& sessions) {
                .path = "/api/v1/users/{user}/sessions",
                .summary = "End all sessions of a user, or all but one",
                .area = Area::sessions,
-               .access = Access::write},
+               .access = Access::write,
+               .priority = Priority::revocation},
       .run = [&sessions](const Context& context, RevokeAllRequest r) -> Task<RevokedSessionsReply> {
         RevokedSessionsReply reply;
         RD_CO_TRY(revoked,

@@ -248,6 +248,7 @@ void register_tenant_lists(Registry& registry, Tenants& tenants) {
 
   OperationSpec<ListTenants, TenantPage> list;
   list.info = tenant_operation("tenants.list", Method::get, "/api/v1/tenants", "List the tenants");
+  list.info.priority = Priority::listing;
   list.run = [&tenants](const Context& context, ListTenants request) {
     return tenants.list(context, static_cast<std::size_t>(request.limit),
                         std::move(request.cursor));
@@ -258,6 +259,7 @@ void register_tenant_lists(Registry& registry, Tenants& tenants) {
 void register_one_tenant(Registry& registry, Tenants& tenants) {
   OperationSpec<TenantById, Tenant> get;
   get.info = tenant_operation("tenants.get", Method::get, "/api/v1/tenants/{id}", "Show a tenant");
+  get.info.priority = Priority::listing;
   get.run = [&tenants](const Context& context, TenantById request) {
     return tenants.get(context, std::move(request.id));
   };
@@ -266,6 +268,7 @@ void register_one_tenant(Registry& registry, Tenants& tenants) {
   OperationSpec<DisableTenant, Tenant> disable;
   disable.info = tenant_operation("tenants.disable", Method::post, "/api/v1/tenants/{id}/disable",
                                   "Disable a tenant");
+  disable.info.priority = Priority::revocation;
   disable.info.doc =
       "From the answer on, none of its keys and sessions is accepted. Enabling it lets its keys "
       "work again; its sessions have ended for good.";
@@ -303,6 +306,7 @@ void register_key_lists(Registry& registry, ApiKeys& keys) {
   OperationSpec<ListApiKeys, ShownApiKeys> list;
   list.info =
       key_operation("api_keys.list", Method::get, "/api/v1/keys", "List the tenant's API keys");
+  list.info.priority = Priority::listing;
   list.run = [&keys](const Context& context, ListApiKeys request) -> Task<ShownApiKeys> {
     RD_CO_TRY(page, co_await keys.list(context, static_cast<std::size_t>(request.limit),
                                        std::move(request.cursor)));
@@ -319,6 +323,7 @@ void register_one_key(Registry& registry, ApiKeys& keys) {
   OperationSpec<EndApiKey, NoReply> revoke;
   revoke.info =
       key_operation("api_keys.revoke", Method::del, "/api/v1/keys/{id}", "Revoke an API key");
+  revoke.info.priority = Priority::revocation;
   revoke.run = [&keys](const Context& context, EndApiKey request) -> Task<NoReply> {
     RD_CO_CHECK(co_await keys.revoke(context, std::move(request.id)));
     co_return NoReply{};
