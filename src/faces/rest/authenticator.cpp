@@ -39,6 +39,7 @@ Identity Authenticator::of_session(VerifiedSession verified) {
   caller.principal.assign("user:").append(session.user);
   caller.session_id = session.id;
   caller.user = session.user;
+  caller.by_grace = verified.by_grace;
   return Identity{.caller = session_caller_, .session = std::move(verified)};
 }
 

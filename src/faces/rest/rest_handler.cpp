@@ -17,6 +17,7 @@ namespace {
 using operations::Method;
 
 constexpr std::string_view kUnrouted = "(none)";  // Metrics label: bounded, whatever paths come.
+constexpr std::uint64_t kJitter = 3;              // Seconds, below this.
 constexpr std::size_t kSpareMax = 256;            // Exchanges kept for reuse.
 constexpr std::string_view kForwardRoute = ForwardAuth::kPath;
 
@@ -105,6 +106,15 @@ std::string_view own_query(const net::HttpRequest& request) {
   return request.head.path == ForwardAuth::kPath ? request.head.query : std::string_view();
 }
 
+// 0: none was asked for. Empty: what was asked for is no time.
+std::optional<Duration> asked_timeout(const RequestFacts& facts) {
+  constexpr std::int64_t kMax = 3'600'000;
+  if (facts.timeout_ms.empty()) return Duration(0);
+  const auto asked = parse_int(facts.timeout_ms);
+  if (!asked || *asked < 1 || *asked > kMax) return std::nullopt;
+  return Duration(*asked);
+}
+
 bool is_nobody(const Identity& identity) {
   return !identity.caller || identity.caller->kind == Caller::Kind::anonymous;
 }
@@ -118,6 +128,7 @@ void RestHandler::Exchange::clear() {
   route.operation = nullptr;
   route.param_count = 0;
   identity = {};
+  downgrades = {};
   identified = false;
   output.clear();
 }
@@ -135,7 +146,13 @@ RestHandler::RestHandler(const operations::Registry& registry, Authenticator& au
       log_(log),
       options_(std::move(options)),
       ids_(random.next_u64()),
-      metrics_(metrics) {}
+      metrics_(metrics) {
+  for (std::size_t i = 0; i < kDowngradeNames.size(); ++i) {
+    downgrades_[i] = &metrics.counter("redoubt_guarantee_downgrades_total",
+                                      "Answers that guarantee less than usual, by what is less.",
+                                      {{"guarantee", kDowngradeNames[i]}});
+  }
+}
 
 void RestHandler::begin(const net::HttpRequest& request, Exchange& exchange) {
   exchange.clear();
@@ -147,20 +164,33 @@ void RestHandler::begin(const net::HttpRequest& request, Exchange& exchange) {
   }
   exchange.client = options_.proxies.client_address(request.peer_address, request.head);
   exchange.deadline = request.received + options_.request_deadline;
-  if (const auto asked = parse_int(exchange.facts.timeout_ms); asked && *asked > 0) {
-    const Duration limit(std::min<std::int64_t>(*asked, options_.request_deadline.count()));
-    exchange.deadline = request.received + limit;
+  if (const auto asked = asked_timeout(exchange.facts); asked && *asked > Duration(0)) {
+    exchange.deadline = request.received + std::min(*asked, options_.request_deadline);
   }
 }
 
-Context RestHandler::context_of(const Exchange& exchange) const {
+// What cannot be meant is not guessed at: whoever sends it would wait for another time than he
+// thinks.
+bool RestHandler::answer_bad_timeout(const net::HttpRequest& request, Exchange& exchange,
+                                     net::HttpResponse& response) {
+  if (asked_timeout(exchange.facts)) return false;
+  put_problem(invalid_argument("header.Redoubt-Timeout-Ms",
+                               "must be a whole number of milliseconds from 1 to 3600000", "range"),
+              exchange.request_id, response);
+  put_standard_headers(request, exchange, response);
+  account(request, exchange, kUnrouted, response);
+  return true;
+}
+
+Context RestHandler::context_of(Exchange& exchange) const {
   const Identity& identity = exchange.identity;
   return Context{.caller = identity.caller ? *identity.caller : stranger(),
                  .request_id = exchange.request_id,
                  .client_address = exchange.client,
                  .user_agent = exchange.facts.user_agent,
                  .session = identity.session ? &*identity.session : nullptr,
-                 .deadline = exchange.deadline};
+                 .deadline = exchange.deadline,
+                 .downgrades = &exchange.downgrades};
 }
 
 // ---- What is no operation ----
@@ -237,6 +267,7 @@ bool RestHandler::answer_doubtful(const net::HttpRequest& request, Exchange& exc
 bool RestHandler::answer_without_operation(const net::HttpRequest& request, Exchange& exchange,
                                            net::HttpResponse& response) {
   if (answer_doubtful(request, exchange, response)) return true;
+  if (answer_bad_timeout(request, exchange, response)) return true;
   // Whatever is asked there is the gate's question; a preflight would be a yes to it.
   if (ForwardAuth::serves(request.head.path)) return false;
   router_.match(method_of(request.head.method), request.head.path, exchange.route);
@@ -373,12 +404,16 @@ boost::asio::awaitable<void> RestHandler::handle(const net::HttpRequest& request
   } else if (forward) {
     co_await forward_later(context, request, exchange);
   } else if (may_operate(context, request, exchange)) {
-    const Fields fields(request.head);
-    const operations::OperationInput input = input_of(request, exchange, fields);
-    co_await exchange.route.operation->run(context, input, exchange.output);
+    co_await operate_later(context, request, exchange);
   }
   put_output(request, exchange, response);
   if (spare_.size() < kSpareMax) spare_.push_back(kept);
+}
+
+Result<operations::Admission::Place> RestHandler::admit(operations::Priority priority,
+                                                        const std::string& tenant) {
+  if (admission_ == nullptr) return operations::Admission::Place();
+  return admission_->admit(priority, tenant);
 }
 
 bool RestHandler::may_operate(const Context& context, const net::HttpRequest& request,
@@ -390,6 +425,20 @@ bool RestHandler::may_operate(const Context& context, const net::HttpRequest& re
   return false;
 }
 
+boost::asio::awaitable<void> RestHandler::operate_later(const Context& context,
+                                                        const net::HttpRequest& request,
+                                                        Exchange& exchange) {
+  const operations::Operation& operation = *exchange.route.operation;
+  const auto admitted = admit(operation.info.priority, context.caller.tenant);
+  if (!admitted) {
+    exchange.output.error = admitted.error();
+    co_return;
+  }
+  const Fields fields(request.head);
+  const operations::OperationInput input = input_of(request, exchange, fields);
+  co_await operation.run(context, input, exchange.output);
+}
+
 boost::asio::awaitable<void> RestHandler::forward_later(const Context& context,
                                                         const net::HttpRequest& request,
                                                         Exchange& exchange) {
@@ -398,13 +447,42 @@ boost::asio::awaitable<void> RestHandler::forward_later(const Context& context,
     exchange.output.error = std::move(asked).error();
     co_return;
   }
+  const auto admitted = admit(operations::Priority::session, context.caller.tenant);
+  if (!admitted) {
+    exchange.output.error = admitted.error();
+    co_return;
+  }
   co_await forward_auth_.decide(context, std::move(*asked), exchange.output);
 }
 
 // ---- Answers ----
 
+void RestHandler::note_downgrades(Exchange& exchange) const {
+  const Caller* caller = exchange.identity.caller.get();
+  if (caller != nullptr && caller->by_grace) {
+    const bool key = caller->kind == Caller::Kind::api_key;
+    exchange.downgrades.note(key ? Downgrade::keys_grace : Downgrade::sessions_grace);
+  }
+  const auto& error = exchange.output.error;
+  if (error && error->code == Errc::unavailable && slug_of(*error).starts_with("record_")) {
+    exchange.downgrades.note(Downgrade::record_away);
+  }
+}
+
+void RestHandler::put_downgrades(const Exchange& exchange, net::HttpResponse& response) {
+  put_header(response.headers, "Redoubt-Mode", "degraded");
+  std::string names;
+  exchange.downgrades.each([&](std::size_t i) {
+    downgrades_[i]->add();
+    if (!names.empty()) names += ", ";
+    names += kDowngradeNames[i];
+  });
+  put_header(response.headers, "Redoubt-Guarantee", names);
+}
+
 void RestHandler::put_output(const net::HttpRequest& request, Exchange& exchange,
                              net::HttpResponse& response) {
+  note_downgrades(exchange);
   operations::OperationOutput& output = exchange.output;
   response.headers.swap(output.headers);
   if (output.error) {
@@ -441,8 +519,10 @@ void RestHandler::put_problem(const Error& error, std::string_view request_id,
   const std::int64_t wait_ms = error.retry_after.count();
   const bool has_retry = response.headers.find("Retry-After:") != std::string::npos;
   if ((wait_ms > 0 || response.status == 503) && !has_retry) {
-    put_header(response.headers, "Retry-After",
-               std::to_string(std::max<std::int64_t>(1, (wait_ms + 999) / 1000)));
+    std::int64_t seconds = std::max<std::int64_t>(1, (wait_ms + 999) / 1000);
+    // Or all who were refused at one moment would be back at one moment.
+    if (response.status == 503) seconds += static_cast<std::int64_t>(ids_.next() % kJitter);
+    put_header(response.headers, "Retry-After", std::to_string(seconds));
   }
   if (response.status >= 500) {
     log_.error("request.failed", {{"code", slug_of(error)},
@@ -460,6 +540,7 @@ void RestHandler::put_standard_headers(const net::HttpRequest& request, Exchange
   }
   exchange.spent_ns = (clock_.boot() - request.received).count();
   append_timing(out, exchange.spent_ns / 1000);
+  if (exchange.downgrades.any()) put_downgrades(exchange, response);
   // Browsers guess at what is not JSON; they are not to.
   if (response.content_type != "application/json") out += "X-Content-Type-Options: nosniff\r\n";
   if (!exchange.facts.origin.empty()) put_cors(exchange, response);

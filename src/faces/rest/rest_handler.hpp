@@ -13,11 +13,14 @@
 #include "faces/rest/route_metrics.hpp"
 #include "faces/rest/static_routes.hpp"
 #include "net/http_server.hpp"
+#include "operations/admission.hpp"
 #include "operations/operation.hpp"
 #include "operations/router.hpp"
 
 #include <redoubt/audit.hpp>
+#include <redoubt/downgrades.hpp>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +42,9 @@ class RestHandler final : public net::HttpHandler {
               ForwardAuth& forward_auth, const StaticRoutes& routes, const Clock& clock,
               Random& random, Audit& audit, Log& log, Metrics& metrics, RestOptions options);
 
+  // Refuses work that waits when there is too much of it. Null, as at first: nothing is refused.
+  void admit_by(operations::Admission* admission) { admission_ = admission; }
+
   bool handle_now(const net::HttpRequest& request, net::HttpResponse& response) override;
   boost::asio::awaitable<void> handle(const net::HttpRequest& request,
                                       net::HttpResponse& response) override;
@@ -55,6 +61,7 @@ class RestHandler final : public net::HttpHandler {
     bool identified = false;  // What `identity` is, or that it is nobody's, has been found out.
     operations::OperationOutput output;
     BootTime deadline;
+    Downgrades downgrades;
     std::int64_t spent_ns = 0;
     void clear();
   };
@@ -78,17 +85,25 @@ class RestHandler final : public net::HttpHandler {
   // True: the exchange's output is complete. False: it needs a coroutine.
   bool operate_now(const net::HttpRequest& request, Exchange& exchange);
   bool forward_now(const net::HttpRequest& request, Exchange& exchange);
+  boost::asio::awaitable<void> operate_later(const Context& context,
+                                             const net::HttpRequest& request, Exchange& exchange);
   boost::asio::awaitable<void> forward_later(const Context& context,
                                              const net::HttpRequest& request, Exchange& exchange);
   bool may_operate(const Context& context, const net::HttpRequest& request, Exchange& exchange);
   static std::string_view credential_of(const Exchange& exchange, bool forward);
   static void take_identity(Result<Identity> identity, Exchange& exchange, bool forward);
+  Result<operations::Admission::Place> admit(operations::Priority priority,
+                                             const std::string& tenant);
   Result<GateRequest> forward_request(const net::HttpRequest& request, const Exchange& exchange);
   static operations::OperationInput input_of(const net::HttpRequest& request,
                                              const Exchange& exchange,
                                              const operations::HeaderSource& fields);
   bool check_content_type(const net::HttpRequest& request, Exchange& exchange) const;
-  Context context_of(const Exchange& exchange) const;
+  bool answer_bad_timeout(const net::HttpRequest& request, Exchange& exchange,
+                          net::HttpResponse& response);
+  Context context_of(Exchange& exchange) const;
+  void note_downgrades(Exchange& exchange) const;
+  void put_downgrades(const Exchange& exchange, net::HttpResponse& response);
   void put_output(const net::HttpRequest& request, Exchange& exchange, net::HttpResponse& response);
   // `status` 0: the one of the error's code.
   void put_problem(const Error& error, std::string_view request_id, net::HttpResponse& response,
@@ -110,6 +125,8 @@ class RestHandler final : public net::HttpHandler {
   RestOptions options_;
   FastRandom ids_;
   RouteMetrics metrics_;
+  std::array<Counter*, kDowngradeNames.size()> downgrades_{};
+  operations::Admission* admission_ = nullptr;
   // What the request that came last is worked on with; one that is left to handle() keeps it.
   std::shared_ptr<Exchange> exchange_ = std::make_shared<Exchange>();
   std::vector<std::shared_ptr<Exchange>> spare_;

@@ -41,6 +41,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,7 @@ struct UpstashParts {
   Random& random;
   Log& log;
   Metrics& metrics;
+  std::function<bool()> off = {};  // Redis is turned off at present: as if there were none.
 };
 
 class UpstashFace {
