@@ -2,6 +2,7 @@
 
 #include "app/data_dir.hpp"
 #include "app/options.hpp"
+#include "app/reload.hpp"
 #include "app/run_task.hpp"
 #include "base/text.hpp"
 #include "base/timers.hpp"
@@ -63,7 +64,10 @@ std::string_view version() {
 }
 
 Instance::Instance(const config::Config& settings, boost::asio::io_context& control)
-    : config(settings), io(control) {
+    : config(settings),
+      io(control),
+      auth_grace(settings.sessions.auth_grace),
+      cache_without_redis_(settings.cache.without_redis) {
   log = make_log(clock, config.log.level, config.log.format);
   register_process_metrics(metrics);
   metrics.counter_callback("redoubt_log_lines_dropped_total",
@@ -146,6 +150,7 @@ Result<void> Instance::open_services() {
   cache_engine = cache::make_cache_engine(cache_options(config.cache), *record, clock, random,
                                           metrics, redis ? &redis->state().eras() : nullptr);
   record->subscribe(cache::cache_listener(cache_engine));
+  bound_cache();
   if (redis) {
     RD_CHECK(redis->start(io));
   }
@@ -153,6 +158,8 @@ Result<void> Instance::open_services() {
       *record, clock, std::string(version()),
       storage_name(config.sessions.options.storage, redis != nullptr),
       redis ? &redis->state() : nullptr, redis ? redis->topology() : std::string());
+  health->grace_by(auth_grace);
+  if (redis) health->topology_by([this] { return redis->topology(); });
   SessionOptions no_cache = config.sessions.options;
   no_cache.cache_bytes = 0;  // The sweeper looks nothing up.
   sweeping_sessions_ = sessions::make_sessions(session_parts(), no_cache);
@@ -188,7 +195,8 @@ sessions::SessionParts Instance::session_parts() {
           .metrics = metrics,
           .ends = unsaved_ends,
           .use_flushes = use_flushes,
-          .refusals = later_audit};
+          .refusals = later_audit,
+          .grace = &auth_grace};
 }
 
 tenants::TenantParts Instance::tenant_parts() {
@@ -198,7 +206,8 @@ tenants::TenantParts Instance::tenant_parts() {
           .random = random,
           .invalidations = invalidations,
           .refusals = later_audit,
-          .stops = unsaved_stops};
+          .stops = unsaved_stops,
+          .grace = &auth_grace};
 }
 
 // Makes local copies stale before the change they are about is acknowledged.
@@ -222,6 +231,32 @@ void Instance::follow_journal() {
         return;
     }
   });
+}
+
+// What is in memory answers, unless it is to be silent when it is all there is.
+void Instance::bound_cache() {
+  if (!redis) return;
+  cache::answer_while(*cache_engine, [this] {
+    if (cache_without_redis_.load(std::memory_order_relaxed)) return true;
+    return redis->state().reachable() || redis->state().off();
+  });
+}
+
+bool Instance::apply(const config::Config& changed) {
+  auth_grace.set(changed.sessions.auth_grace);
+  cache_without_redis_ = changed.cache.without_redis;
+  if (!redis) return false;
+  if (!changed.redis.options) {
+    redis->state().turn_off("it is turned off by the configuration");
+    return false;
+  }
+  if (same_redis(*changed.redis.options, redis->options())) {
+    redis->state().turn_on();
+    return false;
+  }
+  const Result<void> replaced = redis->replace(io, *changed.redis.options);
+  if (!replaced) log->error("redis.replace_failed", {{"message", replaced.error().message}});
+  return replaced.has_value();
 }
 
 Task<void> Instance::sweep() {

@@ -12,6 +12,7 @@
 #include "local/invalidations.hpp"
 #include "local/limit_engine.hpp"
 #include "net/task_group.hpp"
+#include "record/copy_trust.hpp"
 #include "record/later_audit.hpp"
 #include "record/record.hpp"
 #include "record/resealable.hpp"
@@ -26,6 +27,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 
@@ -49,6 +51,9 @@ class Instance {
   bool background_idle() const { return !background_ || background_->idle(); }
   // SIGHUP: the key ring is read again.
   void reload_keys();
+  // What of the configuration may change while it runs. On the control thread.
+  // True: Redis is another one, and the workers are to hear of it.
+  bool apply(const config::Config& changed);
 
   sessions::SessionParts session_parts();
   tenants::TenantParts tenant_parts();
@@ -60,6 +65,7 @@ class Instance {
   Metrics metrics;
   std::unique_ptr<Log> log;
   std::unique_ptr<record::Record> record;
+  record::AuthGrace auth_grace;
   local::Invalidations invalidations;
   record::UnsavedStops unsaved_stops{metrics};
   sessions::UnsavedEnds unsaved_ends{metrics, unsaved_stops};
@@ -84,9 +90,11 @@ class Instance {
   Result<void> open_redis();
   Result<void> open_services();
   void follow_journal();
+  void bound_cache();
   Task<void> sweep();
   Task<void> reseal();
 
+  std::atomic<bool> cache_without_redis_{true};
   std::unique_ptr<Sessions> sweeping_sessions_;
   std::unique_ptr<ApiKeys> sweeping_keys_;
   std::unique_ptr<Timers> timers_;

@@ -168,7 +168,8 @@ int run(const CLI::App& cli, const Arguments& arguments) {
   if (cli.got_subcommand("config")) return app::print_config(*loaded);
   if (cli.got_subcommand("new-admin-key")) return app::new_admin_key(loaded->config);
   const bool serving = cli.get_subcommands().empty() || cli.got_subcommand("serve");
-  return serving ? app::serve(loaded->config) : run_client(cli, arguments, loaded->config);
+  const auto read_again = [&arguments] { return load(arguments); };
+  return serving ? app::serve(*loaded, read_again) : run_client(cli, arguments, loaded->config);
 }
 
 }  // namespace

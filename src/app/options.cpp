@@ -39,6 +39,14 @@ Result<faces::RestOptions> rest_options(const config::HttpSettings& http) {
   return options;
 }
 
+operations::AdmissionOptions admission_options(const config::HttpSettings& http) {
+  operations::AdmissionOptions options;
+  options.operations_max = http.operations_max;
+  const auto part = static_cast<std::size_t>(http.tenant_operations_percent);
+  options.tenant_max = std::max<std::size_t>(1, options.operations_max * part / 100);
+  return options;
+}
+
 record::SqliteRecordOptions record_options(const config::RecordSettings& record) {
   record::SqliteRecordOptions options;
   options.path = record.path.empty() ? record.data_dir + "/redoubt.db" : record.path;

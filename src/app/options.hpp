@@ -4,6 +4,7 @@
 #include "config/config.hpp"
 #include "faces/rest/rest_handler.hpp"
 #include "net/http_server.hpp"
+#include "operations/admission.hpp"
 #include "record/postgres_record.hpp"
 #include "record/sqlite_record.hpp"
 
@@ -17,6 +18,7 @@ net::HttpServerOptions server_options(const config::HttpSettings& http,
                                       const config::ListenAddress& address, std::size_t workers);
 // Errors: invalid_argument for a trusted proxy that is not a CIDR.
 Result<faces::RestOptions> rest_options(const config::HttpSettings& http);
+operations::AdmissionOptions admission_options(const config::HttpSettings& http);
 record::SqliteRecordOptions record_options(const config::RecordSettings& record);
 record::PostgresRecordOptions postgres_options(const config::RecordSettings& record);
 CacheOptions cache_options(const config::CacheSettings& cache);

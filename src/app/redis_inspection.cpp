@@ -80,7 +80,7 @@ diagnostics::RedisSetup redis_setup(const config::Config& config, std::string re
 }
 
 boost::asio::awaitable<shared::RedisFacts> inspect_redis(InspectionParts parts) {
-  redis::Options options = parts.options;
+  redis::Options options = std::move(parts.options);
   options.require_master = false;
   options.timeouts.operation = kOperationMax;  // What is slow is to be measured, not cut short.
   options.timeouts.silence = kSilence;

@@ -23,13 +23,13 @@ diagnostics::RedisSetup redis_setup(const config::Config& config, std::string re
 
 struct InspectionParts {
   boost::asio::any_io_executor executor;
-  const redis::Options& options;
+  redis::Options options;
   const Clock& clock;
   Timers& timers;  // Of the same executor.
   Random& random;
 };
 
-// Never fails: what does not work is among the facts. All references outlive it.
+// Never fails: what does not work is among the facts. What it refers to outlives it.
 boost::asio::awaitable<shared::RedisFacts> inspect_redis(InspectionParts parts);
 
 }  // namespace redoubt::app

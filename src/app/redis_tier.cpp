@@ -15,7 +15,8 @@ namespace {
 
 constexpr Duration kStartWait{2'000};
 constexpr Duration kWorkerPauseMax{1'000};
-// What is promised is that Redis is used again 5 s after it answers; recovering takes up to 3 of them.
+// What is promised is that Redis is used again 5 s after it answers; recovering takes up to 3 of
+// them.
 constexpr Duration kMonitorPauseMax{2'000};
 
 redis::Options with_identity(redis::Options options) {
@@ -70,12 +71,8 @@ void RedisTier::exchange_hints() {
 }
 
 Result<void> RedisTier::connect(boost::asio::io_context& io) {
-  const redis::ClientParts parts{parts_.clock, *timers_,       parts_.random,
-                                 parts_.log,   parts_.metrics, {}};
-  redis::Options of_monitor = options_;
-  of_monitor.backoff.max = std::min(of_monitor.backoff.max, kMonitorPauseMax);
-  RD_TRY(client, redis::make_client(io.get_executor(), of_monitor, parts));
-  client_ = std::move(client);
+  RD_TRY(client, watching_client(io, options_));
+  client_ = std::make_unique<redis::ReplaceableClient>(std::move(client));
   shared::MonitorOptions options;
   options.instance = instance_;
   const shared::MonitorParts monitor{*client_,      *ledger_,   state_,        parts_.clock,
@@ -84,20 +81,48 @@ Result<void> RedisTier::connect(boost::asio::io_context& io) {
   return {};
 }
 
+Result<std::unique_ptr<redis::Client>> RedisTier::watching_client(
+    boost::asio::io_context& io, const redis::Options& options) const {
+  const redis::ClientParts parts{parts_.clock, *timers_,       parts_.random,
+                                 parts_.log,   parts_.metrics, {}};
+  redis::Options of_monitor = options;
+  of_monitor.backoff.max = std::min(of_monitor.backoff.max, kMonitorPauseMax);
+  return redis::make_client(io.get_executor(), of_monitor, parts);
+}
+
+Result<void> RedisTier::replace(boost::asio::io_context& io, const redis::Options& options) {
+  redis::Options wanted = with_identity(options);
+  RD_TRY(client, watching_client(io, wanted));
+  state_.turn_off("another one takes its place");
+  state_.set_deadlines(deadlines_of(wanted));
+  {
+    const std::lock_guard lock(mutex_);
+    options_ = std::move(wanted);
+  }
+  client_->replace(std::move(client));
+  state_.turn_on();
+  return {};
+}
+
+redis::Options RedisTier::options() const {
+  const std::lock_guard lock(mutex_);
+  return options_;
+}
+
 std::string RedisTier::topology() const {
   constexpr std::array kNames{"standalone", "sentinel", "cluster", "rest"};
-  return kNames[options_.topology.index()];
+  return kNames[options().topology.index()];
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(
     boost::asio::io_context& io, Timers& timers, redis::TrackingHandler& tracking) const {
-  return make_admitted(io, timers, options_, &tracking);
+  return make_admitted(io, timers, options(), &tracking);
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::face_client(boost::asio::io_context& io,
                                                               Timers& timers,
                                                               Duration limit) const {
-  redis::Options options = options_;
+  redis::Options options = this->options();
   options.allow_resp3 = false;
   options.timeouts.operation = limit;
   options.timeouts.silence = std::max(options.timeouts.silence, limit * 2);

@@ -7,6 +7,7 @@
 #include "net/task_group.hpp"
 #include "record/record.hpp"
 #include "redis/client.hpp"
+#include "redis/replaceable_client.hpp"
 #include "shared/changes.hpp"
 #include "shared/journal_hints.hpp"
 #include "shared/monitor.hpp"
@@ -19,6 +20,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace redoubt::app {
@@ -48,14 +50,21 @@ class RedisTier {
   shared::SharedState& state() { return state_; }
   const shared::Changes& changes() const { return changes_; }
   const std::string& record_identity() const { return monitor_->identity(); }
-  std::string topology() const;  // "standalone", "sentinel", "cluster", "rest"
+  std::string topology() const;    // "standalone", "sentinel", "cluster", "rest". Any thread.
+  redis::Options options() const;  // Any thread.
+
+  // Another Redis takes the place of this one, or the same one is spoken to in another way. Until
+  // it has proven itself it is turned off; the workers are to make their clients anew. On the
+  // control thread.
+  // Errors: invalid_argument for TLS files that cannot be read; then nothing changed.
+  Result<void> replace(boost::asio::io_context& io, const redis::Options& options);
 
   // For a worker, on its loop; only the server that the monitor knows as ours is used. `tracking`
-  // outlives it.
+  // outlives it. Any thread.
   Result<std::unique_ptr<redis::Client>> worker_client(boost::asio::io_context& io, Timers& timers,
                                                        redis::TrackingHandler& tracking) const;
 
-  // For commands of strangers: RESP2, and each may take `limit`.
+  // For commands of strangers: RESP2, and each may take `limit`. Any thread.
   Result<std::unique_ptr<redis::Client>> face_client(boost::asio::io_context& io, Timers& timers,
                                                      Duration limit) const;
 
@@ -68,16 +77,19 @@ class RedisTier {
                                                        redis::Options options,
                                                        redis::TrackingHandler* tracking) const;
   Result<void> connect(boost::asio::io_context& io);
+  Result<std::unique_ptr<redis::Client>> watching_client(boost::asio::io_context& io,
+                                                         const redis::Options& options) const;
   void exchange_hints();
 
   const RedisTierParts parts_;
+  mutable std::mutex mutex_;  // Guards options_.
   redis::Options options_;
   const std::string instance_;  // Of this process alone.
   std::unique_ptr<Timers> timers_;
   shared::SharedState state_;
   shared::Changes changes_;
   std::unique_ptr<shared::Ledger> ledger_;
-  std::unique_ptr<redis::Client> client_;
+  std::unique_ptr<redis::ReplaceableClient> client_;
   std::unique_ptr<shared::Monitor> monitor_;
   std::unique_ptr<shared::JournalHints> hints_;  // Null: nobody else uses the record.
 };

@@ -1,8 +1,10 @@
 #include "app/serve.hpp"
 
 #include "app/instance.hpp"
+#include "app/reload.hpp"
 #include "app/welcome.hpp"
 #include "app/worker.hpp"
+#include "config/setting.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -36,8 +38,13 @@ void raise_descriptor_limit() {
 
 class Service {
  public:
-  explicit Service(const config::Config& config)
-      : config_(config), signals_(io_, SIGTERM, SIGINT), reloads_(io_, SIGHUP), timer_(io_) {}
+  Service(const config::Loaded& loaded, std::function<Result<config::Loaded>()> read_again)
+      : config_(loaded.config),
+        loaded_(loaded),
+        read_again_(std::move(read_again)),
+        signals_(io_, SIGTERM, SIGINT),
+        reloads_(io_, SIGHUP),
+        timer_(io_) {}
 
   int run() {
     if (auto opened = open(); !opened) {
@@ -89,6 +96,7 @@ class Service {
   void await_reload() {
     reloads_.async_wait([this](boost::system::error_code cancelled, int) {
       if (cancelled) return;
+      reload_config();
       instance_->reload_keys();
       if (tls_) {
         const Result<void> done = tls_->reload();
@@ -100,6 +108,25 @@ class Service {
       }
       await_reload();
     });
+  }
+
+  // All of it or nothing: a configuration with a mistake in it changes nothing.
+  void reload_config() {
+    auto read = read_again_();
+    if (!read) {
+      instance_->log->error("config.reload_refused", {{"message", read.error().message}});
+      return;
+    }
+    const ConfigChange change = compare(loaded_, *read, instance_->redis != nullptr);
+    loaded_ = *std::move(read);
+    const bool other_redis = instance_->apply(loaded_.config);
+    for (const auto& worker : workers_) {
+      if (other_redis) worker->replace_redis();
+      worker->replace_limits(limit_policies(loaded_.config.limits));
+    }
+    instance_->log->info("config.reloaded", {{"changed", config::joined(change.live)}});
+    if (change.restart.empty()) return;
+    instance_->log->warn("config.restart_needed", {{"settings", config::joined(change.restart)}});
   }
 
   void await_stop() {
@@ -136,7 +163,7 @@ class Service {
     if (cut_) return;
     cut_ = true;
     boost::system::error_code ec;
-    signals_.clear(ec);  // The next signal has its usual effect: it kills.
+    signals_.clear(ec);   // The next signal has its usual effect: it kills.
     signals_.cancel(ec);  // Clearing leaves the wait, which would keep the loop running.
     reloads_.cancel(ec);
     timer_.cancel();
@@ -171,7 +198,9 @@ class Service {
     return EXIT_SUCCESS;
   }
 
-  const config::Config& config_;
+  const config::Config& config_;  // As at the start.
+  config::Loaded loaded_;         // As last read.
+  std::function<Result<config::Loaded>()> read_again_;
   asio::io_context io_;
   asio::signal_set signals_;
   asio::signal_set reloads_;
@@ -185,9 +214,9 @@ class Service {
 
 }  // namespace
 
-int serve(const config::Config& config) {
+int serve(const config::Loaded& loaded, std::function<Result<config::Loaded>()> read_again) {
   raise_descriptor_limit();
-  Service service(config);
+  Service service(loaded, std::move(read_again));
   return service.run();
 }
 

@@ -27,27 +27,29 @@ faces::UpstashOptions upstash_options(const config::Config& config) {
 Result<std::unique_ptr<UpstashPart>> UpstashPart::make(Instance& instance,
                                                        boost::asio::io_context& io, Timers& timers,
                                                        ApiKeys& keys, net::HttpHandler& rest) {
-  std::unique_ptr<redis::Client> client;
+  std::unique_ptr<redis::ReplaceableClient> client;
   if (instance.redis) {
     const Duration limit = instance.config.upstash.command_timeout;
     RD_TRY(made, instance.redis->face_client(io, timers, limit));
-    client = std::move(made);
+    client = std::make_unique<redis::ReplaceableClient>(std::move(made));
   }
-  const faces::UpstashParts parts{.executor = io.get_executor(),
-                                  .client = client.get(),
-                                  .keys = keys,
-                                  .clock = instance.clock,
-                                  .random = instance.random,
-                                  .log = *instance.log,
-                                  .metrics = instance.metrics};
+  const faces::UpstashParts parts{
+      .executor = io.get_executor(),
+      .client = client.get(),
+      .keys = keys,
+      .clock = instance.clock,
+      .random = instance.random,
+      .log = *instance.log,
+      .metrics = instance.metrics,
+      .off = [&instance] { return instance.redis && instance.redis->state().off(); }};
   return std::unique_ptr<UpstashPart>(new UpstashPart(std::move(client), parts,
                                                       upstash_options(instance.config),
                                                       instance.config.upstash.path, rest));
 }
 
-UpstashPart::UpstashPart(std::unique_ptr<redis::Client> client, const faces::UpstashParts& parts,
-                         faces::UpstashOptions options, const std::string& path,
-                         net::HttpHandler& rest)
+UpstashPart::UpstashPart(std::unique_ptr<redis::ReplaceableClient> client,
+                         const faces::UpstashParts& parts, faces::UpstashOptions options,
+                         const std::string& path, net::HttpHandler& rest)
     : client_(std::move(client)),
       face_(parts, std::move(options)),
       own_(face_, ""),

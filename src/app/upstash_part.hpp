@@ -16,6 +16,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <memory>
+#include <utility>
 
 namespace redoubt::app {
 
@@ -30,14 +31,17 @@ class UpstashPart {
   net::HttpHandler& main_port() { return *main_; }  // The API and the path.
   net::HttpHandler& own_port() { return own_; }
 
+  // On the worker's loop. REQUIRES: a Redis is configured.
+  void replace_redis(std::unique_ptr<redis::Client> next) { client_->replace(std::move(next)); }
+
   void start(net::TaskGroup& tasks);
   void stop();
 
  private:
-  UpstashPart(std::unique_ptr<redis::Client> client, const faces::UpstashParts& parts,
+  UpstashPart(std::unique_ptr<redis::ReplaceableClient> client, const faces::UpstashParts& parts,
               faces::UpstashOptions options, const std::string& path, net::HttpHandler& rest);
 
-  std::unique_ptr<redis::Client> client_;  // Null: no Redis is configured.
+  std::unique_ptr<redis::ReplaceableClient> client_;  // Null: no Redis is configured.
   faces::UpstashFace face_;
   faces::UpstashHandler own_;
   faces::UpstashHandler below_;

@@ -37,13 +37,15 @@ namespace asio = boost::asio;
 // Lazily recorded uses reach the record at least this often.
 constexpr Duration kFlushEvery = std::min(sessions::kFlushPeriodMax, Duration(5'000));
 
+constexpr Duration kPulse{200};
+
 // What the services of a worker have of Redis; nothing when none is configured.
 Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
                                        Services& services) {
   if (!instance.redis) return limits::SharedTier{};
   services.tracking = shared::track_copies(*instance.cache_engine, instance.metrics);
   RD_TRY(client, instance.redis->worker_client(io, *services.timers, *services.tracking));
-  services.redis = std::move(client);
+  services.redis = std::make_unique<redis::ReplaceableClient>(std::move(client));
   services.shared_limits =
       shared::make_shared_limits({*services.redis, instance.redis->state(), instance.clock});
   services.copies =
@@ -56,7 +58,8 @@ Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
   services.session_copies = std::make_unique<sessions::SessionCopies>(parts);
   return limits::SharedTier{
       .limits = services.shared_limits.get(),
-      .instances = [&record = *instance.record] { return record.status().instances; }};
+      .instances = [&record = *instance.record] { return record.status().instances; },
+      .off = [&state = instance.redis->state()] { return state.off(); }};
 }
 
 std::unique_ptr<Cache> make_cache(Instance& instance, Services& services) {
@@ -96,8 +99,8 @@ std::unique_ptr<Diagnostics> make_diagnostics(Instance& instance, asio::io_conte
     parts.state = &instance.redis->state();
     parts.pool = [&client = *services.redis] { return pool_of(client); };
     parts.inspect = [&instance, &timers = *services.timers, executor = io.get_executor()] {
-      const InspectionParts inspection{executor, *instance.config.redis.options, instance.clock,
-                                       timers, instance.random};
+      const InspectionParts inspection{executor, instance.redis->options(), instance.clock, timers,
+                                       instance.random};
       return inspect_redis(inspection);
     };
   }
@@ -176,6 +179,10 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
   handler_ = std::make_unique<faces::RestHandler>(
       services_->registry, *authenticator_, *forward_auth_, routes_, instance_.clock,
       instance_.random, *services_->audit, *instance_.log, instance_.metrics, std::move(options));
+  admission_ = std::make_unique<operations::Admission>(
+      admission_options(instance_.config.http),
+      [&record = *instance_.record] { return record.queue_fill(); }, instance_.metrics);
+  handler_->admit_by(admission_.get());
   tasks_ = std::make_unique<net::TaskGroup>(io_.get_executor(), *instance_.log);
   RD_TRY(upstash,
          UpstashPart::make(instance_, io_, *services_->timers, *services_->api_keys, *handler_));
@@ -243,6 +250,7 @@ std::vector<std::uint16_t> Worker::ports() const {
 }
 
 void Worker::start() {
+  tasks_->repeat("worker.pulse", kPulse, [this] { return feel_pulse(); });
   tasks_->repeat("worker.flush", kFlushEvery, [this] { return flush(); });
   upstash_->start(*tasks_);
   thread_ = std::thread([this] {
@@ -261,6 +269,41 @@ void Worker::drain() {
 bool Worker::drained() const {
   return std::ranges::all_of(servers_,
                              [](const auto& server) { return server->counters().open == 0; });
+}
+
+void Worker::replace_redis() {
+  asio::post(io_, [this] {
+    const RedisTier& tier = *instance_.redis;
+    auto own = tier.worker_client(io_, *services_->timers, *services_->tracking);
+    auto faces =
+        tier.face_client(io_, *services_->timers, instance_.config.upstash.command_timeout);
+    if (!own || !faces) {
+      const Error& error = own ? faces.error() : own.error();
+      instance_.log->error("redis.replace_failed", {{"message", error.message}});
+      return;
+    }
+    services_->redis->replace(std::move(*own));
+    services_->tracking->all_changed();  // The one that would have told is gone.
+    upstash_->replace_redis(std::move(*faces));
+  });
+}
+
+// How late a timer fires tells how long everything else waits for its turn.
+Task<void> Worker::feel_pulse() {
+  const BootTime now = instance_.clock.boot();
+  if (pulse_ != BootTime{}) {
+    const auto late = std::chrono::duration_cast<Duration>(now - pulse_) - kPulse;
+    admission_->ran_late(std::max(late, Duration(0)));
+  }
+  pulse_ = now;
+  co_return Result<void>{};
+}
+
+void Worker::replace_limits(std::vector<LimitPolicy> policies) {
+  asio::post(io_, [this, policies = std::move(policies)]() mutable {
+    const Result<void> done = services_->limits->replace_policies(std::move(policies));
+    if (!done) instance_.log->error("limits.reload_refused", {{"message", done.error().message}});
+  });
 }
 
 Task<void> Worker::flush() {

@@ -11,8 +11,9 @@
 #include "net/http_server.hpp"
 #include "net/task_group.hpp"
 #include "net/tls.hpp"
+#include "operations/admission.hpp"
 #include "operations/operation.hpp"
-#include "redis/client.hpp"
+#include "redis/replaceable_client.hpp"
 #include "services/sessions/copies.hpp"
 #include "shared/claims.hpp"
 #include "shared/copies.hpp"
@@ -41,7 +42,7 @@ namespace redoubt::app {
 struct Services {
   std::unique_ptr<Timers> timers;
   std::unique_ptr<redis::TrackingHandler> tracking;
-  std::unique_ptr<redis::Client> redis;  // Null: none is configured.
+  std::unique_ptr<redis::ReplaceableClient> redis;  // Null: none is configured.
   std::unique_ptr<shared::SharedLimits> shared_limits;
   std::unique_ptr<shared::Copies> copies;
   std::unique_ptr<shared::Claims> claims;
@@ -73,6 +74,10 @@ class Worker {
   void start();          // Its thread.
   void drain();          // Any thread: no new connections; idle ones go.
   bool drained() const;  // Any thread: none is left.
+  // Any thread: these are the limits from now on. REQUIRES: they are valid.
+  void replace_limits(std::vector<LimitPolicy> policies);
+  // Any thread: the tier has another Redis.
+  void replace_redis();
   // Any thread: records what memory holds, closes what is left, ends the loop. Then join().
   void stop();
   bool ended() const { return ended_; }  // Any thread: join() would not wait.
@@ -85,6 +90,7 @@ class Worker {
   Result<void> listen(net::HttpServerOptions options, std::uint16_t port, std::string_view listener,
                       std::shared_ptr<net::TlsContext> tls = nullptr);
   Task<void> flush();
+  Task<void> feel_pulse();
   boost::asio::awaitable<void> finish();
 
   Instance& instance_;
@@ -95,10 +101,12 @@ class Worker {
   std::unique_ptr<faces::Authenticator> authenticator_;
   std::unique_ptr<faces::ForwardAuth> forward_auth_;
   faces::StaticRoutes routes_;
+  std::unique_ptr<operations::Admission> admission_;
   std::unique_ptr<faces::RestHandler> handler_;
   std::unique_ptr<UpstashPart> upstash_;
   std::vector<std::unique_ptr<net::HttpServer>> servers_;
   std::unique_ptr<net::TaskGroup> tasks_;
+  BootTime pulse_;
   std::atomic<bool> ended_{false};
   std::thread thread_;
 };

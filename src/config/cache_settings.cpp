@@ -78,6 +78,12 @@ std::vector<Setting> cache_settings() {
            "Copies of cache entries in Redis are sealed under the key ring: who can read "
            "or write Redis can neither read nor forge them."},
           cache(&CacheSettings::seal)),
+      enum_setting({"cache.without_redis",
+                    {"REDOUBT_CACHE_WITHOUT_REDIS"},
+                    "What the cache answers while Redis is configured and away. local: what this "
+                    "instance has in memory. off: nothing. Read again on SIGHUP."},
+                   EnumNames<bool>{{"local", true}, {"off", false}},
+                   cache(&CacheSettings::without_redis)),
   };
 }
 

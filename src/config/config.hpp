@@ -62,6 +62,9 @@ struct HttpSettings {
   Duration shutdown_delay{0};
   Duration drain_deadline{25'000};
 
+  std::size_t operations_max = 4'096;           // That wait, in one worker.
+  std::int64_t tenant_operations_percent = 75;  // Of those, of one tenant.
+
   std::vector<std::string> trusted_proxies;  // CIDR, canonical: "10.0.0.0/8", "::1/128".
   std::vector<std::string> cors_origins;     // "https://app.example.com"; {"*"} alone is everybody.
   AccessLog access_log = AccessLog::errors;
@@ -77,6 +80,7 @@ struct RecordSettings {
 
 struct SessionSettings {
   SessionOptions options;
+  Duration auth_grace{30'000};
   Duration cleanup_interval{300'000};
 };
 
@@ -95,6 +99,7 @@ struct CacheSettings {
   std::size_t value_bytes_max = 1u << 20;
   std::size_t tenant_bytes_max = 0;  // What one tenant may keep; 0: no quota.
   bool seal = true;                  // Copies of entries in Redis.
+  bool without_redis = true;         // Answers from memory while Redis is away.
 };
 
 struct CryptoSettings {

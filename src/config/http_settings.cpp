@@ -73,6 +73,15 @@ std::vector<Setting> size_settings() {
           100, http(&HttpSettings::header_fields_max)),
       size_setting({"http.body_max", {"REDOUBT_BODY_MAX"}, "The longest request body."}, 1u << 10,
                    64u << 20, http(&HttpSettings::body_max)),
+      integer_setting({"http.operations_max",
+                       {"REDOUBT_OPERATIONS_MAX"},
+                       "Operations of one worker that wait for the record or Redis. On the way "
+                       "there, what matters least is refused first."},
+                      8, 1'000'000, http(&HttpSettings::operations_max)),
+      integer_setting({"http.tenant_operations_percent",
+                       {"REDOUBT_TENANT_OPERATIONS_PERCENT"},
+                       "How much of that one tenant may have, in percent."},
+                      1, 100, http(&HttpSettings::tenant_operations_percent)),
   };
 }
 
@@ -98,7 +107,8 @@ std::vector<Setting> time_settings() {
                        1s, 5min, http(&HttpSettings::write_timeout)),
       duration_setting({"http.request_deadline",
                         {"REDOUBT_REQUEST_DEADLINE"},
-                        "Work of a request that has not started after this long is dropped."},
+                        "Work of a request that has not started after this long is dropped; less "
+                        "if the request says so in Redoubt-Timeout-Ms."},
                        100ms, 5min, http(&HttpSettings::request_deadline)),
       duration_setting(
           {"http.shutdown_delay",

@@ -51,6 +51,13 @@ std::vector<Setting> session_settings() {
                         "A session ends this long after its creation, however much it is used. "
                         "Unless set, 1d, or the idle lifetime where that is longer."},
                        1s, 24h * 365, option(&SessionOptions::absolute_ttl)),
+      duration_setting({"sessions.auth_grace",
+                        {"REDOUBT_AUTH_GRACE"},
+                        "How long sessions and API keys are verified by copies in memory and in "
+                        "Redis while this instance is cut off from the database. 0: not at all. "
+                        "What is revoked meanwhile on another instance may be accepted here for as "
+                        "long. Read again on SIGHUP."},
+                       0s, 10min, at(&Config::sessions, &SessionSettings::auth_grace)),
       integer_setting({"sessions.per_user_max",
                        {"REDOUBT_SESSIONS_PER_USER_MAX"},
                        "Sessions of one user at a time; one more ends the least recently used. 0: "

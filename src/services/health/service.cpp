@@ -85,11 +85,46 @@ Dependency HealthService::redis_state() const {
   redis.since = born_wall_;
   if (redis_ == nullptr) return redis;
   const shared::SharedStatus status = redis_->status();
-  redis.engine = redis_topology_;
-  redis.state = state_of(status.state);
+  redis.engine = topology_ ? topology_() : redis_topology_;
+  redis.state = status.off ? DependencyState::not_configured : state_of(status.state);
   redis.reason = status.reason;
   redis.since = status.since;
   return redis;
+}
+
+// While the record is in reach, what serves; otherwise what is left of it.
+std::string HealthService::sessions_backend() const {
+  const bool shared = redis_ != nullptr && redis_->usable();
+  switch (record::CopyTrust(record_, clock_, grace_).now()) {
+    case record::Trust::fresh:
+      return shared ? session_backend_ : without_redis(session_backend_);
+    case record::Trust::grace:
+      return redis_ != nullptr && redis_->reachable() ? "redis+memory (grace)" : "memory (grace)";
+    case record::Trust::none:
+      return record_.cut_off() ? "none" : "record";
+  }
+  return "none";
+}
+
+std::string HealthService::keys_backend() const {
+  switch (record::CopyTrust(record_, clock_, grace_).now()) {
+    case record::Trust::fresh:
+      return "record+memory";
+    case record::Trust::grace:
+      return "memory (grace)";
+    case record::Trust::none:
+      return record_.cut_off() ? "none" : "record";
+  }
+  return "none";
+}
+
+std::string HealthService::limits_backend() const {
+  if (redis_ == nullptr) return "memory";
+  return redis_->reachable() ? "redis" : "memory (share)";
+}
+
+std::string HealthService::cache_backend() const {
+  return redis_ != nullptr && redis_->usable() ? "redis+memory" : "memory";
 }
 
 HealthReport HealthService::report() const {
@@ -97,13 +132,12 @@ HealthReport HealthService::report() const {
   report.started = started_;
   report.draining = draining_;
   report.dependencies = {record_state(), redis_state()};
-  const bool shared = redis_ != nullptr && redis_->usable();
-  report.features = {{"sessions", shared ? session_backend_ : without_redis(session_backend_)},
-                     {"limits", shared              ? "redis"
-                                : redis_ != nullptr ? "memory (share)"
-                                                    : "memory"},
-                     {"limits.strict", "record"},
-                     {"cache", shared ? "redis+memory" : "memory"}};
+  const bool record_down = record_.status().state == record::State::down;
+  report.features = {{"sessions", sessions_backend()},
+                     {"api_keys", keys_backend()},
+                     {"limits", limits_backend()},
+                     {"limits.strict", record_down ? "none" : "record"},
+                     {"cache", cache_backend()}};
   report.uptime = std::chrono::duration_cast<Duration>(clock_.boot() - born_);
   report.version = version_;
   return report;

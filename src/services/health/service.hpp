@@ -1,11 +1,15 @@
 #pragma once
 
+#include "record/copy_trust.hpp"
 #include "record/record.hpp"
 #include "shared/state.hpp"
 
 #include <redoubt/health.hpp>
 
 #include <atomic>
+#include <functional>
+#include <string>
+#include <utility>
 
 namespace redoubt::health {
 
@@ -18,6 +22,12 @@ class HealthService final : public Health {
                 std::string session_backend, const shared::SharedState* redis = nullptr,
                 std::string redis_topology = {});
 
+  // What verifies sessions and keys while the record is away. Once, before the first request.
+  void grace_by(const record::AuthGrace& grace) { grace_ = &grace; }
+
+  // How Redis is laid out now, when that may change. Once, before the first request.
+  void topology_by(std::function<std::string()> topology) { topology_ = std::move(topology); }
+
   HealthReport report() const override;
   void set_started() { started_ = true; }
   void set_draining() { draining_ = true; }
@@ -25,12 +35,18 @@ class HealthService final : public Health {
  private:
   Dependency record_state() const;
   Dependency redis_state() const;
+  std::string sessions_backend() const;
+  std::string keys_backend() const;
+  std::string limits_backend() const;
+  std::string cache_backend() const;
 
   const record::Record& record_;
   const Clock& clock_;
   const std::string version_;
   const std::string session_backend_;
   const shared::SharedState* redis_;  // Null: none is configured.
+  const record::AuthGrace* grace_ = nullptr;
+  std::function<std::string()> topology_;
   const std::string redis_topology_;
   const BootTime born_;
   const WallTime born_wall_;
