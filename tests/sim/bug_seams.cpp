@@ -156,8 +156,9 @@ class MixingCopies final : public shared::Copies {
  public:
   explicit MixingCopies(std::unique_ptr<shared::Copies> copies) : copies_(std::move(copies)) {}
 
-  asio::awaitable<std::optional<shared::Copy>> get(shared::CopyName name) override {
-    return copies_->get(mixed(name));
+  asio::awaitable<std::optional<shared::Copy>> get(shared::CopyName name,
+                                                      shared::View view) override {
+    return copies_->get(mixed(name), view);
   }
   asio::awaitable<std::vector<std::optional<shared::Copy>>> get_all(
       std::vector<shared::CopyName> names) override {

@@ -79,21 +79,6 @@ RedisOperational operational_of(const shared::RedisFacts& facts) {
   return out;
 }
 
-// As /status has it.
-std::string_view state_word(shared::Availability availability) {
-  switch (availability) {
-    case shared::Availability::normal:
-      return "normal";
-    case shared::Availability::suspect:
-      return "degraded";
-    case shared::Availability::recovering:
-      return "recovering";
-    case shared::Availability::away:
-      break;
-  }
-  return "down";
-}
-
 class DiagnosticsService final : public Diagnostics {
  public:
   explicit DiagnosticsService(DiagnosticsParts parts)
@@ -142,7 +127,7 @@ class DiagnosticsService final : public Diagnostics {
     describe_redis(*parts_.setup, facts, out);
     if (parts_.state != nullptr) {
       const shared::SharedStatus status = parts_.state->status();
-      out.state = state_word(status.state);
+      out.state = status.off ? "not_configured" : state_word(status.state);
       out.since = status.since;
       if (!status.reason.empty()) out.message = "Redis is not used normally: " + status.reason;
     }

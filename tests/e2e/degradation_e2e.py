@@ -1,0 +1,204 @@
+"""What is left while PostgreSQL or Redis is away: stated, labelled, bounded; and back by itself."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import secrets
+import signal
+import time
+import unittest
+
+from backing import Postgres, Redis
+from server import Server, wait_for
+
+GRACE = 4.0  # Seconds.
+FRESH = 2.0  # How old the journal may be before copies are no longer fresh.
+BACK = 5.0   # Until everything is normal after Redis came back.
+
+
+class DegradationTest(unittest.TestCase):
+    def setUp(self):
+        with contextlib.ExitStack() as made:
+            self.postgres = made.enter_context(Postgres())
+            self.redis = made.enter_context(Redis())
+            self.env = {"DATABASE_URL": self.postgres.url,
+                        "TOKEN_ENCRYPTION_KEY": secrets.token_hex(32),
+                        "REDOUBT_WORKER_THREADS": "1", "SESSION_STORAGE": "redis",
+                        "REDOUBT_AUTH_GRACE": f"{GRACE:.0f}s", "REDOUBT_OPERATIONS_MAX": "16"}
+            self.redoubt = made.enter_context(Server(env=self.env, start=False))
+            self.configure()
+            self.redoubt.start()
+            self.addCleanup(made.pop_all().close)
+        self.wait_for_redis()
+
+    def configure(self, text="", redis=None):
+        """What is in the file that is read again; a process's environment cannot change."""
+        with open(os.path.join(self.redoubt.data_dir, ".env"), "w") as file:
+            file.write(f"REDIS_URL={redis or self.redis.url}\n{text}")
+
+    def reload(self, text="", redis=None, event="config.reloaded"):
+        self.configure(text, redis)
+        before = len(self.lines(event))
+        self.redoubt.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(self.lines(event)) > before, event)
+
+    def wait_for_redis(self):
+        wait_for(lambda: "Redoubt-Mode" not in self.limit().headers, "Redis to be used")
+
+    def limit(self):
+        return self.redoubt.post("/api/v1/limits/check", {
+            "limits": [{"policy": "default", "subject": secrets.token_hex(4)}]})
+
+    def verify(self, session):
+        return self.redoubt.get("/api/v1/sessions/current", key=session["token"])
+
+    def status(self):
+        return self.redoubt.get("/status", key=None).json
+
+    def lines(self, event):
+        out = []
+        for line in self.redoubt.output + self.redoubt.errors:
+            if event in line:
+                with contextlib.suppress(json.JSONDecodeError):
+                    out.append(json.loads(line))
+        return out
+
+    def pause_postgres(self):
+        for pid in self.postgres_pids():
+            os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(self.resume_postgres)
+
+    def resume_postgres(self):
+        for pid in self.postgres_pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def postgres_pids(self):
+        parent = self.postgres.process.pid
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
+            return [parent, *map(int, file.read().split())]
+
+    def test_sessions_outlive_the_record_for_the_grace(self):
+        session = self.redoubt.new_session()
+        self.assertNotIn("Redoubt-Mode", self.verify(session).headers)
+        self.pause_postgres()
+        began = time.monotonic()
+
+        wait_for(lambda: "Redoubt-Mode" in self.verify(session).headers, "the grace to begin")
+        self.assertGreaterEqual(time.monotonic() - began, FRESH - 0.5)
+        reply = self.verify(session)
+        self.assertEqual(reply.status, 200)
+        self.assertEqual(reply.headers["Redoubt-Mode"], "degraded")
+        self.assertEqual(reply.headers["Redoubt-Guarantee"], "sessions=grace")
+        keyed = self.redoubt.post("/api/v1/sessions/verify", {"token": session["token"]})
+        self.assertEqual(keyed.status, 200, keyed)
+        self.assertEqual(keyed.headers["Redoubt-Guarantee"], "sessions=grace, keys=grace")
+        self.assertEqual(self.limit().status, 200, "limits go on in Redis")
+        self.assertNotIn("limits=", self.limit().headers["Redoubt-Guarantee"])
+
+        refused = self.redoubt.post("/api/v1/sessions", {"user": "ada"},
+                                    headers={"Redoubt-Timeout-Ms": "200"})
+        self.assertIn(refused.status, (503, 504), refused)
+        record = self.status()["record"]
+        self.assertEqual((record["status"], record["state"]), ("disconnected", "down"))
+        self.assertTrue(record["reason"])
+        self.assertIn("grace", self.status()["features"]["sessions"]["active_backend"])
+        self.assertEqual(self.redoubt.get("/readyz", key=None).status, 200)
+
+        wait_for(lambda: self.verify(session).status == 503, "the grace to end")
+        self.assertGreaterEqual(time.monotonic() - began, GRACE)
+        reply = self.verify(session)
+        self.assertEqual(reply.headers["Redoubt-Guarantee"], "record=unavailable")
+        self.assertIn("Retry-After", reply.headers)
+
+        self.resume_postgres()
+        wait_for(lambda: self.verify(session).status == 200, "the record to be back")
+        wait_for(lambda: self.status()["record"]["state"] == "normal", "the record to be normal")
+        self.assertNotIn("Redoubt-Mode", self.verify(session).headers)
+        changes = self.lines("record.state_changed")
+        self.assertEqual([(c["from"], c["to"]) for c in changes],
+                         [("normal", "down"), ("down", "normal")])
+        self.assertGreaterEqual(changes[1]["lasted_ms"], 1000)
+        self.assertGreater(self.redoubt.metric("redoubt_guarantee_downgrades_total",
+                                               guarantee="sessions=grace"), 0)
+
+    def test_redis_is_missed_by_label_and_back_within_seconds(self):
+        self.redis.pause()
+        self.addCleanup(self.redis.resume)
+        wait_for(lambda: self.status()["redis"]["state"] == "down", "Redis to be given up")
+        reply = self.limit()
+        self.assertEqual(reply.headers["Redoubt-Guarantee"], "limits=share")
+        self.assertEqual(self.redoubt.get("/api/v1/cache/entries/x").headers["Redoubt-Guarantee"],
+                         "cache=local")
+        self.redis.resume()
+        began = time.monotonic()
+        wait_for(lambda: self.status()["redis"]["state"] == "normal", "Redis to be back")
+        self.assertLess(time.monotonic() - began, BACK)
+        steps = [(c["from"], c["to"]) for c in self.lines("shared.state_changed")]
+        for before, after in zip(steps, steps[1:]):
+            self.assertEqual(before[1], after[0], "no change is missing in the log")
+        self.assertEqual(steps[-1], ("recovering", "normal"))
+
+    def test_redis_is_turned_off_and_on_by_the_configuration(self):
+        session = self.redoubt.new_session()
+        self.reload("REDIS_ENABLE=false\nREDOUBT_LIMIT_TIGHT=2/1h burst 2\n")
+        self.assertEqual(self.status()["redis"]["state"], "not_configured")
+        self.assertEqual(self.status()["features"]["limits"]["active_backend"], "memory (share)")
+        self.assertNotIn("Redoubt-Mode", self.limit().headers, "nobody misses it")
+        self.assertEqual(self.verify(session).status, 200)
+        body = {"limits": [{"policy": "tight", "subject": "a"}]}
+        allowed = [self.redoubt.post("/api/v1/limits/check", body).json.get("allowed")
+                   for _ in range(3)]
+        self.assertEqual(allowed, [True, True, False], "a new limit, without a restart")
+
+        self.reload("REDOUBT_LIMIT_TIGHT=2/1h burst 2\n")
+        wait_for(lambda: self.status()["redis"]["state"] == "normal", "Redis to be used again")
+        self.assertEqual(self.verify(session).status, 200)
+        self.assertEqual(self.redoubt.post("/api/v1/limits/check", body).json.get("allowed"), False,
+                         "what was admitted meanwhile is owed")
+
+    def test_another_redis_takes_the_place_of_this_one(self):
+        session = self.redoubt.new_session()
+        with Redis("requirepass rotated") as other:
+            self.reload(redis=f"redis://:rotated@127.0.0.1:{other.port}")
+            wait_for(lambda: self.status()["redis"]["state"] == "normal" and
+                     "rd:inc" in other.cli("-a", "rotated", "keys", "*"), "the other Redis")
+            self.redis.kill()
+            self.assertEqual(self.verify(session).status, 200, "no session is lost")
+            wait_for(lambda: "Redoubt-Mode" not in self.limit().headers, "limits to be there")
+            keys = other.cli("-a", "rotated", "keys", "*")
+            self.assertIn(":ratelimit:", keys)
+            self.assertNotIn("rotated", "".join(self.redoubt.output + self.redoubt.errors))
+
+    def test_a_configuration_with_a_mistake_changes_nothing(self):
+        self.reload("REDIS_ENABLE=false\nREDOUBT_LIMIT_TIGHT=many\n",
+                    event="config.reload_refused")
+        self.assertEqual(self.status()["redis"]["state"], "normal")
+
+    def test_lists_are_refused_before_what_matters_more(self):
+        self.pause_postgres()
+        create = lambda _: self.redoubt.post("/api/v1/sessions", {"user": "ada"}).status
+        with concurrent.futures.ThreadPoolExecutor(9) as pool:
+            waiting = [pool.submit(create, i) for i in range(9)]
+            wait_for(lambda: self.redoubt.metric("redoubt_operations_under_way") >= 8,
+                     "writes to wait for the database")
+            listed = self.redoubt.get("/api/v1/keys")
+            self.resume_postgres()
+            done = [each.result() for each in waiting]
+        self.assertEqual((listed.status, listed.json["code"]), (503, "overloaded"))
+        self.assertIn(int(listed.headers["Retry-After"]), (1, 2, 3))
+        self.assertGreater(self.redoubt.metric("redoubt_operations_shed_total",
+                                               priority="listing"), 0)
+        self.assertEqual(set(done), {201}, "what was begun is done")
+        self.assertEqual(self.redoubt.get("/api/v1/keys").status, 200)
+
+    def test_a_timeout_that_is_none_is_refused(self):
+        for value in ("0", "-1", "soon", "1.5", "3600001", "1e3"):
+            reply = self.redoubt.get("/api/v1/sessions/current",
+                                     headers={"Redoubt-Timeout-Ms": value})
+            self.assertEqual(reply.status, 400, value)
+            self.assertIn("Redoubt-Timeout-Ms", reply.body)
+
+
+if __name__ == "__main__":
+    unittest.main()
