@@ -212,7 +212,8 @@ Task<void> SharedChecks::look_at_strict(std::string_view tenant, const NamedChec
   std::function<Task<void>(sql::Transaction&)> job = [&](sql::Transaction& tx) {
     return look(tx, clock_, strict, verdicts);
   };
-  RD_CO_CHECK(co_await record_.read_tenant(tenant, std::move(job)));
+  std::string owned(tenant);
+  RD_CO_CHECK(co_await record_.read_tenant(std::move(owned), std::move(job)));
   co_return Result<void>{};
 }
 
