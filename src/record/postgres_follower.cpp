@@ -46,9 +46,13 @@ constexpr std::string_view kNoteIncarnation =
     " ON CONFLICT (name) DO UPDATE SET number = excluded.number, bytes = excluded.bytes";
 
 constexpr std::string_view kNewest = "SELECT coalesce(max(seq), 0) FROM rd_journal";
-// One statement, so that the rows and the snapshot belong together.
+// One statement, so that the rows and the snapshot belong together. Of new holes the bound is an id
+// that is drawn now: the snapshot's own end is behind the last transaction that ended, and one that
+// still runs, and will fill the hole, may have an id above it.
 constexpr std::string_view kPoll =
-    "SELECT pg_snapshot_xmin(s), pg_snapshot_xmax(s),"
+    "SELECT pg_snapshot_xmin(s),"
+    " CASE WHEN max(j.seq) OVER () - $1 > count(j.seq) FILTER (WHERE j.seq > $1) OVER ()"
+    " THEN pg_current_xact_id() ELSE pg_snapshot_xmax(s) END,"
     " j.seq, j.origin, j.tenant, j.kind, j.key, j.value"
     " FROM pg_current_snapshot() s LEFT JOIN LATERAL ("
     "  (SELECT * FROM rd_journal WHERE seq > $1 ORDER BY seq LIMIT $2)"

@@ -155,6 +155,35 @@ TEST_F(PostgresRecord, HearsWhatCommitsLateBehindWhatCommittedBefore) {
   EXPECT_TRUE(eventually([&] { return a.has_heard("late"); }));
 }
 
+TEST_F(PostgresRecord, HearsWhatCommitsLateThoughItBeganLater) {
+  Instance a(url_);
+  const auto sleepers = [&](const std::string& count) {
+    return eventually([&] {
+      return value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == count;
+    });
+  };
+  // The one with the older id draws its number last and commits first.
+  std::thread early([&] {
+    server().execute(url_,
+                     "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(1);"
+                     "INSERT INTO rd_journal (origin, tenant, kind, key, value)"
+                     " VALUES ('other', 't', 0, 'early', 0); COMMIT");
+  });
+  EXPECT_TRUE(sleepers("1"));
+  std::thread late([&] {
+    server().execute(url_,
+                     "BEGIN; SELECT pg_current_xact_id();"
+                     "INSERT INTO rd_journal (origin, tenant, kind, key, value)"
+                     " VALUES ('other', 't', 0, 'late', 0); SELECT pg_sleep(2); COMMIT");
+  });
+
+  EXPECT_TRUE(eventually([&] { return a.has_heard("early"); }));
+  EXPECT_FALSE(a.has_heard("late"));
+  early.join();
+  late.join();
+  EXPECT_TRUE(eventually([&] { return a.has_heard("late"); }));
+}
+
 TEST_F(PostgresRecord, TrustsItsCopiesOnlyWhileItReadsTheJournal) {
   Instance a(url_);
   ASSERT_TRUE(a.fresh());

@@ -58,7 +58,7 @@ class SingleClient final : public Client {
 
   Task<Value> probe(Command command) override {
     if (!probe_) {
-      probe_ = std::make_shared<Link>(shared_, plan_, target(), nullptr);
+      probe_ = std::make_shared<Link>(shared_, plan_, target(), &probe_observer_);
       probe_->start();
       if (stopped_) probe_->stop();
     }
@@ -96,6 +96,19 @@ class SingleClient final : public Client {
   }
 
  private:
+  // What ends the connection of the probes, the other one may not notice: a server that was a replica
+  // for a while answers reads all along, and has another replication id afterwards.
+  class ProbeObserver final : public LinkObserver {
+   public:
+    explicit ProbeObserver(SingleClient& client) : client_(client) {}
+    void link_lost(const Error&) override {
+      client_.link_->renew("the connection of the probes was lost");
+    }
+
+   private:
+    SingleClient& client_;
+  };
+
   std::shared_ptr<Target> target() const {
     if (watch_) return sentinel_target(watch_);
     return fixed_target(std::get<Standalone>(shared_->options.topology).endpoint);
@@ -116,6 +129,7 @@ class SingleClient final : public Client {
   ConnectionPlan plan_;
   std::shared_ptr<SentinelWatch> watch_;
   std::shared_ptr<Link> link_;
+  ProbeObserver probe_observer_{*this};
   std::shared_ptr<Link> probe_;
   std::vector<std::weak_ptr<Link>> subscriptions_;
   bool stopped_ = false;

@@ -342,6 +342,25 @@ TEST(SingleClient, AReplicaIsNotUsedAsAMaster) {
   EXPECT_TRUE(loop.until([&] { return !client->status().connected; }));
 }
 
+TEST(SingleClient, WhatItKnowsOfAServerIsNotFromBeforeItWasAReplica) {
+  RedisServer redis;
+  RedisLoop loop;
+  const auto client = loop.client(standalone(redis.port()));
+  ASSERT_TRUE(loop.run(client->run(get("a"))));
+  ASSERT_TRUE(loop.run(client->probe(set("a", "1"))));
+  const std::string before = client->status().nodes[0].facts.replication_id;
+
+  redis.cli("replicaof 127.0.0.1 1");
+  EXPECT_FALSE(loop.run(client->probe(set("a", "2"))));
+  EXPECT_TRUE(loop.until([&] { return !client->status().connected; }));
+  redis.cli("replicaof no one");
+  ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
+
+  const std::string after = client->status().nodes[0].facts.replication_id;
+  EXPECT_NE(after, before);
+  EXPECT_TRUE(redis.cli("info replication").contains("master_replid:" + after));
+}
+
 TEST(SingleClient, AScriptThatClaimsReadonlyEndsNoConnection) {
   RedisServer redis;
   RedisLoop loop;

@@ -119,6 +119,10 @@ class Revocation(Case):
         self.passes(revocation.check([made(), revoked(2.0), read(t=4.0, instance=1)]))
         self.sees("accepted", revocation.check([made(), revoked(2.0), read(t=4.1, instance=1)]))
 
+    def test_how_long_it_was_accepted_elsewhere(self):
+        history = [made(), revoked(2.0), read(t=2.5, instance=1), read(t=2.7, instance=2, **GONE)]
+        self.assertAlmostEqual(revocation.latest(history), 0.49)
+
     def test_here_it_takes_nothing(self):
         self.sees("accepted", revocation.check([made(), revoked(2.0), read(t=2.1)]))
 

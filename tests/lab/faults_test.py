@@ -77,6 +77,17 @@ class ProxyTest(unittest.TestCase):
         connection.settimeout(5)
         self.assertEqual(connection.recv(100), b"+OK\r\n")
 
+    def test_only_subscribers_are_held(self):
+        listener, other = self.connect(timeout=0.3), self.connect()
+        self.ask(listener, b"SUBSCRIBE c\r\n", 30)
+        self.proxy.hold_subscribers = True
+        self.redis.cli("publish", "c", "m")
+        with self.assertRaises(TimeoutError):
+            listener.recv(100)
+        self.assertEqual(self.ask(other), b"+PONG\r\n")
+        self.proxy.heal()
+        self.assertTrue(listener.recv(100).startswith(b"*3"))
+
     def test_a_reply_is_lost_after_its_command_was_done(self):
         self.proxy.cut_reply = b":1"
         with self.assertRaises(ConnectionResetError):

@@ -232,7 +232,9 @@ class Load:
         ended = self.revoked and self.random.random() < 0.15
         if not ended and not self.live:
             return await self.create()
-        session = self.random.choice(self.revoked if ended else self.live)
+        # Of the revoked ones mostly the last: they are those that somebody may not know of yet.
+        lately = list(self.revoked)[-5 if self.random.random() < .7 else 0:]
+        session = self.random.choice(lately if ended else self.live)
         await self.ask({"type": "session.read", "key": session.id, "args": {}},
                        encode("GET", "/api/v1/sessions/current", session.token),
                        session.tenant, _session)

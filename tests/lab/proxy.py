@@ -7,6 +7,7 @@ for whatever passes then:
     bandwidth          bytes a second, each way
     slice, gap         chunks of so many bytes, so many seconds apart
     hold_requests, hold_replies   nothing passes that way; the connection stays: half of a network
+    hold_subscribers   the same of replies to connections that have subscribed, and to no others
     refuse             new connections are reset at once
     cut_reply          bytes: a reply that contains them never arrives, the connection is reset
                        instead: a COMMIT that was done and whose answer is lost
@@ -66,7 +67,7 @@ class Proxy:
     def heal(self):
         self.latency = self.jitter = self.gap = 0.0
         self.bandwidth = self.slice = self.reset_every = 0
-        self.hold_requests = self.hold_replies = self.refuse = False
+        self.hold_requests = self.hold_replies = self.hold_subscribers = self.refuse = False
         self.cut_reply = None
 
     def reset_all(self):
@@ -120,6 +121,7 @@ class _Link:
 
     def __init__(self, proxy, client):
         self.proxy, self.client = proxy, client
+        self.has_subscribed = False
 
     async def pump(self, reader, writer, is_request):
         queue = asyncio.Queue(maxsize=1000)
@@ -144,6 +146,7 @@ class _Link:
         """Whether the connection was cut instead of passing this on."""
         proxy = self.proxy
         if is_request:
+            self.has_subscribed = self.has_subscribed or b"SUBSCRIBE" in data.upper()
             return False
         is_lost = bool(proxy.cut_reply) and proxy.cut_reply in data
         if is_lost or (proxy.reset_every and proxy.random.randrange(proxy.reset_every) == 0):
@@ -154,13 +157,18 @@ class _Link:
             return True
         return False
 
+    def _is_held(self, is_request):
+        if is_request:
+            return self.proxy.hold_requests
+        return self.proxy.hold_replies or (self.proxy.hold_subscribers and self.has_subscribed)
+
     async def _deliver(self, queue, writer, is_request):
         while True:
             due, data = await queue.get()
             if not data:
                 return
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            while self.proxy.hold_requests if is_request else self.proxy.hold_replies:
+            while self._is_held(is_request):
                 await asyncio.sleep(0.01)
             for chunk in self._chunks(data):
                 writer.write(chunk)

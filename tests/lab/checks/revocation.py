@@ -50,3 +50,12 @@ def _bound(event, revocation, bound, cut_off):
     graces = [grace for start, end, grace in cut_off.get(event["instance"], ())
               if start <= event["t_inv"] <= end]
     return max([bound, *graces])
+
+
+def latest(events):
+    """The longest after a revocation that another instance still accepted the session, in seconds."""
+    revoked = {e["key"]: e for e in events
+               if e["type"] == "session.revoke" and e["outcome"] == "ok"}
+    return max((e["t_inv"] - revoked[e["key"]]["t_ret"] for e in events
+                if e["type"] == "session.read" and e["outcome"] == "ok" and e["key"] in revoked),
+               default=0.0)

@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 import time
 
-from checks import budget
-from registry import elsewhere, row
+from checks import budget, revocation
+from proxy import Proxy
+from registry import row
 from server import wait_for
 from shapes import Single
 
@@ -119,9 +120,6 @@ def flushed(run):
         run.until_normal(flushed_at, most=8)
 
 
-elsewhere(4, "a subscription that hangs: Subscriptions.DeliverMessagesAndSayWhenSomeMayBeMissing")
-
-
 def connects(run):
     """Attempts of each instance to connect to Redis, up to now."""
     return [i.metric("redoubt_redis_connects_total") for i in run.fleet.instances]
@@ -131,6 +129,28 @@ def cpu_seconds(instance):
     with open(f"/proc/{instance.process.pid}/stat", encoding="utf-8") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def judge_deafness(run):
+    serves(run)
+    run.figure("a revoked session was accepted elsewhere for", revocation.latest(run.history.events),
+               "s", most=2)
+
+
+@row(4, "only the connections that have subscribed hang", "what hints would have told is known by the "
+     "journal, within 2 s", ALL, judge=judge_deafness,
+     fleet={"shape": functools.partial(Single, proxy=Proxy)})
+def deaf_subscribers(run):
+    serve(run)
+    run.hold("deaf")
+    for proxy in run.fleet.proxies:
+        proxy.hold_subscribers = True
+    time.sleep(run.pick(4, 30))
+    for proxy in run.fleet.proxies:
+        proxy.heal()
+    back = run.hold("after")
+    run.until_normal(back)
+    time.sleep(run.pick(1, 10))
 
 
 @row(5, "a script that does not end (-BUSY), and DEBUG SLEEP",
