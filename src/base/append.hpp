@@ -3,15 +3,30 @@
 
 #include <redoubt/clock.hpp>
 
+#include <concepts>
 #include <cstddef>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 
 namespace redoubt {
 
 // The parts one behind the other, in one growth of `out`. REQUIRES: no part is in `out`.
-void append_parts(std::string& out, std::initializer_list<std::string_view> parts);
+// A template, so that a literal is stored and not copied: its length is known.
+template <std::convertible_to<std::string_view>... Parts>
+void append_parts(std::string& out, const Parts&... parts) {
+  const std::size_t before = out.size();
+  const std::size_t after = (before + ... + std::string_view(parts).size());
+  // libstdc++ 12 passes the capacity instead of the size, so the size comes from here.
+  out.resize_and_overwrite(after, [&](char* data, std::size_t) {
+    char* to = data + before;
+    const auto put = [&to](std::string_view part) {
+      std::char_traits<char>::copy(to, part.data(), part.size());
+      to += part.size();
+    };
+    (put(parts), ...);
+    return after;
+  });
+}
 
 // What append_json_string() appends, at `to`, which has room for two bytes more than `text`; where it
 // ends. Null, and anything at `to`, when the text is not ASCII or needs an escape.

@@ -1,7 +1,5 @@
 #include "base/text.hpp"
 
-#include "base/append.hpp"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -157,18 +155,6 @@ std::string_view trim(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(kSpace);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
-
-void append_parts(std::string& out, std::initializer_list<std::string_view> parts) {
-  const std::size_t before = out.size();
-  std::size_t after = before;
-  for (const std::string_view part : parts) after += part.size();
-  // libstdc++ 12 passes the capacity instead of the size, so the size comes from here.
-  out.resize_and_overwrite(after, [&](char* data, std::size_t) {
-    char* to = data + before;
-    for (const std::string_view part : parts) to = std::copy(part.begin(), part.end(), to);
-    return after;
-  });
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {

@@ -1,5 +1,9 @@
 #include "net/http_connection.hpp"
 
+#include "base/append.hpp"
+
+#include <fmt/format.h>
+
 #include <charconv>
 
 namespace redoubt::net {
@@ -103,25 +107,24 @@ void append_content_type(std::string& out, std::string_view content_type) {
 
 void append_response(std::string& out, const HttpResponse& response, const std::string& date_line,
                      bool keep_alive, bool http10, bool head_only) {
-  append_status(out, response.status);
-  append_content_type(out, response.content_type);
   // RFC 9110 8.6: no Content-Length on 204; 304 would announce the length of what it does not send.
-  if (response.status != 204 && response.status != 304) {
-    out += "Content-Length: ";
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, response.body.size()).ptr;
-    out.append(digits, end);
-    out += "\r\n";
-  }
-  out += date_line;
-  if (!keep_alive) {
-    out += "Connection: close\r\n";
-  } else if (http10) {
-    out += "Connection: keep-alive\r\n";
-  }
-  out += response.headers;
-  out += "\r\n";
-  if (!head_only && response.status != 204 && response.status != 304) out += response.body;
+  const bool has_content = response.status != 204 && response.status != 304;
+  const std::string_view content_type = response.content_type;
+  const fmt::format_int status(response.status);
+  const fmt::format_int length(response.body.size());
+  const auto text_of = [](const fmt::format_int& number) {
+    return std::string_view(number.data(), number.size());
+  };
+  const auto when = [](bool wanted, std::string_view text) {
+    return wanted ? text : std::string_view();
+  };
+  append_parts(out, "HTTP/1.1 ", text_of(status), " ", reason_phrase(response.status), "\r\n",
+               when(!content_type.empty(), "Content-Type: "), content_type,
+               when(!content_type.empty(), "\r\n"), when(has_content, "Content-Length: "),
+               when(has_content, text_of(length)), when(has_content, "\r\n"), date_line,
+               when(!keep_alive, "Connection: close\r\n"),
+               when(keep_alive && http10, "Connection: keep-alive\r\n"), response.headers, "\r\n",
+               when(has_content && !head_only, response.body));
 }
 
 void append_stream_response(std::string& out, const HttpResponse& response,

@@ -183,15 +183,15 @@ Result<void> authorize(const OperationInfo& info, const Caller& caller) {
 }
 
 void OperationOutput::add_header(HeaderName name, std::string_view value) {
-  if (!has_control(value)) return append_parts(headers, {name.text(), ": ", value, "\r\n"});
-  append_parts(headers, {name.text(), ": "});
+  if (!has_control(value)) return append_parts(headers, name.text(), ": ", value, "\r\n");
+  append_parts(headers, name.text(), ": ");
   append_header_value(headers, value);
   headers += "\r\n";
 }
 
 void OperationOutput::add_header(HeaderName name, std::int64_t value) {
   const fmt::format_int digits(value);
-  append_parts(headers, {name.text(), ": ", {digits.data(), digits.size()}, "\r\n"});
+  append_parts(headers, name.text(), ": ", std::string_view(digits.data(), digits.size()), "\r\n");
 }
 
 void OperationOutput::clear() {

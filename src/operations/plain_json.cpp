@@ -106,7 +106,7 @@ bool PlainJson::value(std::string& out, int depth) {
     case '"': {
       std::string_view text;
       if (!string(text)) return false;
-      append_parts(out, {"\"", text, "\""});
+      append_parts(out, "\"", text, "\"");
       return true;
     }
     case 't':
@@ -143,7 +143,7 @@ bool PlainJson::object(std::string& out, int depth) {
     const auto known = std::span(names).first(count);
     if (std::ranges::find(known, name) != known.end()) return false;
     names[count++] = name;
-    append_parts(out, {{&separator, 1}, "\"", name, "\":"});
+    append_parts(out, std::string_view(&separator, 1), "\"", name, "\":");
     if (!value(out, depth + 1)) return false;
     separator = ',';
   } while (take(','));

@@ -86,24 +86,24 @@ void append_policy(std::string& out, const LimitPolicy& policy) {
   const fmt::format_int quota(capacity(policy));
   const fmt::format_int window(std::max<std::int64_t>(window_seconds(policy), 1));
   append_sf_string(out, policy.name);
-  append_parts(out, {";q=", text_of(quota), ";w=", text_of(window)});
+  append_parts(out, ";q=", text_of(quota), ";w=", text_of(window));
 }
 
 void append_state(std::string& out, const LimitState& state) {
   append_sf_string(out, state.policy->name);
   const fmt::format_int remaining(state.remaining);
-  append_parts(out, {";r=", text_of(remaining)});
+  append_parts(out, ";r=", text_of(remaining));
   if (never(state)) return;
   const fmt::format_int more_after(
       ceil_seconds((state.allowed ? state.reset_after : state.retry_after).count()));
-  append_parts(out, {";t=", text_of(more_after)});
+  append_parts(out, ";t=", text_of(more_after));
 }
 
 }  // namespace
 
 void append_sf_string(std::string& out, std::string_view text) {
   const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
-  if (std::ranges::all_of(text, plain)) return append_parts(out, {"\"", text, "\""});
+  if (std::ranges::all_of(text, plain)) return append_parts(out, "\"", text, "\"");
   out += '"';
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';

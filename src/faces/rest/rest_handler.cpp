@@ -48,7 +48,7 @@ std::string_view method_label(wire::HttpMethod method) {
 }
 
 void put_header(std::string& out, std::string_view name, std::string_view value) {
-  append_parts(out, {name, ": ", value, "\r\n"});
+  append_parts(out, name, ": ", value, "\r\n");
 }
 
 // "Server-Timing: app;dur=0.042": milliseconds.
@@ -58,9 +58,8 @@ void append_timing(std::string& out, std::int64_t microseconds) {
   const char digits[] = {'.', static_cast<char>('0' + rest / 100),
                          static_cast<char>('0' + rest / 10 % 10),
                          static_cast<char>('0' + rest % 10)};
-  append_parts(
-      out,
-      {"Server-Timing: app;dur=", {whole.data(), whole.size()}, {digits, sizeof digits}, "\r\n"});
+  append_parts(out, "Server-Timing: app;dur=", std::string_view(whole.data(), whole.size()),
+               std::string_view(digits, sizeof digits), "\r\n");
 }
 
 // Fields of the request, for operations that read them.
