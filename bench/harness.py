@@ -167,10 +167,9 @@ def raw_request(method, path, credential, body="", value=""):
 class Tools:
     """The programs of the bench preset, and the scratch directory."""
 
-    def __init__(self, build, work, quiet):
+    def __init__(self, build, work, quiet, needed=("floor", "rate", "replay", "record_bench")):
         self.build, self.work, self.quiet = pathlib.Path(build), pathlib.Path(work), quiet
-        missing = [name for name in ("floor", "rate", "replay", "record_bench")
-                   if not self.path(name).exists()]
+        missing = [name for name in needed if not self.path(name).exists()]
         if missing:
             raise SystemExit(f"{', '.join(missing)} not in {self.build}/bench; build them with: "
                              "cmake --preset bench && cmake --build --preset bench")
