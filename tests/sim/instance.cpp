@@ -163,7 +163,7 @@ void Instance::open_services() {
   CacheOptions cache_options;
   cache_options.bytes_max = kSmallMemory;
   cache_engine_ =
-      cache::make_cache_engine(cache_options, clock_, random_, metrics_, &state_.eras());
+      cache::make_cache_engine(cache_options, *record_, clock_, random_, metrics_, &state_.eras());
   if (setup_.bug != Bug::cache_deaf) record_->subscribe(cache::cache_listener(cache_engine_));
   sessions::SessionParts parts{.record = *record_,
                                .vault = vault_,
