@@ -96,7 +96,8 @@ class Instance {
   std::unique_ptr<record::Record> record_;
   Vault vault_;
   local::Invalidations invalidations_{SipKey{random_.next_u64(), random_.next_u64()}};
-  sessions::UnsavedEnds ends_{metrics_};
+  record::UnsavedStops stops_{metrics_};
+  sessions::UnsavedEnds ends_{metrics_, stops_};
   sessions::UseFlushes use_flushes_;
   record::LaterAudit refusals_{clock_, metrics_};
   shared::SharedState state_;
