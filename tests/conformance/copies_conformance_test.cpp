@@ -114,6 +114,23 @@ TEST_P(CopiesConformance, MayBeOfAnyBytesAndLarge) {
   }
 }
 
+TEST_P(CopiesConformance, OfManyWrittenAtOnceTheHighestVersionStays) {
+  constexpr std::int64_t kCopies = 40;
+  int written = 0;
+  for (std::int64_t i = 0; i < kCopies; ++i) {
+    Copy copy = copy_of(i * 7 % kCopies, std::to_string(i * 7 % kCopies));
+    auto done = [&](std::exception_ptr thrown, Stored stored) {
+      if (thrown) std::rethrow_exception(thrown);
+      EXPECT_NE(stored, Stored::nowhere);
+      ++written;
+    };
+    auto task = copies_->put_if_newer(named("a"), std::move(copy), kLife);
+    boost::asio::co_spawn(loop_.io, std::move(task), done);
+  }
+  ASSERT_TRUE(loop_.until([&] { return written == kCopies; }));
+  EXPECT_EQ(bytes("a"), std::to_string(kCopies - 1));
+}
+
 // ---- Any history ----
 
 constexpr std::array<std::string_view, 6> kTenants{"acme", "a{b}c", "}{", "\xC3\xA4:*", "t-5", "%"};

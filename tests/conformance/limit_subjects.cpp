@@ -39,6 +39,11 @@ class Engine final : public LimiterUnderTest {
     return answer;
   }
 
+  Answer withdraw(const std::string& tenant, const std::vector<Modelled>& limits,
+                  const std::vector<std::int64_t>& costs) override {
+    return ask(Ask::refund, tenant, limits, costs);
+  }
+
   void expect_memory(std::size_t i, const Modelled& limit, bool charged,
                      std::int64_t cost) override {
     const Nanos now = now_of(limit);
@@ -81,20 +86,20 @@ class Scripts final : public LimiterUnderTest {
 
   Answer ask(Ask what, const std::string& tenant, const std::vector<Modelled>& limits,
              const std::vector<std::int64_t>& costs) override {
-    std::vector<shared::LimitUse> uses;
-    for (std::size_t i = 0; i < limits.size(); ++i) uses.push_back(use_of(limits[i], costs[i]));
-    auto task = what == Ask::take   ? limits_->take(tenant, uses)
-                : what == Ask::peek ? limits_->peek(tenant, uses)
-                                    : limits_->refund(tenant, uses);
-    auto reply = loop_.run(std::move(task));
-    if (!reply) throw std::runtime_error(reply.error().message + ": " + reply.error().cause);
-    reply_ = std::move(*reply);
-    Answer answer{.charged = reply_.charged, .admits = {}, .now = {}};
-    for (const shared::LimitMemory& memory : reply_.limits) {
-      answer.admits.push_back(memory.admits);
-      answer.now.push_back(reply_.now_us * kNanosPerUs);
-    }
-    return answer;
+    const std::vector<shared::LimitUse> uses = uses_of(limits, costs);
+    if (what == Ask::peek) return answer(limits_->peek(tenant, uses));
+    if (what == Ask::refund) return answer(limits_->refund(tenant, uses));
+    if (!std::ranges::all_of(uses, shared::can_withdraw))
+      return answer(limits_->take(tenant, uses));
+    // take() need not say when it was decided, and the arithmetic must be told.
+    const auto sent = limits_->send_take(tenant, uses);
+    return answer(sent->reply());
+  }
+
+  Answer withdraw(const std::string& tenant, const std::vector<Modelled>& limits,
+                  const std::vector<std::int64_t>& costs) override {
+    const shared::LimitsReply taken = reply_;
+    return answer(limits_->withdraw(tenant, uses_of(limits, costs), taken));
   }
 
   void expect_memory(std::size_t i, const Modelled& limit, bool, std::int64_t cost) override {
@@ -130,15 +135,24 @@ class Scripts final : public LimiterUnderTest {
     if (numbers[0] > 0) EXPECT_EQ(numbers[2] * kNanosPerUs + limit.rule.period, reading.full_at);
   }
 
-  static shared::LimitUse use_of(const Modelled& limit, std::int64_t cost) {
-    return {.policy = limit.policy.name,
-            .identity = "0",
-            .subject = limit.subject,
-            .algorithm = limit.rule.algorithm,
-            .limit = limit.rule.limit,
-            .burst = limit.rule.burst,
-            .period_us = limit.rule.period / kNanosPerUs,
-            .cost = cost};
+  static std::vector<shared::LimitUse> uses_of(const std::vector<Modelled>& limits,
+                                               const std::vector<std::int64_t>& costs) {
+    std::vector<shared::LimitUse> uses;
+    for (std::size_t i = 0; i < limits.size(); ++i) uses.push_back(use_of(limits[i], costs[i]));
+    return uses;
+  }
+
+  Answer answer(Task<shared::LimitsReply> task) {
+    auto reply = loop_.run(std::move(task));
+    if (!reply) throw std::runtime_error(reply.error().message + ": " + reply.error().cause);
+    reply_ = std::move(*reply);
+    if (reply_.now_us == 0) throw std::runtime_error("it does not say when");
+    Answer answer{.charged = reply_.charged, .admits = {}, .now = {}};
+    for (const shared::LimitMemory& memory : reply_.limits) {
+      answer.admits.push_back(memory.admits);
+      answer.now.push_back(reply_.now_us * kNanosPerUs);
+    }
+    return answer;
   }
 
   test::RedisLoop& loop_;
@@ -147,6 +161,17 @@ class Scripts final : public LimiterUnderTest {
 };
 
 }  // namespace
+
+shared::LimitUse use_of(const Modelled& limit, std::int64_t cost) {
+  return {.policy = limit.policy.name,
+          .identity = "0",
+          .subject = limit.subject,
+          .algorithm = limit.rule.algorithm,
+          .limit = limit.rule.limit,
+          .burst = limit.rule.burst,
+          .period_us = limit.rule.period / kNanosPerUs,
+          .cost = cost};
+}
 
 std::unique_ptr<LimiterUnderTest> engine_under_test() {
   return std::make_unique<Engine>();

@@ -33,12 +33,18 @@ class LimiterUnderTest {
   virtual ~LimiterUnderTest() = default;
   virtual Answer ask(Ask what, const std::string& tenant, const std::vector<Modelled>& limits,
                      const std::vector<std::int64_t>& costs) = 0;
+  // Takes back the charges of the last answer. REQUIRES: GCRA alone, and that they were charged.
+  virtual Answer withdraw(const std::string& tenant, const std::vector<Modelled>& limits,
+                          const std::vector<std::int64_t>& costs) = 0;
   // Of the last answer, after the arithmetic was applied as well.
   virtual void expect_memory(std::size_t i, const Modelled& limit, bool charged,
                              std::int64_t cost) = 0;
   virtual void reset(const std::string& tenant, const Modelled& limit) = 0;
   virtual void pass(Duration duration) = 0;
 };
+
+// What the scripts are asked. REQUIRES: `limit` outlives it.
+shared::LimitUse use_of(const Modelled& limit, std::int64_t cost);
 
 std::unique_ptr<LimiterUnderTest> engine_under_test();
 std::unique_ptr<LimiterUnderTest> scripts_under_test(test::RedisLoop& loop, redis::Client& client,

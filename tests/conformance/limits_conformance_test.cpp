@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace redoubt::conformance {
@@ -69,6 +70,13 @@ class LimitsConformance : public Conformance {
     return limit;
   }
 
+  // One more every whole number of microseconds.
+  static void make_whole(Modelled& limit) {
+    limit.policy.period = Duration(limit.policy.limit * 2);
+    limit.rule = local::make_limit_rule(limit.policy);
+    limit.memory = local::fresh_memory(limit.rule);
+  }
+
   std::int64_t random_cost(const Modelled& limit) {
     constexpr std::int64_t kCostMax = 1'000'000;
     const std::int64_t whole = std::min(capacity(limit.policy), kCostMax);
@@ -107,6 +115,24 @@ class LimitsConformance : public Conformance {
     }
     charged_ += answer.charged ? 1 : 0;
     refused_ += what == Ask::take && !all ? 1 : 0;
+    if (answer.charged && random_.below(4) == 0) withdraw(tenant, limits, costs);
+  }
+
+  // Nothing came between: it is as if it had never been charged.
+  void withdraw(const std::string& tenant, std::vector<Modelled>& limits,
+                const std::vector<std::int64_t>& costs) {
+    const auto is_gcra = [](const Modelled& limit) {
+      return limit.rule.algorithm == LimitAlgorithm::gcra;
+    };
+    if (!std::ranges::all_of(limits, is_gcra)) return;
+    const Answer answer = limiter_->withdraw(tenant, limits, costs);
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+      Modelled& limit = limits[i];
+      local::settle(limit.rule, limit.memory, answer.now[i]);
+      local::refund(limit.rule, limit.memory, answer.now[i], costs[i]);
+      limiter_->expect_memory(i, limit, false, costs[i]);
+    }
+    ++withdrawn_;
   }
 
   void expect_admission(const Modelled& limit, const Answer& answer, std::size_t i,
@@ -142,6 +168,7 @@ class LimitsConformance : public Conformance {
   int made_ = 0;
   int charged_ = 0;
   int refused_ = 0;
+  int withdrawn_ = 0;
 };
 CONFORMANCE(LimitsConformance, all_backends());
 
@@ -172,17 +199,20 @@ TEST_P(LimitsConformance, UpToSixteenInOneCallAreChargedAllOrNone) {
   EXPECT_GT(refused_, 20) << "else nothing was seen";
 }
 
-// A charge of GCRA limits alone has a script of its own.
+// Charges of GCRA limits alone have scripts of their own, one of them for whole intervals; and they
+// can be withdrawn.
 TEST_P(LimitsConformance, OfGcraAloneAreDecidedTheSame) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 24; ++round) {
     std::vector<Modelled> limits;
     for (std::uint64_t n = 1 + random_.below(4); n > 0; --n) {
       limits.push_back(random_limit(LimitAlgorithm::gcra, round % 4 == 0));
+      if (round % 4 == 1) make_whole(limits.back());
     }
     history(random_tenant(), std::move(limits), 30);
   }
   EXPECT_GT(charged_, 50) << "else nothing was seen";
   EXPECT_GT(refused_, 50) << "else nothing was seen";
+  EXPECT_GT(withdrawn_, 20) << "else nothing was seen";
 }
 
 TEST_P(LimitsConformance, OfTheLargestNumbersAreDecidedAsTheArithmetic) {
@@ -233,24 +263,33 @@ TEST_P(LimitsInRedis, AreDecidedByScriptsThatRedisForgot) {
   }
 }
 
-// Two instances with connections of their own: together they admit what one would.
-TEST_P(LimitsInRedis, AreOneLimitForSeveralInstances) {
+// Many at once, of two instances with connections of their own: together they admit what one would.
+TEST_P(LimitsInRedis, AreOneLimitForAllThatAskAtOnce) {
+  constexpr int kAsk = 40;
   const auto other_client = connect();
-  const auto other = scripts_under_test(loop_, *other_client, *state_);
-  for (const LimitAlgorithm algorithm : {LimitAlgorithm::gcra, LimitAlgorithm::sliding_log}) {
+  const std::array limiters{shared::make_shared_limits({*client_, *state_, loop_.clock}),
+                            shared::make_shared_limits({*other_client, *state_, loop_.clock})};
+  for (const LimitAlgorithm algorithm : kAlgorithms) {
     Modelled limit = random_limit(algorithm, false);
     limit.policy.limit = 10;
-    limit.policy.period = Duration(3'600'000);
+    limit.policy.period = std::chrono::hours(24 * 365);
     limit.policy.burst = 10;
+    limit.policy.unit = CalendarUnit::month;
     limit.rule = local::make_limit_rule(limit.policy);
-    std::vector<Modelled> limits;
-    limits.push_back(std::move(limit));
+    const std::vector<shared::LimitUse> uses{use_of(limit, 1)};
     int admitted = 0;
-    for (int i = 0; i < 15; ++i) {
-      for (LimiterUnderTest* instance : {limiter_.get(), other.get()}) {
-        admitted += instance->ask(Ask::take, "acme", limits, {1}).charged ? 1 : 0;
-      }
+    int answered = 0;
+    for (int i = 0; i < kAsk; ++i) {
+      auto done = [&](std::exception_ptr thrown, Result<shared::LimitsReply> reply) {
+        if (thrown) std::rethrow_exception(thrown);
+        EXPECT_TRUE(reply) << reply.error().message << reply.error().cause;
+        admitted += reply && reply->charged ? 1 : 0;
+        ++answered;
+      };
+      auto task = limiters[static_cast<std::size_t>(i) % 2]->take("acme", uses);
+      boost::asio::co_spawn(loop_.io, std::move(task), done);
     }
+    ASSERT_TRUE(loop_.until([&] { return answered == kAsk; }));
     EXPECT_EQ(admitted, 10);
   }
 }
