@@ -9,6 +9,7 @@
 #include "local/invalidations.hpp"
 #include "local/limit_engine.hpp"
 #include "record/later_audit.hpp"
+#include "record/unsaved_stops.hpp"
 #include "redis/client.hpp"
 #include "services/cache/copies.hpp"
 #include "services/cache/service.hpp"
