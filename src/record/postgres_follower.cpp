@@ -32,7 +32,7 @@ constexpr std::int64_t kPollRows = 5'000;
 constexpr std::int64_t kHistory = 4'000;  // How far back running transactions may have numbers.
 constexpr std::int64_t kRoundsPerBeat = 5;
 constexpr Duration kWatchTick{100};
-constexpr int kSilentTicks = 16;
+constexpr int kSilentTicks = 12;
 constexpr std::chrono::minutes kCleaningPause{5};
 constexpr std::string_view kPollsHelp =
     "Looks at the journal, by why: it was time, or a hint of another instance.";

@@ -3,7 +3,7 @@
 // backup).
 //
 // Whether the record is out of reach (cut_off()) is judged by what became of looks at the journal:
-// one failed, or has had no answer for 16 ticks (1.6 s) of a watch that runs beside it. Ticks and
+// one failed, or has had no answer for 12 ticks (1.2 s) of a watch that runs beside it. Ticks and
 // not time, so that a process that was stopped itself does not take that for silence of the
 // database.
 //

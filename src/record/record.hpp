@@ -178,7 +178,7 @@ class Record {
   // One atomic load.
   virtual BootTime fresh_until() const { return BootTime{INT64_MAX}; }
 
-  // The record is out of reach: the journal could not be read, or for 1.6 s not even an answer
+  // The record is out of reach: the journal could not be read, or for 1.2 s not even an answer
   // came. Not so when this process itself was stopped for a while and has not looked again yet.
   // False where the record is in this process. One atomic load.
   virtual bool cut_off() const { return false; }

@@ -84,7 +84,8 @@ class DegradationTest(unittest.TestCase):
         self.pause_postgres()
         began = time.monotonic()
 
-        wait_for(lambda: "Redoubt-Mode" in self.verify(session).headers, "the grace to begin")
+        wait_for(lambda: self.verify(session).headers.get("Redoubt-Guarantee") == "sessions=grace",
+                 "the grace to begin")
         self.assertGreaterEqual(time.monotonic() - began, FRESH - 0.5)
         reply = self.verify(session)
         self.assertEqual(reply.status, 200)

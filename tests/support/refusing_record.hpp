@@ -22,6 +22,8 @@ class RefusingRecord final : public record::Record {
     cut_off_ = true;
     fresh_until_ = fresh_until;
   }
+  // The next read is the one that finds out.
+  void cut_off_at_next_read() { cuts_off_ = true; }
   void reconnect() {
     cut_off_ = false;
     fresh_until_ = BootTime{INT64_MAX};
@@ -39,6 +41,7 @@ class RefusingRecord final : public record::Record {
     co_return co_await record_.write_unit(std::move(work));
   }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
+    if (cuts_off_) cut_off_ = true;
     if (cut_off_) co_return fail(unavailable("record_unavailable", "cut off"));
     co_return co_await record_.read_snapshot(std::move(work));
   }
@@ -57,6 +60,7 @@ class RefusingRecord final : public record::Record {
   bool refusing_ = false;
   bool overloaded_ = false;
   bool cut_off_ = false;
+  bool cuts_off_ = false;
   BootTime fresh_until_{INT64_MAX};
 };
 

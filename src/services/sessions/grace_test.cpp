@@ -95,6 +95,15 @@ TEST_F(AuthGraceTest, IsNotForAnInstanceThatHasTheRecordInReach) {
   EXPECT_EQ(record_lookups(), before + 1) << "and the record was asked";
 }
 
+TEST_F(AuthGraceTest, IsForTheOneWhoFindsOutThatTheRecordIsAwayToo) {
+  const IssuedSession issued = create();
+  ASSERT_EQ(verdict(issued.token), "record");
+  away_->stop_following(clock_.boot());
+  away_->cut_off_at_next_read();
+
+  EXPECT_EQ(verdict(issued.token), "grace");
+}
+
 TEST_F(AuthGraceTest, DoesNotLetInWhatOnlyTheRecordKnows) {
   NewSession request;
   request.user = "alice";

@@ -254,7 +254,11 @@ Task<VerifiedSession> RecordSessions::look_up(std::string token, TokenParts part
     auto answer = co_await answer_from_copy(token, parts, tenant);
     if (answer) co_return std::move(*answer);
   }
-  co_return co_await answer_from_record(token, parts, tenant);
+  auto answer = co_await answer_from_record(token, parts, tenant);
+  if (answer || answer.error().code != Errc::unavailable) co_return answer;
+  // Who asked first found out that the record is away: memory may answer for it now.
+  auto known = answer_now(token, tenant);
+  co_return known ? std::move(*known) : std::move(answer);
 }
 
 bool RecordSessions::proves(const record::SessionRow& row, const TokenParts& parts,
