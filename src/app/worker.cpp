@@ -288,12 +288,14 @@ void Worker::replace_redis() {
   });
 }
 
-// How late a timer fires tells how long everything else waits for its turn.
+// How late a timer fires tells how long everything else waits for its turn. Once is nothing: a
+// process that was stopped for a while is late, and not overloaded.
 Task<void> Worker::feel_pulse() {
   const BootTime now = instance_.clock.boot();
   if (pulse_ != BootTime{}) {
     const auto late = std::chrono::duration_cast<Duration>(now - pulse_) - kPulse;
-    admission_->ran_late(std::max(late, Duration(0)));
+    admission_->ran_late(std::max(std::min(late, late_before_), Duration(0)));
+    late_before_ = late;
   }
   pulse_ = now;
   co_return Result<void>{};

@@ -107,6 +107,7 @@ class Worker {
   std::vector<std::unique_ptr<net::HttpServer>> servers_;
   std::unique_ptr<net::TaskGroup> tasks_;
   BootTime pulse_;
+  Duration late_before_{0};
   std::atomic<bool> ended_{false};
   std::thread thread_;
 };
