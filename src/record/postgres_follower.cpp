@@ -156,8 +156,9 @@ asio::awaitable<void> PostgresFollower::watch() {
     if (stopping_) break;
     const bool silent = looking_ && ++silent_ticks_ >= kSilentTicks;
     if (!silent && lost_cause_.empty()) continue;
-    if (clock_.boot() < fresh_until()) continue;
+    // Before copies grow old, so that nobody asks in vain in between.
     cut_off_.store(true, std::memory_order_release);
+    if (clock_.boot() < fresh_until()) continue;
     availability_.unreachable(
         lost_cause_.empty() ? sql::postgres::kSilent : sql::postgres::kUnreachable, lost_cause_);
   }

@@ -61,7 +61,7 @@ class PostgresFollower {
   void hear_own();
 
   BootTime fresh_until() const { return {fresh_until_.load(std::memory_order_acquire)}; }
-  // Since before the copies of this instance grew old.
+  // Perhaps for a moment only: while copies are fresh nobody needs to mind.
   bool cut_off() const { return cut_off_.load(std::memory_order_acquire); }
   Facts facts() const;
 

@@ -85,7 +85,7 @@ class PostgresRecord final : public Record {
     return write_within({}, std::move(work));
   }
   Task<void> write_within(Reach reach, std::function<Task<void>(Unit&)> work) override {
-    if (cut_off()) co_return fail(out_of_reach());
+    if (away()) co_return fail(out_of_reach());
     co_return co_await writer_.submit(std::move(reach), std::move(work));
   }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
@@ -98,10 +98,12 @@ class PostgresRecord final : public Record {
     return read_within(std::move(reach), std::move(work));
   }
   Task<void> read_within(Reach reach, std::function<Task<void>(sql::Transaction&)> work) override {
-    if (cut_off()) co_return fail(out_of_reach());
+    if (away()) co_return fail(out_of_reach());
     co_return co_await reader_.run(std::move(reach), std::move(work));
   }
   bool cut_off() const override { return follower_.cut_off(); }
+  // For longer than a moment.
+  bool away() const { return cut_off() && clock_.boot() >= fresh_until(); }
   double queue_fill() const override { return writer_.queue_fill(); }
   void subscribe(JournalListener listener) override { writer_.subscribe(std::move(listener)); }
   bool when_announced(std::function<void()> listener) override {

@@ -135,6 +135,7 @@ class DegradationTest(unittest.TestCase):
         began = time.monotonic()
         wait_for(lambda: self.status()["redis"]["state"] == "normal", "Redis to be back")
         self.assertLess(time.monotonic() - began, BACK)
+        wait_for(lambda: self.lines("shared.state_changed")[-1]["to"] == "normal", "the last line")
         steps = [(c["from"], c["to"]) for c in self.lines("shared.state_changed")]
         for before, after in zip(steps, steps[1:]):
             self.assertEqual(before[1], after[0], "no change is missing in the log")
