@@ -101,7 +101,7 @@ async def _stampede(run, key, callers):
             pool.give_back(connection)
 
     for number in range(3):
-        load.pool(number).most = callers
+        load.pool(number).most = 10 * callers  # Beside those of the load, which may be slow.
     await asyncio.gather(*(one(n) for n in range(callers)))
     return counts["fills"], counts["served"]
 
