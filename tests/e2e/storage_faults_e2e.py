@@ -66,6 +66,12 @@ class StorageFault(unittest.TestCase):
         self.assertEqual(self.redoubt.metric("redoubt_stops_unsaved"), 2)
         self.assert_stopped()
 
+    def kill_and_forget(self):
+        """What was answered 503 and acted in the process alone goes with it."""
+        self.redoubt.kill()
+        self.ended.clear()
+        self.stopped.clear()
+
     def assert_stopped(self):
         for credential in self.stopped:
             self.assertEqual(
@@ -225,8 +231,7 @@ class Unwritable(StorageFault):
         self.assert_degraded("read-only file system")
 
         # It stays broken until it is checked, which needs it unmounted.
-        self.redoubt.kill()
-        self.ended.clear()  # They were answered 503, and the process is gone.
+        self.kill_and_forget()
         run("umount", self.volume.dir)
         run("fsck.ext4", "-fy", self.image)
         self.assertEqual(run("mount", "-o", "loop", self.image, self.volume.dir).returncode, 0)
@@ -253,8 +258,7 @@ class Unwritable(StorageFault):
             self.assertEqual(self.create().status, 503)
         self.assertEqual(self.verified(self.session), 200)
         self.assertEqual(self.record()["record"]["reason"], "file was replaced; restart")
-        self.redoubt.kill()
-        self.ended.clear()  # They were answered 503, and the process is gone.
+        self.kill_and_forget()
         self.redoubt.start()
         self.assert_recovered()
         self.redoubt.kill()
