@@ -180,22 +180,28 @@ LimitEngine::Owed LimitEngine::owed(const LimitCharge& charge) {
   return {(left + kNanosPerUs - 1) / kNanosPerUs, cell->learned};
 }
 
-void LimitEngine::learn(const LimitCharge& charge, Int128 debt) {
+void LimitEngine::learn(const LimitCharge& charge, Int128 debt, bool stored) {
   if (charge.rule->algorithm != LimitAlgorithm::gcra) return;
   const Locked locked(*this, {&charge, 1});
   Now now(clock_);
   Stripe& stripe = stripe_of(charge.key);
   LimitCell* found = stripe.table.find(charge.key);
+  const Int128 present = static_cast<Int128>(now.boot()) * charge.rule->limit;
+  if (!stored && found != nullptr) {
+    if (const auto* own = std::get_if<GcraMemory>(&found->memory)) {
+      debt = std::max(debt, own->tat() - present);
+    }
+  }
   if (debt <= 0) {
     if (found != nullptr) stripe.table.erase(*found);
     return;
   }
   LimitCell& cell = found ? *found : insert(charge, stripe, now);
   GcraMemory memory;
-  memory.set_tat(static_cast<Int128>(now.boot()) * charge.rule->limit + debt);
+  memory.set_tat(present + debt);
   cell.memory = memory;
   cell.full_at = read_limit(*charge.rule, cell.memory, now.boot(), 1).full_at;
-  cell.learned = true;
+  cell.learned = stored;
 }
 
 std::size_t LimitEngine::run_once() {

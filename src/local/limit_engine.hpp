@@ -83,8 +83,9 @@ class LimitEngine {
   };
   // GCRA only; other algorithms owe nothing here.
   Owed owed(const LimitCharge& charge);
-  // GCRA only: what is owed is `debt`, in 1/limit ns.
-  void learn(const LimitCharge& charge, Int128 debt);
+  // GCRA only: what is owed is `debt`, in 1/limit ns. `stored`: that memory holds it; otherwise what
+  // was charged here stays owed, if it is more.
+  void learn(const LimitCharge& charge, Int128 debt, bool stored = true);
 
   // Forgets what is full again, everywhere; returns how many. For a job every few seconds.
   std::size_t run_once();

@@ -384,6 +384,18 @@ class SharedService : public testing::Test {
 
   One& first() { return *all_.front(); }
 
+  // The first instance uses Redis again.
+  void come_back() {
+    shared::SharedState& state = first().site.state;
+    state.canary_answered(true, {});
+    for (int i = 0; i < 100 && !state.usable(); ++i) {
+      first().site.keep_usable();
+      state.canary_answered(true, {});
+      loop_.pass(std::chrono::milliseconds(50));
+    }
+    ASSERT_TRUE(state.usable());
+  }
+
   LimitDecision check(One& one, std::vector<LimitCheck> checks) {
     one.site.keep_usable();
     const Context context = test::context_of(acme_);
@@ -493,16 +505,22 @@ TEST_F(SharedService, TellsRedisWhatItAdmittedMeanwhile) {
   EXPECT_TRUE(check(first(), "default", 7).degraded);
   EXPECT_EQ(remaining(second, "default"), 10) << "nobody told it";
 
-  first().site.state.canary_answered(true, {});
-  for (int i = 0; i < 100 && !first().site.state.usable(); ++i) {
-    first().site.keep_usable();
-    first().site.state.canary_answered(true, {});
-    loop_.pass(std::chrono::milliseconds(50));
-  }
-  ASSERT_TRUE(first().site.state.usable());
+  come_back();
   EXPECT_EQ(check(first(), "default").states[0].remaining, 2);
 
   EXPECT_EQ(remaining(second, "default"), 2);
+}
+
+TEST_F(SharedService, ARefusalAfterAnOutageForgetsNothingThatWasAdmittedInIt) {
+  check(first(), "default", 1);  // Redis has a memory of its own, with less in it.
+  first().site.lose_redis();
+  EXPECT_TRUE(check(first(), "default", 7).degraded);
+  come_back();
+
+  EXPECT_FALSE(check(first(), "default", 9).allowed);
+
+  EXPECT_EQ(check(first(), "default").states[0].remaining, 1);
+  EXPECT_EQ(remaining(add_instance(1), "default"), 1);
 }
 
 TEST_F(SharedService, RestoresWhatRedisForgot) {

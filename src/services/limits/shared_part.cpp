@@ -74,7 +74,8 @@ SharedPart::SharedPart(local::LimitEngine& engine, std::string_view tenant,
   }
 }
 
-SharedPart::Uses SharedPart::uses() const {
+SharedPart::Uses SharedPart::uses() {
+  told_.clear();
   Uses uses;
   uses.reserve(charges_.size());
   for (std::size_t i = 0; i < charges_.size(); ++i) {
@@ -82,6 +83,7 @@ SharedPart::Uses SharedPart::uses() const {
     const LimitCheck& check = named_.checks[at];
     const LimitRule& rule = *charges_[i].rule;
     const auto owed = engine_.owed(charges_[i]);
+    told_.push_back(owed);
     uses.push_back({.policy = check.policy,
                     .identity = named_.entries[at]->identity,
                     .subject = check.subject,
@@ -115,12 +117,21 @@ local::LimitVerdict SharedPart::verdict_of(std::size_t i, const shared::LimitMem
     const local::LimitMemory own = memory_of(rule, memory);
     reading = local::read_limit(rule, own, now, cost);
     if (const auto* gcra = std::get_if<local::GcraMemory>(&own)) {
-      engine_.learn(charges_[i], gcra->tat() - static_cast<Int128>(now) * rule.limit);
+      engine_.learn(charges_[i], gcra->tat() - static_cast<Int128>(now) * rule.limit,
+                    is_known_to_redis(i, reply.charged));
     }
   }
   if (reply.charged) return local::charged_verdict_of(reading, now);
   reading.admits = memory.admits;
   return local::verdict_of(reading, now);
+}
+
+// What a share charged is in the memory of Redis once an answer stored it. A refusal or a look stores
+// nothing, and what was charged while the answer was on its way was not told.
+bool SharedPart::is_known_to_redis(std::size_t i, bool charged) const {
+  const auto owed = engine_.owed(charges_[i]);
+  if (owed.us == 0 || owed.learned) return true;
+  return charged && owed.us <= told_[i].us && !told_[i].learned;
 }
 
 bool SharedPart::take(std::int64_t instances, Verdicts& out) {

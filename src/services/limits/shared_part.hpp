@@ -28,9 +28,9 @@ class SharedPart {
 
   // For shared::SharedLimits.
   using Uses = boost::container::small_vector<shared::LimitUse, 4>;
-  Uses uses() const;
+  Uses uses();
 
-  // Reads an answer into the verdicts of the soft limits, and into the shadow.
+  // Reads the answer to the last uses() into the verdicts of the soft limits, and into the shadow.
   void read(const shared::LimitsReply& reply, Verdicts& out);
 
   // Without Redis.
@@ -47,6 +47,7 @@ class SharedPart {
   };
 
   bool is_open(std::uint8_t check) const;
+  bool is_known_to_redis(std::size_t i, bool charged) const;
   void share_of(std::int64_t instances, Share& out) const;
   void spread(const Share& share, std::int64_t instances, Verdicts& out) const;
   local::LimitVerdict verdict_of(std::size_t i, const shared::LimitMemory& memory,
@@ -56,6 +57,7 @@ class SharedPart {
   const NamedChecks& named_;
   const bool enforce_open_;
   boost::container::static_vector<local::LimitCharge, kChecksMax> charges_;  // Of the soft ones.
+  boost::container::static_vector<local::LimitEngine::Owed, kChecksMax> told_;  // By uses().
 };
 
 }  // namespace redoubt::limits
