@@ -76,7 +76,7 @@ class Words(unittest.TestCase):
                 if name.endswith(".cpp") and not name.endswith("_test.cpp"):
                     with open(os.path.join(folder, name), encoding="utf-8") as file:
                         source += file.read()
-        logged = set(re.findall(r'(?:error|warn|info)\(\s*"([a-z_.]+)"', source))
+        logged = set(re.findall(r'(?:error|warn|info|write)\((?:[^,"]+,)?\s*"([a-z_.]+)"', source))
         told = {event for row in table.splitlines() if row.startswith("| `")
                 for event in re.findall(r"`([a-z_.]+\.[a-z_.]+)`", row.split("|")[1])}
 
