@@ -115,15 +115,19 @@ class LimitChecker {
     struct Memory {
       Rising rising;
       std::int64_t clock_us = INT64_MIN;
+      Nanos at{0};
     };
     std::map<std::pair<std::uint64_t, std::int64_t>, Memory> memories;
     for (const Charge* charge : limit_.charges) {
       if (!charge->charged) continue;
       Memory& memory = memories[{charge->memory, charge->generation}];
-      // Time that the clock was put back by passes twice.
-      const std::int64_t back =
-          memory.clock_us > charge->clock_us ? memory.clock_us - charge->clock_us : 0;
+      // Time that the clock was put back by passes twice; what really passed meanwhile, once.
+      std::int64_t back = 0;
+      if (memory.clock_us > charge->clock_us) {
+        back = memory.clock_us - charge->clock_us + (charge->at - memory.at).count() / 1'000;
+      }
       memory.clock_us = charge->clock_us;
+      memory.at = charge->at;
       memory.rising.spend(charge->clock_us, charge->price_us, back);
     }
     for (const auto& [number, memory] : memories) {
