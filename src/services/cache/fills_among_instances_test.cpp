@@ -29,6 +29,12 @@ class FillsAmongInstancesTest : public test::CacheCopiesFixture {
     }
   }
 
+  // Nobody who waits outlives the memory that he waits for.
+  void TearDown() override {
+    wait(31s);
+    CacheCopiesFixture::TearDown();
+  }
+
   static CacheGet with_lease(Duration wait = 30s) {
     return {.key = "k", .lease = 10s, .wait = wait};
   }
