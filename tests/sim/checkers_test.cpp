@@ -236,6 +236,39 @@ TEST_F(Checkers, LimitsSeeALossThatSomebodyKnewOf) {
   for (int i = 0; i < 3; ++i) charge(seconds(1) + milliseconds(20), 2, 0);
   EXPECT_GT(found_by_limits(), 0u);
 }
+TEST_F(Checkers, LimitsKnowThatARefusalLeavesNothingInANewMemory) {
+  limit();
+  charge(seconds(1), 1, 0);
+  for (int i = 0; i < 4; ++i) charge(seconds(1) + milliseconds(2), 1, 1);
+  // Instance 1 knows of all five and is refused, but instance 0 knows of its own one alone.
+  charge(seconds(1) + milliseconds(4), 2, 1).charged = false;
+  for (int i = 0; i < 4; ++i) charge(seconds(1) + milliseconds(5), 2, 0);
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(seconds(1) + milliseconds(6), 2, 0);
+  charge(seconds(1) + milliseconds(6), 2, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsKnowThatAnEmptyMemoryTellsNothing) {
+  limit();
+  charge(seconds(1), 1, 0);
+  for (int i = 0; i < 4; ++i) charge(seconds(1) + milliseconds(2), 1, 1);
+  // Too much for what instance 0 knows of, which is no more after it.
+  charge(seconds(1) + milliseconds(4), 2, 0).charged = false;
+  for (int i = 0; i < 4; ++i) charge(seconds(1) + milliseconds(10), 2, 0);
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(seconds(1) + milliseconds(11), 2, 0);
+  charge(seconds(1) + milliseconds(11), 2, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeALossThatSomebodyKnewOfAfterARefusal) {
+  limit();
+  charge(seconds(1), 1, 0);
+  for (int i = 1; i < 5; ++i) charge(seconds(1) + milliseconds(2) * i, 1, 1);
+  // Instance 0 knows of its own one alone and is refused; it is instance 1 that is charged.
+  charge(seconds(1) + milliseconds(15), 2, 0).charged = false;
+  for (int i = 0; i < 3; ++i) charge(seconds(1) + milliseconds(20), 2, 1);
+  EXPECT_GT(found_by_limits(), 0u);
+}
 TEST_F(Checkers, LimitsAllowAClockThatWasMoved) {
   limit();
   for (int i = 0; i < 5; ++i) charge(seconds(1));

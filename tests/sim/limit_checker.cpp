@@ -139,15 +139,38 @@ class LimitChecker {
     }
   }
 
-  // What the first one who charges a new memory did not know of: what was charged since it began
-  // the last check that Redis answered.
-  std::int64_t not_known(const Charge& first) const {
+  using MemoryKey = std::pair<std::uint64_t, std::int64_t>;  // A memory and a generation in it.
+  struct Use {
+    Nanos first{0};
+    Nanos last{0};
+  };
+  using Uses = std::map<MemoryKey, Use>;
+
+  // Whether an answer told its instance what others had charged: a memory in which nothing was
+  // charged yet gives back what the instance said itself. Where several were on their way at a
+  // time, all have to.
+  bool taught(const Operation& op, const Uses& uses) const {
+    const auto& all = limit_.charges;
+    for (auto it = std::ranges::lower_bound(all, op.begun, {}, &Charge::at);
+         it != all.end() && (*it)->at <= op.ended; ++it) {
+      const Charge& asked = **it;
+      if (asked.instance != op.instance || asked.run != op.run) continue;
+      const auto use = uses.find({asked.memory, asked.generation});
+      if (use == uses.end() || asked.at < use->second.first) return false;
+    }
+    return true;
+  }
+
+  // What the first one who is charged in a new memory did not know of: what was charged since it
+  // began the last check whose answer told it.
+  std::int64_t not_known(const Charge& first, const Uses& uses) const {
     Nanos known{0};
     bool any = false;
     for (const Operation* op : limit_.checks) {
       if (op->ended > first.at) break;
       if (op->instance != first.instance || op->run != first.run) continue;
       if (op->degraded || op->outcome == Outcome::unknown || op->unavailable) continue;
+      if (!taught(*op, uses)) continue;
       known = op->begun;
       any = true;
     }
@@ -161,30 +184,33 @@ class LimitChecker {
 
   // Whatever Redis lost in between. Two memories in use at a time (a fork, instances that have not
   // heard of a generation yet) are two that work off debt.
+  // A memory is in use from the first check that it charged to the last one. A check that is
+  // refused leaves nothing in a memory that has nothing: what its caller knew of is not in there
+  // then, and the next one who asks is judged by what it knows itself. So the loss is what was not
+  // known to the first one who was charged: from then on the memory knows of the rest, whoever
+  // asks. Each flush and each generation is such a loss of its own.
   void all_memories() {
-    struct Use {
-      Nanos first{0};
-      Nanos last{0};
-    };
-    std::map<std::pair<std::uint64_t, std::int64_t>, Use> uses;
+    Uses uses;
     for (const Charge* charge : limit_.charges) {
+      if (!charge->charged) continue;
       auto [it, fresh] = uses.try_emplace({charge->memory, charge->generation},
                                           Use{charge->at, charge->at});
       it->second.last = charge->at;
     }
     Rising rising;
-    std::set<std::pair<std::uint64_t, std::int64_t>> begun;
+    std::set<MemoryKey> begun;
     std::int64_t overlap_before = 0;
     std::size_t moves = 0;
     for (const Charge* charge : limit_.charges) {
+      if (!charge->charged) continue;
       std::int64_t allowed = 0;
-      const std::pair<std::uint64_t, std::int64_t> memory{charge->memory, charge->generation};
+      const MemoryKey memory{charge->memory, charge->generation};
       if (begun.insert(memory).second && begun.size() > 1) {
         // Beside another one that goes on, it is a second burst.
         const bool beside = std::ranges::any_of(begun, [&](const auto& other) {
           return other != memory && uses.at(other).last > charge->at;
         });
-        allowed += beside ? limit_.rule.tau_us() : not_known(*charge);
+        allowed += beside ? limit_.rule.tau_us() : not_known(*charge, uses);
       }
       while (moves < history_.clock_moves.size() &&
              history_.clock_moves[moves].at <= charge->at) {
@@ -201,14 +227,14 @@ class LimitChecker {
       overlap = sum_of(active) - union_of(active);
       allowed += overlap - overlap_before;
       overlap_before = overlap;
-      rising.spend(in_us(charge->at), charge->charged ? charge->price_us : 0, allowed);
+      rising.spend(in_us(charge->at), charge->price_us, allowed);
     }
     if (rising.most() > limit_.rule.tau_us() + kRounding) {
       report("Redis admitted {} us beyond an interval and what it lost meanwhile; {} is the burst "
              "({} memories)",
              rising.most(), limit_.rule.tau_us(), uses.size());
     }
-    if (limit_.charges.empty()) return;
+    if (uses.empty()) return;
     const double full = fullness(rising.most(), limit_.rule.tau_us());
     if (uses.size() > 1) tally_.note(LimitRow::loss, full);
     if (!history_.clock_moves.empty()) tally_.note(LimitRow::clock, full);
