@@ -351,17 +351,20 @@ TEST_F(HttpServerTest, RefusesAPortThatIsTaken) {
 class StandStill {
  public:
   explicit StandStill(asio::io_context& io) {
-    asio::post(io, [this] {
-      stands_.set_value();
-      over_.get_future().wait();
+    asio::post(io, [state = state_] {
+      state->stands.set_value();
+      state->over.get_future().wait();
     });
-    stands_.get_future().wait();
+    state_->stands.get_future().wait();
   }
-  ~StandStill() { over_.set_value(); }
+  ~StandStill() { state_->over.set_value(); }
 
  private:
-  std::promise<void> stands_;
-  std::promise<void> over_;
+  struct State {
+    std::promise<void> stands;
+    std::promise<void> over;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();  // The loop's, too: it wakes later.
 };
 
 TEST_F(HttpServerTest, AnswersEveryConnectionOfABatch) {
