@@ -108,7 +108,8 @@ function(redoubt_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})
   find_package(GTest REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
-  target_compile_options(${name} PRIVATE -fPIC)  # As the precompiled header was made.
+  # -fPIC as the precompiled header was made; what is tested is optimised, its tests need not be.
+  target_compile_options(${name} PRIVATE -fPIC $<$<CONFIG:Release>:-O1>)
   target_precompile_headers(${name} REUSE_FROM redoubt_pch)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   # For tests that compare a file of the tree with the code.
