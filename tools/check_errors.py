@@ -19,7 +19,8 @@ MADE = re.compile(r'\bErrc::(\w+)\s*,\s*"([a-z_]+)"'
 STATUS = re.compile(r'\{Errc::(\w+), "\w+", (\d+),')
 ROW = re.compile(r"^\| `([a-z_]+)` \|([^|]*)\|", re.MULTILINE)
 # Answered with a status of their own.
-OWN_STATUS = {"method_not_allowed": "405", "unsupported_media_type": "415", "http_refused": "400"}
+OWN_STATUS = {"method_not_allowed": "405", "unsupported_media_type": "415", "http_refused": "400",
+              "idempotency_key_reused": "422"}
 FIELDS_HEADING = "## Codes of fields"
 
 

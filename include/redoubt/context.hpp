@@ -51,6 +51,9 @@ struct Caller {
 };
 
 struct VerifiedSession;  // redoubt/sessions.hpp
+namespace record {
+class AnswerKeeper;  // record/answer_keeper.hpp
+}
 
 struct Context {
   const Caller& caller;             // Outlives the call.
@@ -60,6 +63,7 @@ struct Context {
   const VerifiedSession* session = nullptr;  // Set when the credential is a session token.
   BootTime deadline{INT64_MAX};     // Work that has not started by then is dropped.
   Downgrades* downgrades = nullptr;  // Of the answer; null: nobody is told.
+  record::AnswerKeeper* keeper = nullptr;  // Of a request with an idempotency key.
 
   void note(Downgrade downgrade) const {
     if (downgrades != nullptr) downgrades->note(downgrade);

@@ -127,6 +127,7 @@ Result<void> Instance::open_vault() {
   RD_TRY(ring, ring_source->load());
   vault = std::make_unique<Vault>(std::move(ring), random);
   session_rows = sessions::make_session_resealer(*record, *vault);
+  answer_rows = idempotency::make_answer_resealer(*record, *vault);
   key_ring = keys::make_key_ring(
       {.source = *ring_source,
        .record = *record,
@@ -137,6 +138,7 @@ Result<void> Instance::open_vault() {
        .metrics = metrics,
        .sealed_tokens = config.sessions.options.storage == SessionStorage::token});
   key_ring->add(*session_rows);
+  key_ring->add(*answer_rows);
   return run_task(io, key_ring->start());
 }
 
@@ -145,6 +147,9 @@ Result<void> Instance::open_services() {
   follow_journal();
   RD_TRY(first, run_task(io, tenants::make_home_tenant(tenant_parts())));
   first_key_ = std::move(first);
+  idempotency = idempotency::make_idempotency(
+      {.record = *record, .vault = *vault, .clock = clock, .log = *log, .metrics = metrics},
+      config.http.idempotency_ttl);
   limit_engine =
       std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{}, metrics);
   cache_engine = cache::make_cache_engine(cache_options(config.cache), *record, clock, random,
@@ -170,6 +175,7 @@ Result<void> Instance::open_services() {
   const std::chrono::days keep(config.record.audit_retention_days);
   retention_->add(record::audit_retention(std::chrono::duration_cast<Duration>(keep)));
   retention_->add(record::user_epoch_retention(kKeepEpochs));
+  retention_->add(record::answer_retention());
   return {};
 }
 

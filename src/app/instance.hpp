@@ -20,6 +20,7 @@
 #include "record/unsaved_stops.hpp"
 #include "services/cache/service.hpp"
 #include "services/health/service.hpp"
+#include "services/idempotency/service.hpp"
 #include "services/keys/ring_source.hpp"
 #include "services/keys/service.hpp"
 #include "services/sessions/service.hpp"
@@ -74,7 +75,9 @@ class Instance {
   std::unique_ptr<keys::RingSource> ring_source;
   std::unique_ptr<Vault> vault;
   std::unique_ptr<record::Resealable> session_rows;
+  std::unique_ptr<record::Resealable> answer_rows;
   std::unique_ptr<keys::KeyRing> key_ring;
+  std::unique_ptr<Idempotency> idempotency;
   std::unique_ptr<local::LimitEngine> limit_engine;
   std::shared_ptr<cache::CacheEngine> cache_engine;
   std::unique_ptr<RedisTier> redis;  // Null: none is configured.

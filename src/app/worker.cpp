@@ -133,6 +133,7 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
 
   operations::Registry& registry = services->registry;
   registry.set_barrier([&record = *instance.record] { return record.wait_for_all(); });
+  registry.set_idempotency(*instance.idempotency);
   operations::register_sessions(registry, *services->sessions);
   operations::register_gate(registry, *services->gate, instance.clock);
   operations::register_limits(registry, *services->limits, instance.clock, *services->audit);

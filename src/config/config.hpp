@@ -56,6 +56,7 @@ struct HttpSettings {
   Duration body_timeout{30'000};      // From the end of the head to the end of the body.
   Duration write_timeout{10'000};     // How long a client may refuse to read.
   Duration request_deadline{10'000};  // Work that has not started by then is dropped.
+  Duration idempotency_ttl{std::chrono::hours(24)};  // How long answers under a key are kept.
 
   // What SIGTERM does: readiness fails at once; after `shutdown_delay` the listeners close; after
   // `drain_deadline` more, connections that are still busy are cut.

@@ -110,6 +110,11 @@ std::vector<Setting> time_settings() {
                         "Work of a request that has not started after this long is dropped; less "
                         "if the request says so in Redoubt-Timeout-Ms."},
                        100ms, 5min, http(&HttpSettings::request_deadline)),
+      duration_setting({"http.idempotency_ttl",
+                        {"REDOUBT_IDEMPOTENCY_TTL"},
+                        "How long the answer to a request with an Idempotency-Key is kept, for "
+                        "repetitions of it."},
+                       1min, 7 * 24h, http(&HttpSettings::idempotency_ttl)),
       duration_setting(
           {"http.shutdown_delay",
            {"REDOUBT_SHUTDOWN_DELAY"},

@@ -32,9 +32,18 @@ constexpr std::array kHeaders{
               "\"minute\";r=42;t=17"},
     HeaderRow{"RateLimit-Policy", "The limits that were looked at.", "string",
               "\"minute\";q=60;w=60"},
+    HeaderRow{"Idempotency-Replayed",
+              "`true`: the answer was kept from an earlier request with the same Idempotency-Key.",
+              "string", "true"},
     HeaderRow{"Retry-After", "Seconds until it is worth trying again.", "integer", "17"},
     HeaderRow{"WWW-Authenticate", "How to authenticate.", "string", "Bearer"},
 };
+
+constexpr std::string_view kKeyParameter = "IdempotencyKey";
+constexpr std::string_view kKeyDoc =
+    "A text of the caller's choice, 1 to 128 characters of ASCII, quoted or not: the request is "
+    "carried out once however often it is sent with it, and a repetition is given the first one's "
+    "answer. For another request it is refused with 422, while the first is under way with 409.";
 
 struct ProblemRow {
   int status;
@@ -51,6 +60,7 @@ constexpr std::array kProblems{
     ProblemRow{412, "PreconditionFailed", "It has changed: If-Match named another version.", {}},
     ProblemRow{413, "PayloadTooLarge", "The body is larger than is taken.", {}},
     ProblemRow{415, "UnsupportedMediaType", "The body is not of a type that is read here.", {}},
+    ProblemRow{422, "KeyReused", "The Idempotency-Key was used for another request.", {}},
     ProblemRow{429, "TooManyRequests", "A limit refuses it.", "Retry-After"},
     ProblemRow{503, "ServiceUnavailable", "Something it needs is away.", "Retry-After"},
 };
@@ -132,6 +142,7 @@ json::array parameters(const Operation& operation, Schemas& schemas) {
     if (is_reserved_header(field.wire_name)) continue;
     out.push_back(parameter(field, operation.request_defaults.get(), schemas));
   }
+  if (takes_key(operation.info)) out.push_back(reference("parameters", kKeyParameter));
   return out;
 }
 
@@ -167,6 +178,8 @@ bool may_answer(const Operation& operation, int status) {
       return has(operation, Where::path);
     case 409:
       return info.access != Access::read && info.method != Method::get;
+    case 422:
+      return takes_key(info);
     case 412:
       return has_header(operation, "If-Match") || has_header(operation, "If-None-Match");
     case 413:
@@ -181,6 +194,9 @@ json::object success(const Operation& operation, Schemas& replies) {
   json::object headers;
   headers["X-Request-ID"] = reference("headers", "X-Request-ID");
   if (has_header(operation, "If-Match")) headers["ETag"] = reference("headers", "ETag");
+  if (takes_key(operation.info)) {
+    headers["Idempotency-Replayed"] = reference("headers", "Idempotency-Replayed");
+  }
   headers["RateLimit"] = reference("headers", "RateLimit");
   headers["RateLimit-Policy"] = reference("headers", "RateLimit-Policy");
   json::object out;
@@ -272,6 +288,20 @@ json::object operation_object(const Operation& operation, Schemas& requests, Sch
 }
 
 // ---- Components ----
+json::object parameter_components() {
+  json::object schema =
+      Object().set("type", "string").set("minLength", 1).set("maxLength", kIdempotencyKeyMax + 2);
+  json::array examples;
+  examples.push_back(json::value("\"8e03978e-40d5-43e8-bc93-6894a57f9324\""));
+  schema["examples"] = std::move(examples);
+  json::object key = Object()
+                         .set("name", "Idempotency-Key")
+                         .set("in", "header")
+                         .set("description", kKeyDoc)
+                         .set("schema", std::move(schema));
+  return Object().set(kKeyParameter, std::move(key));
+}
+
 json::object header_components() {
   json::object out;
   for (const HeaderRow& row : kHeaders) {
@@ -384,6 +414,7 @@ std::string openapi_document(const Registry& registry, const OpenApiOptions& opt
 
   json::object components;
   components["schemas"] = std::move(schemas);
+  components["parameters"] = parameter_components();
   components["headers"] = header_components();
   components["responses"] = response_components();
   components["securitySchemes"] = security_schemes(registry);

@@ -13,6 +13,7 @@
 #include "operations/wait.hpp"
 
 #include <redoubt/context.hpp>
+#include <redoubt/idempotency.hpp>
 #include <redoubt/result.hpp>
 
 #include <concepts>
@@ -51,6 +52,12 @@ struct OperationInfo {
   Priority priority = Priority::ordinary;  // Under overload.
 };
 
+// What changes something takes an idempotency key. What reads may be repeated as it is: there a key
+// means nothing.
+constexpr bool takes_key(const OperationInfo& info) {
+  return info.access != Access::read && info.method != Method::get && info.method != Method::head;
+}
+
 // Who may call it. Errors: unauthenticated, permission_denied with the role or scope that is missing.
 Result<void> authorize(const OperationInfo& info, const Caller& caller);
 
@@ -69,6 +76,7 @@ struct OperationInput {
   std::string_view query = {};  // As on the wire, without '?'.
   std::string_view body = {};
   std::string_view content_type = {};
+  std::string_view idempotency_key = {};  // As it was sent (idempotency_key.hpp); empty: none.
   const HeaderSource* headers = nullptr;
 };
 
@@ -128,15 +136,20 @@ Result<void> read_request(const OperationInfo& info, std::span<const FieldInfo> 
                           void* object, const OperationInput& input);
 void write_object(std::string& out, std::span<const FieldInfo> fields, const void* object);
 
-template <class Req, class Rep>
+// `Value`: what the service yields. Where it is another type than the reply, the reply is
+// constructed from it, or by `reply`; the service can then make it part of its transaction
+// (redoubt/idempotency.hpp).
+template <class Req, class Rep, class Value = Rep>
 struct OperationSpec {
   OperationInfo info;
   // Answers without suspending, or returns empty to have `run` called. Optional.
   std::function<std::optional<Result<Rep>>(const Context&, const Req&)> now = {};
-  std::function<Task<Rep>(const Context&, Req)> run;
+  std::function<Task<Value>(const Context&, Req)> run;
   // Adds what the reply says outside its body: status, ETag, RateLimit; or sets `error` to answer
-  // with a problem and headers of its own. Optional.
+  // with a problem and headers of its own. Optional. Of an operation that takes a key it is pure:
+  // any thread may call it.
   std::function<void(const Rep&, OperationOutput&)> decorate = {};
+  std::function<Rep(Value)> reply = {};  // Pure.
 };
 
 class Operation {
@@ -163,8 +176,12 @@ class Registry {
   // REQUIRES: before the first add().
   void set_barrier(Barrier barrier) { barrier_ = std::move(barrier); }
 
-  template <class Req, class Rep>
-  void add(OperationSpec<Req, Rep> spec);
+  // Keeps the answers of requests that have a key. Without one, keys are not looked at.
+  // REQUIRES: before the first add(); it outlives the registry.
+  void set_idempotency(Idempotency& idempotency) { idempotency_ = &idempotency; }
+
+  template <class Req, class Rep, class Value>
+  void add(OperationSpec<Req, Rep, Value> spec);
 
   std::span<const Operation> all() const { return operations_; }
   const Operation* find(std::string_view id) const;  // Null: none. Linear; not for a hot path.
@@ -176,6 +193,7 @@ class Registry {
   static void check_waiting(const OperationInfo& info, bool waits, bool answers_now);
 
   Barrier barrier_;
+  Idempotency* idempotency_ = nullptr;
   std::vector<Operation> operations_;
 };
 
@@ -186,30 +204,86 @@ void write_reply(std::string& out, const Rep& reply) {
 }
 
 namespace detail {
-template <class Rep>
-void finish(const OperationInfo& info, Result<Rep>& result,
-            const std::function<void(const Rep&, OperationOutput&)>& decorate,
+
+template <class Req, class Rep, class Value>
+void put_reply(const OperationSpec<Req, Rep, Value>& spec, Rep& reply, OperationOutput& output) {
+  output.status = spec.info.status;
+  if constexpr (std::is_same_v<Rep, NoReply>) {
+    output.status = 204;
+  } else if constexpr (std::derived_from<Rep, RawReply>) {
+    output.content_type_storage = std::move(reply.content_type);
+    output.content_type = output.content_type_storage;
+    output.body = std::move(reply.body);
+  } else {
+    write_reply(output.body, reply);
+  }
+  if (spec.decorate) spec.decorate(reply, output);
+}
+
+template <class Req, class Rep, class Value>
+void finish(const OperationSpec<Req, Rep, Value>& spec, Result<Rep>& result,
             OperationOutput& output) {
   if (!result) {
     output.error = std::move(result).error();
     return;
   }
-  output.status = info.status;
-  if constexpr (std::is_same_v<Rep, NoReply>) {
-    output.status = 204;
-  } else if constexpr (std::derived_from<Rep, RawReply>) {
-    output.content_type_storage = std::move(result->content_type);
-    output.content_type = output.content_type_storage;
-    output.body = std::move(result->body);
-  } else {
-    write_reply(output.body, *result);
-  }
-  if (decorate) decorate(*result, output);
+  put_reply(spec, *result, output);
 }
+
+template <class Req, class Rep, class Value>
+void finish(const OperationSpec<Req, Rep, Value>& spec, Result<Value>& result,
+            OperationOutput& output)
+  requires(!std::is_same_v<Rep, Value>)
+{
+  if (!result) {
+    output.error = std::move(result).error();
+  } else if (spec.reply) {
+    Rep reply = spec.reply(std::move(*result));
+    put_reply(spec, reply, output);
+  } else if constexpr (std::constructible_from<Rep, Value>) {
+    Rep reply(std::move(*result));
+    put_reply(spec, reply, output);
+  } else {
+    output.error = internal("an operation does not say how its reply is made");
+  }
+}
+
+// A request with a key, on its way.
+struct KeyedCall {
+  const OperationInfo& info;
+  std::span<const FieldInfo> fields;
+  const OperationInput& input;
+  AnswerMaker make;
+  std::function<boost::asio::awaitable<void>(const Context&)> work;  // Completes the output.
+};
+// Answers with what was kept, or has the work done. `output`: that of the work.
+boost::asio::awaitable<void> run_keyed(Idempotency& idempotency, const Context& context,
+                                       const KeyedCall& call, OperationOutput& output);
+
+// The answer that `output` is; empty when it may be another the next time.
+std::optional<KeptAnswer> lasting_answer(OperationOutput output, std::string_view request_id);
+
+template <class Req, class Rep, class Value>
+AnswerMaker answer_maker(std::shared_ptr<OperationSpec<Req, Rep, Value>> spec) {
+  return [spec](const std::type_info& type, const void* value) -> std::optional<KeptAnswer> {
+    OperationOutput output;
+    if constexpr (std::is_same_v<Rep, NoReply>) {
+      if (type != typeid(void)) return std::nullopt;
+      NoReply reply;
+      put_reply(*spec, reply, output);
+    } else {
+      if (type != typeid(Value)) return std::nullopt;
+      Result<Value> result(*static_cast<const Value*>(value));
+      finish(*spec, result, output);
+    }
+    return lasting_answer(std::move(output), {});
+  };
+}
+
 }  // namespace detail
 
-template <class Req, class Rep>
-void Registry::add(OperationSpec<Req, Rep> spec) {
+template <class Req, class Rep, class Value>
+void Registry::add(OperationSpec<Req, Rep, Value> spec) {
   Operation op;
   op.info = spec.info;
   op.request_fields = fields_of<Req>();
@@ -221,9 +295,12 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
     op.reply_fields = fields_of<Rep>();
     op.reply_name = Description<Rep>::name;
   }
-  const auto shared = std::make_shared<OperationSpec<Req, Rep>>(std::move(spec));
+  Idempotency* const idempotency = takes_key(spec.info) ? idempotency_ : nullptr;
+  const auto shared = std::make_shared<OperationSpec<Req, Rep, Value>>(std::move(spec));
   if (shared->now) {
-    op.now = [shared](const Context& context, const OperationInput& input, OperationOutput& out) {
+    op.now = [shared, idempotency](const Context& context, const OperationInput& input,
+                                   OperationOutput& out) {
+      if (idempotency != nullptr && !input.idempotency_key.empty()) return false;
       Req request;
       if (auto read = read_request(shared->info, fields_of<Req>(), &request, input); !read) {
         out.error = std::move(read).error();
@@ -234,12 +311,13 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
         out.request = std::make_shared<Req>(std::move(request));
         return false;
       }
-      detail::finish<Rep>(shared->info, *result, shared->decorate, out);
+      detail::finish(*shared, *result, out);
       return true;
     };
   }
-  op.run = [shared, barrier = barrier_](const Context& context, const OperationInput& input,
-                    OperationOutput& out) -> boost::asio::awaitable<void> {
+  op.run = [shared, idempotency, barrier = barrier_, make = detail::answer_maker(shared)](
+               const Context& context, const OperationInput& input,
+               OperationOutput& out) -> boost::asio::awaitable<void> {
     auto request = std::static_pointer_cast<Req>(std::exchange(out.request, nullptr));
     if (!request) {
       request = std::make_shared<Req>();
@@ -249,12 +327,22 @@ void Registry::add(OperationSpec<Req, Rep> spec) {
       }
     }
     const bool waits = barrier && wait_of(*request) == Wait::all;
-    auto result = co_await shared->run(context, std::move(*request));
-    if (result && waits) {
-      auto heard = co_await barrier();
-      if (!heard) result = fail(std::move(heard).error());
+    if (idempotency == nullptr || input.idempotency_key.empty()) {
+      auto result = co_await shared->run(context, std::move(*request));
+      detail::finish(*shared, result, out);
+    } else {
+      auto work = [&](const Context& own) -> boost::asio::awaitable<void> {
+        auto result = co_await shared->run(own, std::move(*request));
+        detail::finish(*shared, result, out);
+      };
+      const detail::KeyedCall call{shared->info, fields_of<Req>(), input, make, std::move(work)};
+      co_await detail::run_keyed(*idempotency, context, call, out);
     }
-    detail::finish<Rep>(shared->info, result, shared->decorate, out);
+    if (!waits || out.error) co_return;
+    auto heard = co_await barrier();
+    if (heard) co_return;
+    out.clear();
+    out.error = std::move(heard).error();
   };
   add_checked(std::move(op));
 }

@@ -65,8 +65,8 @@ Error no_current_session() {
   return error;
 }
 
-Task<IssuedSessionReply> create(Sessions& sessions, const Context& context,
-                                CreateSessionRequest request) {
+Task<IssuedSession> create(Sessions& sessions, const Context& context,
+                           CreateSessionRequest request) {
   NewSession wanted;
   wanted.user = std::move(request.user);
   wanted.agent = std::move(request.agent);
@@ -76,8 +76,7 @@ Task<IssuedSessionReply> create(Sessions& sessions, const Context& context,
   wanted.data = std::move(request.data.text);
   wanted.idle_ttl = request.idle_ttl;
   wanted.absolute_ttl = request.absolute_ttl;
-  RD_CO_TRY(issued, co_await sessions.create(context, std::move(wanted)));
-  co_return IssuedSessionReply(std::move(issued));
+  co_return co_await sessions.create(context, std::move(wanted));
 }
 
 Task<SessionListReply> list(Sessions& sessions, const Context& context,
@@ -96,7 +95,7 @@ Task<SessionListReply> list(Sessions& sessions, const Context& context,
 // ---- By token ----
 
 void register_create(Registry& registry, Sessions& sessions) {
-  registry.add(OperationSpec<CreateSessionRequest, IssuedSessionReply>{
+  registry.add(OperationSpec<CreateSessionRequest, IssuedSessionReply, IssuedSession>{
       .info = {.id = "sessions.create",
                .method = Method::post,
                .path = "/api/v1/sessions",
@@ -204,7 +203,7 @@ void register_read_and_update(Registry& registry, Sessions& sessions) {
             out.status = 304;
             out.body.clear();
           }});
-  registry.add(OperationSpec<UpdateSessionRequest, SessionReply>{
+  registry.add(OperationSpec<UpdateSessionRequest, SessionReply, SessionPtr>{
       .info = {.id = "sessions.update",
                .method = Method::patch,
                .path = "/api/v1/sessions/{id}",
@@ -213,16 +212,15 @@ void register_read_and_update(Registry& registry, Sessions& sessions) {
                       "answer is 412 `version_mismatch` and nothing has changed.",
                .area = Area::sessions,
                .access = Access::write},
-      .run = [&sessions](const Context& context, UpdateSessionRequest r) -> Task<SessionReply> {
-        RD_CO_TRY(updated, co_await sessions.update(context, std::move(r.id),
-                                                    std::move(r.data.text), r.if_match));
-        co_return SessionReply(std::move(updated));
-      },
+      .run =
+          [&sessions](const Context& context, UpdateSessionRequest r) {
+            return sessions.update(context, std::move(r.id), std::move(r.data.text), r.if_match);
+          },
       .decorate = say_version<SessionReply>});
 }
 
 void register_lifetime(Registry& registry, Sessions& sessions) {
-  registry.add(OperationSpec<ExtendSessionRequest, SessionReply>{
+  registry.add(OperationSpec<ExtendSessionRequest, SessionReply, VerifiedSession>{
       .info = {.id = "sessions.extend",
                .method = Method::post,
                .path = "/api/v1/sessions/{id}/extend",
@@ -230,11 +228,12 @@ void register_lifetime(Registry& registry, Sessions& sessions) {
                .area = Area::sessions,
                .access = Access::write,
                .priority = Priority::lease},
-      .run = [&sessions](const Context& context, ExtendSessionRequest r) -> Task<SessionReply> {
-        co_return reply_of(co_await sessions.extend(context, std::move(r.id), r.idle_ttl));
-      },
+      .run =
+          [&sessions](const Context& context, ExtendSessionRequest r) {
+            return sessions.extend(context, std::move(r.id), r.idle_ttl);
+          },
       .decorate = say_version<SessionReply>});
-  registry.add(OperationSpec<EndSessionRequest, IssuedSessionReply>{
+  registry.add(OperationSpec<EndSessionRequest, IssuedSessionReply, IssuedSession>{
       .info = {.id = "sessions.rotate",
                .method = Method::post,
                .path = "/api/v1/sessions/{id}/rotate",
@@ -243,10 +242,8 @@ void register_lifetime(Registry& registry, Sessions& sessions) {
                       "the moment of this reply.",
                .area = Area::sessions,
                .access = Access::write},
-      .run = [&sessions](const Context& context, EndSessionRequest r) -> Task<IssuedSessionReply> {
-        RD_CO_TRY(issued, co_await sessions.rotate(context, std::move(r.id)));
-        co_return IssuedSessionReply(std::move(issued));
-      },
+      .run = [&sessions](const Context& context,
+                         EndSessionRequest r) { return sessions.rotate(context, std::move(r.id)); },
       .decorate = say_version<IssuedSessionReply>});
   registry.add(OperationSpec<EndSessionRequest, NoReply>{
       .info = {.id = "sessions.revoke",
@@ -277,7 +274,7 @@ void register_users(Registry& registry, Sessions& sessions) {
       .run = [&sessions](const Context& context,
                          ListSessionsRequest r) { return list(sessions, context, std::move(r)); },
       .decorate = [](const SessionListReply&, OperationOutput& out) { no_store(out); }});
-  registry.add(OperationSpec<RevokeAllRequest, RevokedSessionsReply>{
+  registry.add(OperationSpec<RevokeAllRequest, RevokedSessionsReply, std::int64_t>{
       .info = {.id = "sessions.revoke_all",
                .method = Method::del,
                .path = "/api/v1/users/{user}/sessions",
@@ -285,14 +282,12 @@ void register_users(Registry& registry, Sessions& sessions) {
                .area = Area::sessions,
                .access = Access::write,
                .priority = Priority::revocation},
-      .run = [&sessions](const Context& context, RevokeAllRequest r) -> Task<RevokedSessionsReply> {
-        RevokedSessionsReply reply;
-        RD_CO_TRY(revoked,
-                  co_await sessions.revoke_all(context, std::move(r.user), std::move(r.except)));
-        reply.revoked = revoked;
-        co_return reply;
-      },
-      .decorate = [](const RevokedSessionsReply&, OperationOutput& out) { no_store(out); }});
+      .run =
+          [&sessions](const Context& context, RevokeAllRequest r) {
+            return sessions.revoke_all(context, std::move(r.user), std::move(r.except));
+          },
+      .decorate = [](const RevokedSessionsReply&, OperationOutput& out) { no_store(out); },
+      .reply = [](std::int64_t revoked) { return RevokedSessionsReply{revoked}; }});
 }
 
 }  // namespace

@@ -287,19 +287,19 @@ void register_one_tenant(Registry& registry, Tenants& tenants) {
 }
 
 void register_key_lists(Registry& registry, ApiKeys& keys) {
-  OperationSpec<CreateApiKey, CreatedApiKey> create;
+  OperationSpec<CreateApiKey, CreatedApiKey, IssuedApiKey> create;
   create.info = key_operation("api_keys.create", Method::post, "/api/v1/keys", "Create an API key");
   create.info.status = 201;
-  create.run = [&keys](const Context& context, CreateApiKey request) -> Task<CreatedApiKey> {
+  create.run = [&keys](const Context& context, CreateApiKey request) {
     NewApiKey wanted;
     wanted.name = std::move(request.name);
     wanted.role = request.role;
     wanted.areas = areas_of(request.scopes);
     wanted.ttl = request.ttl;
     wanted.tenant = std::move(request.tenant);
-    RD_CO_TRY(issued, co_await keys.create(context, std::move(wanted)));
-    co_return created(std::move(issued));
+    return keys.create(context, std::move(wanted));
   };
+  create.reply = created;
   create.decorate = never_stored;
   registry.add(std::move(create));
 
@@ -330,16 +330,16 @@ void register_one_key(Registry& registry, ApiKeys& keys) {
   };
   registry.add(std::move(revoke));
 
-  OperationSpec<EndApiKey, CreatedApiKey> rotate;
+  OperationSpec<EndApiKey, CreatedApiKey, IssuedApiKey> rotate;
   rotate.info = key_operation("api_keys.rotate", Method::post, "/api/v1/keys/{id}/rotate",
                               "Replace an API key");
   rotate.info.doc =
       "A new key with the same name, role, scopes and expiry; the old one ends at once.";
   rotate.info.status = 201;
-  rotate.run = [&keys](const Context& context, EndApiKey request) -> Task<CreatedApiKey> {
-    RD_CO_TRY(issued, co_await keys.rotate(context, std::move(request.id)));
-    co_return created(std::move(issued));
+  rotate.run = [&keys](const Context& context, EndApiKey request) {
+    return keys.rotate(context, std::move(request.id));
   };
+  rotate.reply = created;
   rotate.decorate = never_stored;
   registry.add(std::move(rotate));
 }

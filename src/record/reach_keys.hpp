@@ -9,6 +9,7 @@
 //   api_key_uses  when keys were last used.
 //   limit      one strict limit of one subject.
 //   cache      the generations of a tenant's cache.
+//   idempotency  the answer under one idempotency key.
 #pragma once
 
 #include "base/bytes.hpp"
@@ -54,6 +55,10 @@ inline std::string limit(std::string_view tenant, std::string_view policy,
 }
 inline std::string cache(std::string_view tenant) {
   return detail::name("cache", {tenant});
+}
+
+inline std::string idempotency(const Id128& id) {
+  return detail::name("idempotency", {to_hex(id)});
 }
 
 }  // namespace redoubt::record::reach

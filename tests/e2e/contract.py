@@ -36,7 +36,7 @@ class Operation:
         self.description = declared.get("description", "")
         self.session_may = {"sessionToken": []} in declared.get("security", [])
         self.parameters = [Field(p["in"], p["name"], p["schema"], required=p.get("required", False))
-                           for p in declared.get("parameters", [])]
+                           for p in map(self.resolve, declared.get("parameters", []))]
         content = declared.get("requestBody", {}).get("content", {})
         self.body_schema = self.resolve(content.get("application/json", {}).get("schema"))
         self.raw_body = "*/*" in content
@@ -55,7 +55,8 @@ class Operation:
 
     def resolve(self, schema):
         if schema and "$ref" in schema:
-            return self.document["components"]["schemas"][schema["$ref"].split("/")[-1]]
+            kind, name = schema["$ref"].split("/")[-2:]
+            return self.document["components"][kind][name]
         return schema
 
     def fields(self):

@@ -66,6 +66,12 @@ RequestFacts read_facts(const wire::RequestHead& head) {
           facts.authorization = field.value;
         }
         break;
+      case 15:
+        if (is("idempotency-key")) {
+          facts.doubtful_key |= field.value.empty() || !facts.idempotency_key.empty();
+          facts.idempotency_key = field.value;
+        }
+        break;
       case 18:
         if (is("redoubt-timeout-ms")) facts.timeout_ms = field.value;
         break;

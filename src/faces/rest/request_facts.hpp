@@ -27,7 +27,9 @@ struct RequestFacts {  // Views into the request; empty when absent.
   std::string_view request_id;   // X-Request-ID, when it is well-formed
   std::string_view traceparent;  // When it is well-formed
   std::string_view timeout_ms;   // Redoubt-Timeout-Ms
+  std::string_view idempotency_key;
   bool repeated_credential = false;
+  bool doubtful_key = false;  // Several idempotency keys, or an empty one.
 };
 
 RequestFacts read_facts(const wire::RequestHead& head);

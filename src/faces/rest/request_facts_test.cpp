@@ -32,6 +32,14 @@ TEST(RequestFacts, TakesTheCredentialFromOnePlaceOnly) {
   EXPECT_EQ(credential_of(read_facts(basic->head)), "");
 }
 
+TEST(RequestFacts, DoubtsAnIdempotencyKeyThatIsNotOne) {
+  const auto one = read("Idempotency-Key: \"k1\"\r\n");
+  EXPECT_EQ(read_facts(one->head).idempotency_key, "\"k1\"");
+  EXPECT_FALSE(read_facts(one->head).doubtful_key);
+  EXPECT_TRUE(read_facts(read("Idempotency-Key: a\r\nidempotency-key: a\r\n")->head).doubtful_key);
+  EXPECT_TRUE(read_facts(read("Idempotency-Key:\r\n")->head).doubtful_key);
+}
+
 TEST(RequestFacts, AcceptsOnlyRequestIdsThatCannotForgeALogLine) {
   const std::string longest(128, 'a');
   EXPECT_EQ(read_facts(read("X-Request-ID: a.B_9-\r\n")->head).request_id, "a.B_9-");

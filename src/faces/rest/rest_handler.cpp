@@ -222,8 +222,8 @@ bool RestHandler::answer_preflight(const net::HttpRequest& request, Exchange& ex
   put_header(response.headers, "Access-Control-Allow-Methods",
              "GET, HEAD, POST, PUT, PATCH, DELETE");
   put_header(response.headers, "Access-Control-Allow-Headers",
-             "Authorization, Content-Type, If-Match, If-None-Match, X-API-Key, X-Request-ID, "
-             "traceparent, Redoubt-Fill-Lease, Redoubt-Timeout-Ms");
+             "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Key, "
+             "X-Request-ID, traceparent, Redoubt-Fill-Lease, Redoubt-Timeout-Ms");
   put_header(response.headers, "Access-Control-Max-Age", "600");
   put_standard_headers(request, exchange, response);
   account(request, exchange, kUnrouted, response);
@@ -251,6 +251,18 @@ bool RestHandler::answer_unrouted(const net::HttpRequest& request, Exchange& exc
   return true;
 }
 
+// Two keys, or one that says nothing: what was meant is not guessed at, as whoever sends it relies
+// on it.
+bool RestHandler::answer_doubtful_key(const net::HttpRequest& request, Exchange& exchange,
+                                      net::HttpResponse& response) {
+  if (!exchange.facts.doubtful_key) return false;
+  put_problem(invalid_argument("header.Idempotency-Key", "must be one field with a key in it"),
+              exchange.request_id, response);
+  put_standard_headers(request, exchange, response);
+  account(request, exchange, kUnrouted, response);
+  return true;
+}
+
 // Two credentials: this server and the backend behind it might each believe another one.
 bool RestHandler::answer_doubtful(const net::HttpRequest& request, Exchange& exchange,
                                   net::HttpResponse& response) {
@@ -267,6 +279,7 @@ bool RestHandler::answer_without_operation(const net::HttpRequest& request, Exch
                                            net::HttpResponse& response) {
   if (answer_doubtful(request, exchange, response)) return true;
   if (answer_bad_timeout(request, exchange, response)) return true;
+  if (answer_doubtful_key(request, exchange, response)) return true;
   // Whatever is asked there is the gate's question; a preflight would be a yes to it.
   if (ForwardAuth::serves(request.head.path)) return false;
   router_.match(method_of(request.head.method), request.head.path, exchange.route);
@@ -360,6 +373,7 @@ operations::OperationInput RestHandler::input_of(const net::HttpRequest& request
           .query = request.head.query,
           .body = request.body,
           .content_type = exchange.facts.content_type,
+          .idempotency_key = exchange.facts.idempotency_key,
           .headers = &fields};
 }
 
@@ -556,7 +570,8 @@ void RestHandler::put_cors(const Exchange& exchange, net::HttpResponse& response
   put_header(response.headers, "Access-Control-Allow-Origin", exchange.facts.origin);
   put_header(response.headers, "Vary", "Origin");
   put_header(response.headers, "Access-Control-Expose-Headers",
-             "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, "
+             "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, "
+             "Server-Timing, "
              "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID, "
              "Redoubt-Cache, Redoubt-Fill-Lease, Redoubt-Mode, Redoubt-Guarantee");
 }

@@ -76,6 +76,8 @@ class RestHandler final : public net::HttpHandler {
                                 net::HttpResponse& response);
   bool answer_doubtful(const net::HttpRequest& request, Exchange& exchange,
                        net::HttpResponse& response);
+  bool answer_doubtful_key(const net::HttpRequest& request, Exchange& exchange,
+                           net::HttpResponse& response);
   bool answer_static(const net::HttpRequest& request, Exchange& exchange,
                      net::HttpResponse& response);
   bool answer_preflight(const net::HttpRequest& request, Exchange& exchange,

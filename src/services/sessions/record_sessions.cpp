@@ -9,6 +9,7 @@
 #include "services/sessions/validation.hpp"
 
 #include "base/bytes.hpp"
+#include "record/answer_keeper.hpp"
 #include "record/reach_keys.hpp"
 
 #include <algorithm>
@@ -19,7 +20,9 @@
 namespace redoubt::sessions {
 namespace {
 
+using record::keep_answer;
 using record::Trust;
+using record::with_answer_of;
 using record::with_deadline_of;
 using OptionalRow = std::optional<record::SessionRow>;
 
@@ -156,6 +159,9 @@ class RecordSessions final : public Sessions {
   Task<OptionalRow> read_row(const Id128& id, std::string tenant);
   static record::Reach reach_of(const Target& target) {
     return {target.tenant, {record::reach::session(target.id)}};
+  }
+  static record::Reach reach_for(const Context& context, const Target& target) {
+    return with_answer_of(context, with_deadline_of(context, reach_of(target)));
   }
   Task<void> flush_noted_uses();
   Task<void> write_use(const Use& use);
@@ -451,13 +457,17 @@ Task<IssuedSession> RecordSessions::create(const Context& context, NewSession re
   issued.session = make_session(creation.row, std::move(request.data));
   const Stamps stamps = read_stamps(parts_.invalidations, *issued.session);
   const std::int64_t stamp = copy_stamp();
-  std::function<Task<std::int64_t>(record::Unit&)> work = [&creation](record::Unit& unit) {
-    return create_unit(unit, creation);
+  std::function<Task<std::int64_t>(record::Unit&)> work =
+      [&](record::Unit& unit) -> Task<std::int64_t> {
+    RD_CO_TRY(ended, co_await create_unit(unit, creation));
+    RD_CO_CHECK(co_await keep_answer(context, unit, issued));
+    co_return ended;
   };
   // Its user's other sessions are what it may end, and nobody else is concerned.
   record::Reach reach{context.caller.tenant,
                       {record::reach::user(creation.row.tenant, creation.row.user)}};
   reach.deadline = context.deadline;
+  reach = with_answer_of(context, std::move(reach));
   RD_CO_TRY(ended, co_await parts_.record.write<std::int64_t>(std::move(reach), work));
 
   metrics_.created.add();
@@ -496,12 +506,15 @@ Task<SessionPtr> RecordSessions::update(const Context& context, std::string id, 
   merge.target = std::move(target);
   merge.patch = std::move(patch);
   merge.if_version = if_version;
-  std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
-    return merge_unit(unit, parts_.vault, merge);
+  std::function<Task<OpenedSession>(record::Unit&)> work =
+      [&](record::Unit& unit) -> Task<OpenedSession> {
+    RD_CO_TRY(merged, co_await merge_unit(unit, parts_.vault, merge));
+    RD_CO_CHECK(co_await keep_answer(context, unit, make_session(merged.row, merged.data)));
+    co_return merged;
   };
   const std::int64_t stamp = copy_stamp();
-  auto written = co_await parts_.record.write<OpenedSession>(
-      with_deadline_of(context, reach_of(merge.target)), work);
+  auto written =
+      co_await parts_.record.write<OpenedSession>(reach_for(context, merge.target), work);
   RD_CO_TRY(merged, co_await told(std::move(written), context, merge.target, "session.updated"));
   co_await copy(merged.row, merged.data, stamp, SessionCopies::Name::known);
   co_return make_session(merged.row, std::move(merged.data));
@@ -511,16 +524,17 @@ Task<VerifiedSession> RecordSessions::extend(const Context& context, std::string
                                              Duration idle_ttl) {
   RD_CO_CHECK(check_lifetime(idle_ttl, "body.idle_ttl"));
   RD_CO_TRY(target, target_of(context, id));
-  std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
-    return extend_unit(unit, parts_.vault, target, idle_ttl);
+  std::function<Task<VerifiedSession>(record::Unit&)> work =
+      [&](record::Unit& unit) -> Task<VerifiedSession> {
+    RD_CO_TRY(extended, co_await extend_unit(unit, parts_.vault, target, idle_ttl));
+    VerifiedSession verified;
+    verified.expires_at = extended.row.expires_at();
+    verified.session = make_session(extended.row, std::move(extended.data));
+    RD_CO_CHECK(co_await keep_answer(context, unit, verified));
+    co_return verified;
   };
-  auto written = co_await parts_.record.write<OpenedSession>(
-      with_deadline_of(context, reach_of(target)), work);
-  RD_CO_TRY(extended, co_await told(std::move(written), context, target, "session.extended"));
-  VerifiedSession verified;
-  verified.expires_at = extended.row.expires_at();
-  verified.session = make_session(extended.row, std::move(extended.data));
-  co_return verified;
+  auto written = co_await parts_.record.write<VerifiedSession>(reach_for(context, target), work);
+  co_return co_await told(std::move(written), context, target, "session.extended");
 }
 
 Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string id) {
@@ -531,12 +545,22 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
   const TokenParts parts = TokenCodec::make_parts(rotation.new_id, parts_.random);
   rotation.new_verifier = codec_.verifier(parts);
   rotation.audit = audit_event(context, "session.rotated", id);
-  std::function<Task<OpenedSession>(record::Unit&)> work = [&](record::Unit& unit) {
-    return rotate_unit(unit, parts_.vault, rotation);
+  const auto issued_of = [&](const OpenedSession& rotated) {
+    IssuedSession issued;
+    issued.token = codec_.write(parts);
+    issued.expires_at = rotated.row.expires_at();
+    issued.session = make_session(rotated.row, rotated.data);
+    return issued;
+  };
+  std::function<Task<OpenedSession>(record::Unit&)> work =
+      [&](record::Unit& unit) -> Task<OpenedSession> {
+    RD_CO_TRY(rotated, co_await rotate_unit(unit, parts_.vault, rotation));
+    RD_CO_CHECK(co_await keep_answer(context, unit, issued_of(rotated)));
+    co_return rotated;
   };
   const std::int64_t stamp = copy_stamp();
   // The new one is the user's too: nobody ends or counts the user's sessions meanwhile.
-  record::Reach reach = with_deadline_of(context, reach_of(rotation.target));
+  record::Reach reach = reach_for(context, rotation.target);
   RD_CO_TRY(row, co_await read_row(rotation.target.id, rotation.target.tenant));
   if (row) reach.keys.push_back(record::reach::user(row->tenant, row->user));
   auto written = co_await parts_.record.write<OpenedSession>(std::move(reach), work);
@@ -545,22 +569,22 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
 
   metrics_.created.add();
   metrics_.revoked.add();
-  IssuedSession issued;
-  issued.token = codec_.write(parts);
-  issued.expires_at = rotated.row.expires_at();
   if (parts_.copies != nullptr) co_await parts_.copies->end(rotation.target.id);
   co_await copy(rotated.row, rotated.data, stamp, SessionCopies::Name::fresh);
-  issued.session = make_session(rotated.row, std::move(rotated.data));
-  co_return issued;
+  co_return issued_of(rotated);
 }
 
 Task<void> RecordSessions::revoke(const Context& context, std::string id) {
   RD_CO_TRY(target, target_of(context, id));
   const record::AuditEvent audit = audit_event(context, "session.revoked", id);
-  std::function<Task<bool>(record::Unit&)> work = [&](record::Unit& unit) {
-    return revoke_unit(unit, target, audit);
+  std::function<Task<bool>(record::Unit&)> work = [&](record::Unit& unit) -> Task<bool> {
+    RD_CO_TRY(ended, co_await revoke_unit(unit, target, audit));
+    if (ended) {
+      RD_CO_CHECK(co_await keep_answer(context, unit));
+    }
+    co_return ended;
   };
-  auto ended = co_await parts_.record.write<bool>(reach_of(target), work);
+  auto ended = co_await parts_.record.write<bool>(with_answer_of(context, reach_of(target)), work);
   if (!ended && ended.error().code == Errc::unavailable) {
     co_return co_await end_unrecorded(target, audit, std::move(ended).error());
   }

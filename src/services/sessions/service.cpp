@@ -1,5 +1,6 @@
 #include "services/sessions/service.hpp"
 
+#include "record/answer_keeper.hpp"
 #include "record/reach_keys.hpp"
 #include "services/sessions/units.hpp"
 
@@ -96,10 +97,14 @@ Task<std::int64_t> end_all(const SessionParts& parts, SessionMetrics& metrics,
   revocation.whose = {context.caller.tenant, user, parts.clock.wall()};
   revocation.except = except;
   revocation.audit = audit_event(context, "session.revoked_all", "user:" + user);
-  std::function<Task<std::int64_t>(record::Unit&)> work = [&revocation](record::Unit& unit) {
-    return revoke_all_unit(unit, revocation);
+  std::function<Task<std::int64_t>(record::Unit&)> work =
+      [&](record::Unit& unit) -> Task<std::int64_t> {
+    RD_CO_TRY(count, co_await revoke_all_unit(unit, revocation));
+    RD_CO_CHECK(co_await record::keep_answer(context, unit, count));
+    co_return count;
   };
   record::Reach reach{context.caller.tenant, {record::reach::user(context.caller.tenant, user)}};
+  reach = record::with_answer_of(context, std::move(reach));
   auto ended = co_await parts.record.write<std::int64_t>(std::move(reach), work);
   if (!ended && ended.error().code == Errc::unavailable) {
     UnsavedEnd end{context.caller.tenant, user, except, revocation.whose.now, revocation.audit};

@@ -1,5 +1,6 @@
 #include "base/ids.hpp"
 #include "local/invalidation_names.hpp"
+#include "record/answer_keeper.hpp"
 #include "record/reach_keys.hpp"
 #include "record/tenant_rows.hpp"
 #include "services/tenants/api_key_token.hpp"
@@ -241,10 +242,14 @@ Task<IssuedApiKey> ApiKeyService::create(const Context& context, NewApiKey reque
   const record::AuditEvent event =
       audit_event(context, made.row.key.tenant, "api_key.created", made.row.key.id);
   std::function<Task<IssuedApiKey>(record::Unit&)> work =
-      [this, &made, &event](record::Unit& unit) { return create_in(unit, made, event); };
+      [&](record::Unit& unit) -> Task<IssuedApiKey> {
+    RD_CO_TRY(issued, co_await create_in(unit, made, event));
+    RD_CO_CHECK(co_await record::keep_answer(context, unit, issued));
+    co_return issued;
+  };
   record::Reach reach{made.row.key.tenant, {record::reach::api_key(made.row.key.id)}};
-  co_return co_await parts_.record.write(record::with_deadline_of(context, std::move(reach)),
-                                         std::move(work));
+  reach = record::with_answer_of(context, record::with_deadline_of(context, std::move(reach)));
+  co_return co_await parts_.record.write(std::move(reach), std::move(work));
 }
 
 Task<ApiKeyPage> ApiKeyService::list(const Context& context, std::size_t limit,
@@ -274,10 +279,15 @@ Task<void> ApiKeyService::revoke(const Context& context, std::string id) {
   if (!is_key_id(id)) co_return fail(not_found("api_key"));
   record::AuditEvent event = audit_event(context, context.caller.tenant, "api_key.revoked", id);
   const WallTime now = parts_.clock.wall();
-  std::function<Task<KeyEnd>(record::Unit&)> work = [&event, now](record::Unit& unit) {
-    return revoke_key_unit(unit, event, now);
+  std::function<Task<KeyEnd>(record::Unit&)> work = [&](record::Unit& unit) -> Task<KeyEnd> {
+    RD_CO_TRY(end, co_await revoke_key_unit(unit, event, now));
+    if (end == KeyEnd::done) {
+      RD_CO_CHECK(co_await record::keep_answer(context, unit));
+    }
+    co_return end;
   };
-  auto ended = co_await parts_.record.write(ends_in(event.tenant), std::move(work));
+  auto ended = co_await parts_.record.write(record::with_answer_of(context, ends_in(event.tenant)),
+                                            std::move(work));
   if (!ended && ended.error().code == Errc::unavailable) {
     co_return co_await revoke_unrecorded(std::move(event), now, std::move(ended).error());
   }
@@ -332,9 +342,16 @@ Task<IssuedApiKey> ApiKeyService::rotate(const Context& context, std::string id)
   const record::AuditEvent event =
       audit_event(context, context.caller.tenant, "api_key.rotated", id);
   std::function<Task<std::optional<IssuedApiKey>>(record::Unit&)> work =
-      [this, &event](record::Unit& unit) { return rotate_in(unit, event); };
-  RD_CO_TRY(issued, co_await parts_.record.write(
-                        record::with_deadline_of(context, ends_in(event.tenant)), std::move(work)));
+      [&](record::Unit& unit) -> Task<std::optional<IssuedApiKey>> {
+    RD_CO_TRY(renewed, co_await rotate_in(unit, event));
+    if (renewed) {
+      RD_CO_CHECK(co_await record::keep_answer(context, unit, *renewed));
+    }
+    co_return renewed;
+  };
+  record::Reach reach = record::with_deadline_of(context, ends_in(event.tenant));
+  RD_CO_TRY(issued, co_await parts_.record.write(record::with_answer_of(context, std::move(reach)),
+                                                 std::move(work)));
   if (!issued) {
     co_await note_if_foreign(event);
     co_return fail(not_found("api_key"));

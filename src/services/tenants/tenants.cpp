@@ -1,3 +1,4 @@
+#include "record/answer_keeper.hpp"
 #include "record/tenant_rows.hpp"
 #include "services/tenants/auditing.hpp"
 #include "services/tenants/service.hpp"
@@ -80,10 +81,13 @@ Task<Tenant> TenantService::create(const Context& context, NewTenant request) {
   tenant.created_at = clock_.wall();
   const record::AuditEvent event =
       audit_event(context, context.caller.tenant, "tenant.created", tenant.id);
-  std::function<Task<Tenant>(record::Unit&)> work = [&tenant, &event](record::Unit& unit) {
-    return create_in(unit, tenant, event);
+  std::function<Task<Tenant>(record::Unit&)> work = [&](record::Unit& unit) -> Task<Tenant> {
+    RD_CO_TRY(created, co_await create_in(unit, tenant, event));
+    RD_CO_CHECK(co_await record::keep_answer(context, unit, created));
+    co_return created;
   };
-  co_return co_await record_.write(alone_in(tenant.id), std::move(work));
+  co_return co_await record_.write(record::with_answer_of(context, alone_in(tenant.id)),
+                                   std::move(work));
 }
 
 Task<Tenant> TenantService::get(const Context& /*context*/, std::string id) {
@@ -120,10 +124,13 @@ Task<Tenant> TenantService::change(const Context& context, std::string id, Stand
       audit_event(context, context.caller.tenant,
                   wanted == Standing::enabled ? "tenant.enabled" : "tenant.disabled", id);
   const WallTime now = clock_.wall();
-  std::function<Task<Tenant>(record::Unit&)> work = [&event, wanted, now](record::Unit& unit) {
-    return change_tenant_unit(unit, wanted, event, now);
+  std::function<Task<Tenant>(record::Unit&)> work = [&](record::Unit& unit) -> Task<Tenant> {
+    RD_CO_TRY(tenant, co_await change_tenant_unit(unit, wanted, event, now));
+    RD_CO_CHECK(co_await record::keep_answer(context, unit, tenant));
+    co_return tenant;
   };
-  auto changed = co_await record_.write(alone_in(id), std::move(work));
+  auto changed =
+      co_await record_.write(record::with_answer_of(context, alone_in(id)), std::move(work));
   const bool unrecorded = !changed && changed.error().code == Errc::unavailable;
   if (unrecorded && wanted == Standing::disabled) {
     co_return co_await disable_unrecorded(event, now, std::move(changed).error());

@@ -1,0 +1,114 @@
+#include "record/idempotency_rows.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+namespace redoubt::record {
+namespace {
+
+using Params = std::initializer_list<sql::Param>;
+
+constexpr sql::Statement kFind{
+    "SELECT id, tenant, expires_at, sealed FROM rd_idempotency WHERE id = $1 AND expires_at > $2"};
+constexpr sql::Statement kInsert{R"sql(
+INSERT INTO rd_idempotency (id, tenant, expires_at, kid, sealed) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE
+SET expires_at = excluded.expires_at, kid = excluded.kid, sealed = excluded.sealed
+WHERE rd_idempotency.expires_at <= $6)sql"};
+constexpr sql::Statement kDeleteExpired{R"sql(
+DELETE FROM rd_idempotency WHERE id IN (
+  SELECT id FROM rd_idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2))sql"};
+constexpr sql::Statement kUnder{R"sql(
+SELECT id, tenant, expires_at, sealed FROM rd_idempotency
+WHERE kid = $1 AND id > $2 ORDER BY id LIMIT $3)sql"};
+constexpr sql::Statement kReplaceSealed{
+    "UPDATE rd_idempotency SET sealed = $2, kid = $3 WHERE id = $1 AND expires_at = $4"};
+constexpr sql::Statement kNextKey{
+    "SELECT kid FROM rd_idempotency WHERE kid > $1 ORDER BY kid LIMIT 1"};
+constexpr sql::Statement kCountUnder{"SELECT count(*) FROM rd_idempotency WHERE kid = $1"};
+
+// It has expired by the clock of the instance that wrote it; others may be behind.
+constexpr Duration kKeptAfterExpiry{60'000};
+
+template <std::size_t N>
+std::array<std::uint8_t, N> fixed_bytes(const Bytes& bytes) {
+  std::array<std::uint8_t, N> out{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), N), out.begin());
+  return out;
+}
+
+AnswerRow read_row(const sql::Row& row) {
+  AnswerRow answer;
+  answer.id = fixed_bytes<Id128{}.size()>(row.bytes(0));
+  answer.tenant = row.text(1);
+  answer.expires_at = WallTime{row.integer(2)};
+  answer.sealed = row.bytes(3);
+  return answer;
+}
+
+Task<std::int64_t> delete_expired(Unit& unit, WallTime cutoff, std::int64_t batch) {
+  RD_CO_TRY(deleted, co_await unit.run(kDeleteExpired, {cutoff.ms, batch}));
+  co_return deleted.changed;
+}
+
+}  // namespace
+
+Task<std::optional<AnswerRow>> find_answer(sql::Transaction& tx, const Id128& id, WallTime now) {
+  std::optional<AnswerRow> answer;
+  RD_CO_TRY(found, co_await tx.run(kFind, {ByteView(id), now.ms}));
+  if (!found.empty()) answer = read_row(found[0]);
+  co_return answer;
+}
+
+Task<bool> insert_answer(sql::Transaction& tx, const AnswerRow& row, WallTime now) {
+  const KeyId kid = Vault::kid_of(row.sealed);
+  const Params params{ByteView(row.id), std::string_view(row.tenant), row.expires_at.ms,
+                      ByteView(kid),    ByteView(row.sealed),         now.ms};
+  RD_CO_TRY(inserted, co_await tx.run(kInsert, params));
+  co_return inserted.changed == 1;
+}
+
+RetentionClass answer_retention() {
+  RetentionClass rows;
+  rows.name = "idempotency";
+  rows.keep = kKeptAfterExpiry;
+  rows.trim = delete_expired;
+  return rows;
+}
+
+Task<std::vector<AnswerRow>> answers_under(sql::Transaction& tx, const KeyId& key, ByteView after,
+                                           std::size_t limit) {
+  const Params params{ByteView(key), after, static_cast<std::int64_t>(limit)};
+  RD_CO_TRY(found, co_await tx.run(kUnder, params));
+  std::vector<AnswerRow> answers;
+  answers.reserve(found.size());
+  for (const sql::Row& row : found.rows) answers.push_back(read_row(row));
+  co_return answers;
+}
+
+Task<bool> replace_sealed_answer(sql::Transaction& tx, const AnswerRow& row) {
+  const KeyId kid = Vault::kid_of(row.sealed);
+  const Params params{ByteView(row.id), ByteView(row.sealed), ByteView(kid), row.expires_at.ms};
+  RD_CO_TRY(replaced, co_await tx.run(kReplaceSealed, params));
+  co_return replaced.changed == 1;
+}
+
+Task<std::vector<KeyId>> answer_keys(sql::Transaction& tx) {
+  std::vector<KeyId> keys;
+  Bytes last;
+  for (;;) {
+    RD_CO_TRY(next, co_await tx.run(kNextKey, {ByteView(last)}));
+    if (next.empty()) co_return keys;
+    last = next[0].bytes(0);
+    keys.push_back(fixed_bytes<KeyId{}.size()>(last));
+  }
+}
+
+Task<std::int64_t> count_answers_under(sql::Transaction& tx, const KeyId& key) {
+  RD_CO_TRY(counted, co_await tx.run(kCountUnder, {ByteView(key)}));
+  co_return counted[0].integer(0);
+}
+
+}  // namespace redoubt::record
