@@ -42,6 +42,36 @@ TEST_F(UpstashFaceTest, AnswersInJsonWhateverIsWrong) {
   expect({.path = "/get/a", .headers = {{"Upstash-Response-Format", "xml"}}}, 400, "ERR unknown");
 }
 
+TEST_F(UpstashFaceTest, UnderLoadWhatMattersLeastIsRefusedFirst) {
+  start();
+  ASSERT_EQ(command(R"(["SET","a","1"])"), R"({"result":"OK"})");
+  const auto refused = [&](const Ask& wanted) {
+    const Reply reply = ask(wanted);
+    EXPECT_TRUE(reply.status == 200 || reply.status == 503) << reply.body;
+    if (reply.status == 200) return false;
+    EXPECT_THAT(reply.body, StartsWith(R"({"error":"ERR max concurrent requests exceeded)"));
+    EXPECT_EQ(reply.header("Retry-After"), "1");
+    return true;
+  };
+  const Ask keys{.path = "/keys/*", .token = std::string(kAdmin)};
+  const Ask publish{.path = "/publish/c/m"};
+  const Ask get{.path = "/get/a"};
+  const Ask pipeline{.path = "/pipeline", .body = R"([["GET","a"]])"};
+
+  running_->fill_queue(0.55);
+  EXPECT_TRUE(refused(keys));
+  EXPECT_FALSE(refused(publish));
+  running_->fill_queue(0.7);
+  EXPECT_TRUE(refused(publish));
+  EXPECT_FALSE(refused(get));
+  EXPECT_FALSE(refused(pipeline));
+  running_->fill_queue(0.85);
+  EXPECT_TRUE(refused(get));
+  EXPECT_TRUE(refused(pipeline));
+  running_->fill_queue(0);
+  EXPECT_FALSE(refused(keys));
+}
+
 // What is refused before its body was read is answered by whoever it was for.
 TEST_F(UpstashFaceTest, RefusesInItsOwnWordsBelowAPathToo) {
   start();

@@ -26,7 +26,9 @@ faces::UpstashOptions upstash_options(const config::Config& config) {
 
 Result<std::unique_ptr<UpstashPart>> UpstashPart::make(Instance& instance,
                                                        boost::asio::io_context& io, Timers& timers,
-                                                       ApiKeys& keys, net::HttpHandler& rest) {
+                                                       ApiKeys& keys,
+                                                       operations::Admission& admission,
+                                                       net::HttpHandler& rest) {
   std::unique_ptr<redis::ReplaceableClient> client;
   if (instance.redis) {
     const Duration limit = instance.config.upstash.command_timeout;
@@ -41,7 +43,8 @@ Result<std::unique_ptr<UpstashPart>> UpstashPart::make(Instance& instance,
       .random = instance.random,
       .log = *instance.log,
       .metrics = instance.metrics,
-      .off = [&instance] { return instance.redis && instance.redis->state().off(); }};
+      .off = [&instance] { return instance.redis && instance.redis->state().off(); },
+      .admission = &admission};
   return std::unique_ptr<UpstashPart>(new UpstashPart(std::move(client), parts,
                                                       upstash_options(instance.config),
                                                       instance.config.upstash.path, rest));

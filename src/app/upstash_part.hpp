@@ -26,6 +26,7 @@ class UpstashPart {
   // Errors: those of redis::make_client.
   static Result<std::unique_ptr<UpstashPart>> make(Instance& instance, boost::asio::io_context& io,
                                                    Timers& timers, ApiKeys& keys,
+                                                   operations::Admission& admission,
                                                    net::HttpHandler& rest);
 
   net::HttpHandler& main_port() { return *main_; }  // The API and the path.

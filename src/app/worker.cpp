@@ -185,8 +185,8 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
       [&record = *instance_.record] { return record.queue_fill(); }, instance_.metrics);
   handler_->admit_by(admission_.get());
   tasks_ = std::make_unique<net::TaskGroup>(io_.get_executor(), *instance_.log);
-  RD_TRY(upstash,
-         UpstashPart::make(instance_, io_, *services_->timers, *services_->api_keys, *handler_));
+  RD_TRY(upstash, UpstashPart::make(instance_, io_, *services_->timers, *services_->api_keys,
+                                    *admission_, *handler_));
   upstash_ = std::move(upstash);
 
   const config::HttpSettings& http = instance_.config.http;

@@ -17,6 +17,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -57,7 +58,8 @@ class RunningFace {
                                                        .clock = loop_.clock,
                                                        .random = loop_.random,
                                                        .log = null_log(),
-                                                       .metrics = loop_.metrics},
+                                                       .metrics = loop_.metrics,
+                                                       .admission = &admission_},
                                           std::move(options));
     own_ = std::make_unique<UpstashHandler>(*face_, "");
     below_ = std::make_unique<UpstashHandler>(*face_, "/redis");
@@ -108,6 +110,8 @@ class RunningFace {
   void drop_connections() {
     run([this] { main_server_->close_all(); });
   }
+  // As if the record's queue were so full.
+  void fill_queue(double fill) { queue_fill_ = fill; }
   UpstashFace& face() { return *face_; }
   std::uint16_t port() const { return own_server_->port(); }
   std::uint16_t main_port() const { return main_server_->port(); }
@@ -129,6 +133,8 @@ class RunningFace {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{
       loop_.io.get_executor()};
   std::unique_ptr<redis::Client> client_;
+  std::atomic<double> queue_fill_{0};
+  operations::Admission admission_{{}, [this] { return queue_fill_.load(); }, loop_.metrics};
   std::unique_ptr<UpstashFace> face_;
   OtherHandler other_;
   std::unique_ptr<UpstashHandler> own_;

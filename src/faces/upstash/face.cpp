@@ -19,6 +19,7 @@ using wire::upstash::Kind;
 
 constexpr std::string_view kWrongPass = "WRONGPASS invalid or missing auth token";
 constexpr std::string_view kAway = "ERR Redis is not available";
+constexpr std::string_view kTooMuch = "ERR max concurrent requests exceeded";
 
 struct Facts {
   std::string_view authorization;
@@ -84,6 +85,19 @@ std::string_view route_of(Kind kind) {
   return "/redis";
 }
 
+// What nobody keeps goes before what somebody waits for; what looks through all keys, first.
+operations::Priority priority_of(const wire::upstash::Request& commands) {
+  if (commands.kind == Kind::pipeline || commands.kind == Kind::transaction) {
+    return operations::Priority::ordinary;
+  }
+  if (commands.kind != Kind::command) return operations::Priority::ephemeral;
+  const std::span<const std::string_view> arguments = commands.command(0);
+  const std::string_view name = arguments.empty() ? std::string_view() : arguments.front();
+  const auto is = [name](std::string_view other) { return wire::ascii_iequals(name, other); };
+  if (is("keys") || is("scan")) return operations::Priority::listing;
+  return is("publish") ? operations::Priority::ephemeral : operations::Priority::ordinary;
+}
+
 bool is_unknown(const Error& error) {
   return error.slug == "redis_unknown_outcome" || error.code == Errc::deadline_exceeded;
 }
@@ -109,6 +123,7 @@ struct UpstashFace::Exchange {
   UpstashGrant grant = {};
   wire::upstash::Request commands = {};
   Format format = Format::json;
+  std::optional<operations::Admission::Place> place = {};
 };
 
 UpstashFace::UpstashFace(const UpstashParts& parts, UpstashOptions options)
@@ -181,7 +196,7 @@ asio::awaitable<void> UpstashFace::handle(const net::HttpRequest& request, std::
     if (!grant) grant = co_await tokens_.later(std::string(exchange.credential));
     good = take_grant(std::move(*grant), exchange);
   }
-  if (!good || !read(exchange) || !has_redis(exchange)) {
+  if (!good || !read(exchange) || !has_redis(exchange) || !take_place(exchange)) {
     // It is answered.
   } else if (exchange.commands.kind == Kind::command) {
     // Most requests: without a coroutine of its own.
@@ -250,6 +265,21 @@ bool UpstashFace::has_redis(Exchange& exchange) {
   if (parts_.client != nullptr) return true;
   put_error(503, "ERR Redis is not available: none is configured", exchange.response);
   return false;
+}
+
+bool UpstashFace::take_place(Exchange& exchange) {
+  if (parts_.clock.boot() - exchange.request.received > options_.rules.deadline) {
+    put_error(503, fmt::format("{}: not begun in time", kTooMuch), exchange.response);
+    return false;
+  }
+  if (parts_.admission == nullptr) return true;
+  auto place = parts_.admission->admit(priority_of(exchange.commands), exchange.grant.tenant);
+  if (!place) {
+    put_error(503, fmt::format("{}: {}", kTooMuch, place.error().message), exchange.response);
+    return false;
+  }
+  exchange.place.emplace(*std::move(place));
+  return true;
 }
 
 bool UpstashFace::read(Exchange& exchange) {

@@ -19,6 +19,7 @@
 //   403     NOPERM ...  a good credential without access here
 //   405     the method; 413 the size
 //   503     ERR Redis is not available: not executed. Retry-After says when to try again
+//   503     ERR max concurrent requests exceeded: there is too much work already; not executed
 //   504     ERR no answer from Redis in time: the command may have been executed
 //
 // Threads: one per worker, on its executor.
@@ -32,6 +33,7 @@
 #include "faces/upstash/scripts.hpp"
 #include "faces/upstash/streams.hpp"
 #include "net/http_server.hpp"
+#include "operations/admission.hpp"
 #include "redis/client.hpp"
 #include "wire/upstash.hpp"
 
@@ -66,6 +68,7 @@ struct UpstashParts {
   Log& log;
   Metrics& metrics;
   std::function<bool()> off = {};  // Redis is turned off at present: as if there were none.
+  operations::Admission* admission = nullptr;  // Null: nothing is refused for there being too much.
 };
 
 class UpstashFace {
@@ -84,11 +87,12 @@ class UpstashFace {
  private:
   struct Exchange;
 
-  // False of these four: it is answered.
+  // False of these five: it is answered.
   bool check_method(Exchange& exchange);
   bool take_grant(Result<UpstashGrant> grant, Exchange& exchange);
   bool read(Exchange& exchange);
   bool has_redis(Exchange& exchange);
+  bool take_place(Exchange& exchange);
   std::optional<Result<UpstashGrant>> grant_now(Exchange& exchange);
   void put_value(Exchange& exchange, Result<redis::Value> value, const wire::RedisCommand* known);
   boost::asio::awaitable<void> run_pipeline(Exchange& exchange);
