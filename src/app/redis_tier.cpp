@@ -15,6 +15,8 @@ namespace {
 
 constexpr Duration kStartWait{2'000};
 constexpr Duration kWorkerPauseMax{1'000};
+// How often the journal is looked at while there are no hints because Redis is away.
+constexpr Duration kLookUnhinted{100};
 // What is promised is that Redis is used again 5 s after it answers; recovering takes up to 3 of
 // them.
 constexpr Duration kMonitorPauseMax{2'000};
@@ -143,7 +145,12 @@ Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(
 void RedisTier::start_background(net::TaskGroup& background) {
   background.repeat("shared.monitor", shared::kMonitorPeriod,
                     [this] { return monitor_->run_once(); });
-  if (hints_) background.spawn("shared.hints", hints_->run());
+  if (!hints_) return;
+  background.spawn("shared.hints", hints_->run());
+  background.repeat("record.hurry", kLookUnhinted, [this]() -> Task<void> {
+    if (!state_.off() && !state_.reachable()) parts_.record.hurry();
+    co_return Result<void>{};
+  });
 }
 
 void RedisTier::stop() {

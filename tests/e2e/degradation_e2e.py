@@ -78,6 +78,14 @@ class DegradationTest(unittest.TestCase):
         with open(f"/proc/{parent}/task/{parent}/children") as file:
             return [parent, *map(int, file.read().split())]
 
+    def test_without_redis_the_journal_is_looked_at_more_often(self):
+        def hurried():
+            return self.redoubt.metric("redoubt_record_journal_polls_total", cause="hint")
+        self.redis.kill()
+        wait_for(lambda: "Redoubt-Mode" in self.limit().headers, "Redis to be missed")
+        before = hurried()
+        wait_for(lambda: hurried() >= before + 5, "looks that nobody announced anything for")
+
     def test_sessions_outlive_the_record_for_the_grace(self):
         session = self.redoubt.new_session()
         self.assertNotIn("Redoubt-Mode", self.verify(session).headers)
