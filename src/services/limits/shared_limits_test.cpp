@@ -531,6 +531,26 @@ TEST_F(SharedService, RestoresWhatRedisForgot) {
   EXPECT_FALSE(check(first(), "default").allowed);
 }
 
+// Unlike GCRA's, their memories are no single number that a shadow could be put back as.
+TEST_F(SharedService, AWindowOrLogThatRedisForgotAdmitsItsLimitOncePerLoss) {
+  constexpr int kLimit = 4;
+  constexpr int kLosses = 3;
+  One& second = add_instance(1);
+  for (const std::string_view policy : {"window", "log"}) {
+    int admitted = 0;
+    for (int loss = 0; loss <= kLosses; ++loss) {
+      if (loss > 0) {
+        ASSERT_TRUE(loop_.run(first().site.client->run(redis::Command("FLUSHALL"))));
+      }
+      for (int i = 0; i < 3 * kLimit; ++i) {
+        admitted += check(i % 2 == 0 ? first() : second, policy).allowed ? 1 : 0;
+      }
+      EXPECT_LE(admitted, (loss + 1) * kLimit) << policy << " after losses: " << loss;
+    }
+    EXPECT_GE(admitted, kLimit) << policy;
+  }
+}
+
 TEST_F(SharedService, ARefundIsNotUndoneByAnotherInstancesMemory) {
   One& second = add_instance(2);
   check(first(), "default", 5);
