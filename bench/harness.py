@@ -26,6 +26,9 @@ QUIET = 0.15
 STOP_PATIENCE = 10
 # A limit that admits whatever a benchmark sends.
 WIDE = "1000000000/1s burst 1000000000 gcra"
+# The same at a whole number of microseconds each, as 60 a minute is.
+WIDE_WHOLE = "1000000/1s burst 1000000000 gcra"
+UPSTASH_TOKEN = "bench-token-of-no-secret"
 
 
 def free_port():
@@ -155,6 +158,48 @@ class Redoubt(Server):
             return answer.read()
 
 
+class Redis(Server):
+    """A redis-server that keeps nothing on disk, and what it has counted."""
+
+    def __init__(self, work, program="redis-server", patience=10):
+        if not shutil.which(program):
+            raise SystemExit("redis-server is needed: apt-get install redis-server")
+        port = free_port()
+        super().__init__("redis", [program, "--port", port, "--bind", "127.0.0.1", "--save", "",
+                                   "--appendonly", "no", "--dir", work], port)
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self.socket = socket.create_connection(("127.0.0.1", port))
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise SystemExit("redis-server does not listen") from None
+                time.sleep(0.01)
+        self.replies = self.socket.makefile("rb")
+
+    def ask(self, *words):
+        """The reply to one command: a bulk string, or the line it is."""
+        parts = [str(w).encode() for w in words]
+        self.socket.sendall(b"*%d\r\n" % len(parts)
+                            + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
+        line = self.replies.readline().decode().strip()
+        if not line.startswith("$"):
+            return line
+        return self.replies.read(int(line[1:]) + 2)[:-2].decode()
+
+    def counted(self):
+        """Commands and reads since the start; each look is two commands in two reads."""
+        stats = self.ask("INFO", "stats")
+        return {name: int(re.search(rf"^total_{name}_processed:(\d+)", stats, re.M)[1])
+                for name in ("commands", "reads")}
+
+    def stop(self):
+        self.replies.close()
+        self.socket.close()
+        super().stop()
+
+
 def raw_request(method, path, credential, body="", value=""):
     """A request whose "{value}" will be as long as `value`, for bench/load.hpp and bench/wrk."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {credential}"]
@@ -162,6 +207,22 @@ def raw_request(method, path, credential, body="", value=""):
         lines += ["Content-Type: application/json",
                   f"Content-Length: {len(body.replace('{value}', value))}"]
     return "\r\n".join(lines) + "\r\n\r\n" + body
+
+
+def behind_redis(redis, upstash_port):
+    """Settings of a server whose workers answer nothing from memory, so that Redis is asked."""
+    return {"REDIS_URL": f"redis://127.0.0.1:{redis.port}", "SESSION_STORAGE": "hybrid",
+            "REDOUBT_SESSION_CACHE_SIZE": "0", "CACHE_MEMORY_SIZE": "1", "CACHE_DEFAULT_TTL": "1d",
+            "REDOUBT_LIMIT_WIDE": WIDE_WHOLE, "REDOUBT_LIMIT_SECOND": WIDE_WHOLE,
+            "REDOUBT_LIMIT_THIRD": WIDE_WHOLE,
+            "REDOUBT_UPSTASH_ADDR": f"127.0.0.1:{upstash_port}",
+            "REDOUBT_UPSTASH_TOKENS": f"read_only:{UPSTASH_TOKEN}"}
+
+
+def gate_body(token, *limits):
+    """A question to the gate with a limit for each (policy, by)."""
+    asked = ",".join(f'{{"policy":"{policy}","by":"{by}"}}' for policy, by in limits)
+    return f'{{"token":"{token}","route":"chat","address":"10.0.0.1","limits":[{asked}]}}'
 
 
 class Tools:
