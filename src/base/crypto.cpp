@@ -8,6 +8,7 @@
 #include <openssl/params.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -73,19 +74,36 @@ EVP_MD_CTX* scratch_digest() {
   return context.get();
 }
 
-// Encrypts whole blocks with AES-256, the building block of XAES's key derivation (CMAC).
-void aes256_blocks(const Key256& key, ByteView in, std::uint8_t* out) {
-  thread_local const CipherContext context = new_cipher_context();
-  int written = 0;
-  require(EVP_EncryptInit_ex2(context.get(), aes256_ecb(), key.data(), nullptr, nullptr),
-          "AES key");
-  EVP_CIPHER_CTX_set_padding(context.get(), 0);
-  require(EVP_EncryptUpdate(context.get(), out, &written, in.data(), int_size(in.size())), "AES");
+// A cipher is named to its context once and keyed for each message: to name it again would make the
+// context anew, which costs more than a short message.
+CipherContext new_context_of(const EVP_CIPHER* cipher) {
+  CipherContext context = new_cipher_context();
+  require(EVP_EncryptInit_ex2(context.get(), cipher, nullptr, nullptr, nullptr), "cipher");
+  return context;
 }
 
 EVP_CIPHER_CTX* scratch_gcm() {
-  thread_local const CipherContext context = new_cipher_context();
+  thread_local const CipherContext context = new_context_of(aes256_gcm());
   return context.get();
+}
+
+// Encrypts whole blocks with AES-256, the building block of XAES's key derivation (CMAC). Never
+// finished, so nothing is padded. `serial` tells the key from all others: one that was used last is
+// not expanded again.
+void aes256_blocks(const Key256& key, std::uint64_t serial, ByteView in, std::uint8_t* out) {
+  thread_local const CipherContext context = new_context_of(aes256_ecb());
+  thread_local std::uint64_t keyed = 0;
+  if (keyed != serial) {
+    require(EVP_EncryptInit_ex2(context.get(), nullptr, key.data(), nullptr, nullptr), "AES key");
+    keyed = serial;
+  }
+  int written = 0;
+  require(EVP_EncryptUpdate(context.get(), out, &written, in.data(), int_size(in.size())), "AES");
+}
+
+std::uint64_t next_serial() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
 }
 
 }  // namespace
@@ -172,12 +190,13 @@ bool constant_time_equal(ByteView a, ByteView b) {
 // c2sp.org/XAES-256-GCM: K1 is the CMAC subkey of the key, the same for every message.
 struct Xaes256Gcm::State {
   Key256 key;
+  const std::uint64_t serial = next_serial();
   std::array<std::uint8_t, kBlock> k1{};
 
   explicit State(const Key256& master) : key(master) {
     const std::array<std::uint8_t, kBlock> zeros{};
     std::array<std::uint8_t, kBlock> l{};
-    aes256_blocks(key, zeros, l.data());
+    aes256_blocks(key, serial, zeros, l.data());
     std::uint8_t carry = 0;
     for (std::size_t i = kBlock; i-- > 0;) {
       k1[i] = static_cast<std::uint8_t>(l[i] << 1 | carry);
@@ -207,7 +226,7 @@ struct Xaes256Gcm::State {
         block[j] = static_cast<std::uint8_t>(block[j] ^ k1[j]);
     }
     Key256 derived;
-    aes256_blocks(key, blocks, derived.data());
+    aes256_blocks(key, serial, blocks, derived.data());
     OPENSSL_cleanse(blocks.data(), blocks.size());
     return derived;
   }
@@ -240,8 +259,7 @@ Bytes Xaes256Gcm::seal_with_nonce(std::span<const std::uint8_t, 24> nonce, ByteV
   EVP_CIPHER_CTX* const gcm = scratch_gcm();
   int written = 0;
   // The second half of the nonce is GCM's own 96-bit one, the default length.
-  require(EVP_EncryptInit_ex2(gcm, aes256_gcm(), key.data(), nonce.data() + 12, nullptr),
-          "GCM key");
+  require(EVP_EncryptInit_ex2(gcm, nullptr, key.data(), nonce.data() + 12, nullptr), "GCM key");
   OPENSSL_cleanse(key.data(), key.size());
   if (!aad.empty()) {
     require(EVP_EncryptUpdate(gcm, nullptr, &written, aad.data(), int_size(aad.size())), "GCM aad");
@@ -266,8 +284,7 @@ std::optional<Bytes> Xaes256Gcm::open(ByteView sealed, ByteView aad) const {
   Key256 key = state_->message_key(nonce.data());
   EVP_CIPHER_CTX* const gcm = scratch_gcm();
   int written = 0;
-  require(EVP_DecryptInit_ex2(gcm, aes256_gcm(), key.data(), nonce.data() + 12, nullptr),
-          "GCM key");
+  require(EVP_DecryptInit_ex2(gcm, nullptr, key.data(), nonce.data() + 12, nullptr), "GCM key");
   OPENSSL_cleanse(key.data(), key.size());
   if (!aad.empty()) {
     require(EVP_DecryptUpdate(gcm, nullptr, &written, aad.data(), int_size(aad.size())), "GCM aad");

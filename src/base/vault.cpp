@@ -2,6 +2,8 @@
 
 #include "base/assert.hpp"
 
+#include <boost/container/small_vector.hpp>
+
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 
@@ -10,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <tuple>
 #include <utility>
 
 namespace redoubt {
@@ -21,17 +24,21 @@ constexpr std::size_t kHeader = 1 + 4;
 // each.
 constexpr std::size_t kDerivedMax = 4096;
 
+// Most lists of parts fit, and need no allocation.
+using Parts = boost::container::small_vector<std::uint8_t, 256>;
+
 // Four bytes of length, big-endian, before each part: no two lists of parts have one spelling.
-void append_part(Bytes& out, ByteView part) {
+void append_part(Parts& out, ByteView part) {
   const auto size = static_cast<std::uint32_t>(part.size());
-  for (int shift = 24; shift >= 0; shift -= 8)
-    out.push_back(static_cast<std::uint8_t>(size >> shift));
+  const std::array<std::uint8_t, 4> length{
+      static_cast<std::uint8_t>(size >> 24), static_cast<std::uint8_t>(size >> 16),
+      static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)};
+  out.insert(out.end(), length.begin(), length.end());
   out.insert(out.end(), part.begin(), part.end());
 }
 
-Bytes associated_data(const KeyId& kid, const SealedAs& what) {
-  Bytes out;
-  out.reserve(64 + what.tenant.size() + what.kind.size() + what.record_id.size());
+Parts associated_data(const KeyId& kid, const SealedAs& what) {
+  Parts out;
   append_part(out, ByteView(&kFormat, 1));
   append_part(out, kid);
   append_part(out, as_bytes(what.tenant));
@@ -46,12 +53,12 @@ Bytes associated_data(const KeyId& kid, const SealedAs& what) {
   return out;
 }
 
-std::string derivation_info(const SealedAs& what) {
-  Bytes parts;
+Parts derivation_info(const SealedAs& what) {
+  Parts parts;
   append_part(parts, as_bytes("redoubt seal"));
   append_part(parts, as_bytes(what.kind));
   append_part(parts, as_bytes(what.tenant));
-  return std::string(as_text(parts));
+  return parts;
 }
 
 // A key ring and the keys derived from it so far. Replaced as a whole on reload, so that a derived
@@ -75,24 +82,29 @@ class Keys {
   }
 
   std::shared_ptr<const Xaes256Gcm> derived(const RingKey& key, const SealedAs& what) {
-    std::pair<KeyId, std::string> name(key.id, derivation_info(what));
     {
       const std::shared_lock lock(mutex_);
-      if (const auto it = derived_.find(name); it != derived_.end()) return it->second;
+      const auto it = derived_.find(Name<std::string_view>{key.id, what.kind, what.tenant});
+      if (it != derived_.end()) return it->second;
     }
-    Key256 material = hkdf_sha256(key.key, name.second);
+    const Parts info = derivation_info(what);
+    Key256 material = hkdf_sha256(key.key, as_text(info));
     auto made = std::make_shared<const Xaes256Gcm>(material);
     OPENSSL_cleanse(material.data(), material.size());
     const std::unique_lock lock(mutex_);
     if (derived_.size() >= kDerivedMax) derived_.clear();
+    Name<std::string> name{key.id, std::string(what.kind), std::string(what.tenant)};
     derived_.emplace(std::move(name), made);
     return made;
   }
 
  private:
+  template <class Text>
+  using Name = std::tuple<KeyId, Text, Text>;  // Of a derived key: the ring's, kind and tenant.
+
   std::vector<RingKey> ring_;
   std::shared_mutex mutex_;
-  std::map<std::pair<KeyId, std::string>, std::shared_ptr<const Xaes256Gcm>> derived_;
+  std::map<Name<std::string>, std::shared_ptr<const Xaes256Gcm>, std::less<>> derived_;
 };
 
 std::uint64_t nonzero(std::uint64_t value) {
