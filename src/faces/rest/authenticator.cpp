@@ -66,8 +66,6 @@ std::optional<Result<Identity>> Authenticator::now(std::string_view credential) 
 }
 
 Task<Identity> Authenticator::later(std::string credential) {
-  // Most requests that come here do for their operation's sake; their credential is known.
-  if (auto known = now(credential)) co_return std::move(*known);
   switch (kind_of(credential)) {
     case CredentialKind::none: {
       Identity nobody;
@@ -81,6 +79,8 @@ Task<Identity> Authenticator::later(std::string credential) {
       co_return of_session(std::move(verified));
     }
     case CredentialKind::api_key: {
+      // Another request may have made it known meanwhile.
+      if (auto known = now(credential)) co_return std::move(*known);
       RD_CO_TRY(caller, co_await keys_.authenticate(std::move(credential)));
       Identity identity;
       identity.caller = std::move(caller);

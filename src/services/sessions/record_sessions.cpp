@@ -96,22 +96,31 @@ class RecordSessions final : public Sessions {
   Task<void> flush_uses() override;
 
  private:
+  // What is known of a token without asking anybody.
+  struct Known {
+    Hash128 key;
+    WallTime now;
+    Trust trust = Trust::none;
+    SessionMemory::Entry* entry = nullptr;  // In memory, and good; until memory is used again.
+    std::optional<TokenParts> parts;        // Of one that is not there, if it was written here.
+  };
+  Known look(std::string_view token);
   // `tenant`: the only one to answer for; empty: any.
   std::optional<Result<VerifiedSession>> answer_now(std::string_view token,
                                                     std::string_view tenant);
   Task<VerifiedSession> answer(std::string token, std::string tenant);
+  Task<VerifiedSession> answer_after_write(Known known, std::string_view tenant);
+  // Empty: somebody else must be asked, or the use be written first.
+  std::optional<Result<VerifiedSession>> answer_known(const Known& known, std::string_view tenant);
   // As TokenCodec::authenticate(), once for the token that is asked about several times in a row,
   // as one is that is not in memory. `key`: of the token.
   std::optional<TokenParts> authenticate_once(std::string_view token, const Hash128& key);
-  Task<VerifiedSession> look_up(std::string token, TokenParts parts, std::string tenant);
   boost::asio::awaitable<std::optional<Result<VerifiedSession>>> answer_from_copy(
-      const std::string& token, const TokenParts& parts, const std::string& tenant);
-  Task<VerifiedSession> answer_from_record(const std::string& token, const TokenParts& parts,
-                                           const std::string& tenant);
+      const Known& known, const std::string& tenant);
+  Task<VerifiedSession> answer_from_record(const Known& known, const std::string& tenant);
 
   // What memory answers, as far as it is trusted.
-  VerifiedSession use_memory(const Hash128& key, SessionMemory::Entry& entry, WallTime now,
-                             Trust trust);
+  VerifiedSession use_memory(const Known& known);
   // The row is that of the token's bearer, and good for the tenant.
   bool proves(const record::SessionRow& row, const TokenParts& parts, std::string_view tenant,
               WallTime now) const;
@@ -120,7 +129,11 @@ class RecordSessions final : public Sessions {
     SessionMemory::Entry entry;
     bool keep = false;  // In memory: nothing changed while it was found.
   };
-  Task<VerifiedSession> accept(const std::string& token, Found found, WallTime now);
+  struct Accepted {
+    VerifiedSession verified;
+    std::optional<Use> write;  // In the record before the answer.
+  };
+  Accepted accept(const Hash128& key, Found found, WallTime now);
   boost::asio::awaitable<void> copy(const record::SessionRow& row, std::string_view data,
                                     std::int64_t stamp, SessionCopies::Name name);
   std::int64_t copy_stamp() const { return parts_.copies ? parts_.copies->stamp() : 0; }
@@ -164,7 +177,8 @@ class RecordSessions final : public Sessions {
     return with_answer_of(context, with_deadline_of(context, reach_of(target)));
   }
   Task<void> flush_noted_uses();
-  Task<void> write_use(const Use& use);
+  // What the record does not take waits.
+  boost::asio::awaitable<void> write_use(const Use& use);
   Result<Target> target_of(const Context& context, std::string_view id) const;
   SessionPtr listed(const record::SessionRow& row) const;
   record::SessionRow new_row(const Context& context, const NewSession& request, WallTime now) const;
@@ -186,29 +200,37 @@ class RecordSessions final : public Sessions {
 
 // ---- Tokens ----
 
+RecordSessions::Known RecordSessions::look(std::string_view token) {
+  Known known;
+  if (token.size() != kTokenLength) return known;
+  known.now = parts_.clock.wall();
+  known.key = memory_.key_of(token);
+  known.trust = trust_.now();
+  if (known.trust != Trust::none) known.entry = memory_.find(known.key, known.now);
+  if (known.entry == nullptr) known.parts = authenticate_once(token, known.key);
+  return known;
+}
+
 std::optional<Result<VerifiedSession>> RecordSessions::answer_now(std::string_view token,
                                                                   std::string_view tenant) {
-  if (token.size() == kTokenLength) {
-    const WallTime now = parts_.clock.wall();
-    const Hash128 key = memory_.key_of(token);
-    const Trust trust = trust_.now();
-    SessionMemory::Entry* const entry = trust != Trust::none ? memory_.find(key, now) : nullptr;
-    if (entry != nullptr) {
-      if (must_write(*entry, now, trust)) return {};
-      if (answers_for(*entry, tenant)) return use_memory(key, *entry, now, trust);
-    } else if (authenticate_once(token, key)) {
-      return {};
-    }
+  return answer_known(look(token), tenant);
+}
+
+std::optional<Result<VerifiedSession>> RecordSessions::answer_known(const Known& known,
+                                                                    std::string_view tenant) {
+  if (known.parts) return {};
+  if (known.entry != nullptr) {
+    if (must_write(*known.entry, known.now, known.trust)) return {};
+    if (answers_for(*known.entry, tenant)) return use_memory(known);
   }
   metrics_.invalid.add();
   return fail(session_invalid());
 }
 
-VerifiedSession RecordSessions::use_memory(const Hash128& key, SessionMemory::Entry& entry,
-                                           WallTime now, Trust trust) {
+VerifiedSession RecordSessions::use_memory(const Known& known) {
   metrics_.from_memory.add();
-  VerifiedSession verified = memory_.use(key, entry, now);
-  verified.by_grace = trust == Trust::grace;
+  VerifiedSession verified = memory_.use(known.key, *known.entry, known.now);
+  verified.by_grace = known.trust == Trust::grace;
   if (verified.by_grace) metrics_.by_grace.add();
   return verified;
 }
@@ -221,50 +243,42 @@ std::optional<TokenParts> RecordSessions::authenticate_once(std::string_view tok
   return parts;
 }
 
+// One at a time looks a session up elsewhere; the others find what the first has left in memory.
 Task<VerifiedSession> RecordSessions::answer(std::string token, std::string tenant) {
-  auto known = answer_now(token, tenant);
-  if (known) co_return std::move(*known);
-  const WallTime now = parts_.clock.wall();
-  const Hash128 key = memory_.key_of(token);
-  const Trust trust = trust_.now();
-  SessionMemory::Entry* const entry = trust != Trust::none ? memory_.find(key, now) : nullptr;
-  if (entry == nullptr) {
-    const auto parts = authenticate_once(token, key);
-    if (!parts) co_return fail(session_invalid());
-    co_return co_await look_up(std::move(token), *parts, std::move(tenant));
+  Known known = look(token);
+  if (known.parts && flights_ && flights_->under_way(known.parts->id)) {
+    co_await flights_->wait(known.parts->id, kFlightMax);
+    known = look(token);
   }
-  if (!answers_for(*entry, tenant)) {
+  if (auto answer = answer_known(known, tenant)) co_return std::move(*answer);
+  if (known.entry != nullptr) co_return co_await answer_after_write(known, tenant);
+
+  const Id128 id = known.parts->id;
+  std::optional<Flights::Flight> flight;
+  if (flights_ && !flights_->under_way(id)) flight.emplace(*flights_, id);
+  if (parts_.copies != nullptr) {
+    auto answer = co_await answer_from_copy(known, tenant);
+    if (answer) co_return std::move(*answer);
+  }
+  auto answer = co_await answer_from_record(known, tenant);
+  if (answer || answer.error().code != Errc::unavailable) co_return answer;
+  // Who asked first found out that the record is away: memory may answer for it now.
+  auto again = answer_now(token, tenant);
+  co_return again ? std::move(*again) : std::move(answer);
+}
+
+// Memory answers, but its use must be in the record before that. While the record is away the copy
+// still answers, and the use waits.
+Task<VerifiedSession> RecordSessions::answer_after_write(Known known, std::string_view tenant) {
+  if (!answers_for(*known.entry, tenant)) {
     metrics_.invalid.add();
     co_return fail(session_invalid());
   }
-  // Good, but its use must be in the record before the answer. While the record is away the copy
-  // still answers, and the use waits.
-  const Use use{key, entry->id, now};
-  entry->noted = now;
-  const VerifiedSession verified = use_memory(key, *entry, now, trust);
-  RD_CO_CHECK(co_await write_use(use));
+  const Use use{known.key, known.entry->id, known.now};
+  known.entry->noted = known.now;
+  const VerifiedSession verified = use_memory(known);
+  co_await write_use(use);
   co_return verified;
-}
-
-// One at a time for a session; the others find what the first has left in memory.
-Task<VerifiedSession> RecordSessions::look_up(std::string token, TokenParts parts,
-                                              std::string tenant) {
-  if (flights_ && flights_->under_way(parts.id)) {
-    co_await flights_->wait(parts.id, kFlightMax);
-    auto known = answer_now(token, tenant);
-    if (known) co_return std::move(*known);
-  }
-  std::optional<Flights::Flight> flight;
-  if (flights_ && !flights_->under_way(parts.id)) flight.emplace(*flights_, parts.id);
-  if (parts_.copies != nullptr) {
-    auto answer = co_await answer_from_copy(token, parts, tenant);
-    if (answer) co_return std::move(*answer);
-  }
-  auto answer = co_await answer_from_record(token, parts, tenant);
-  if (answer || answer.error().code != Errc::unavailable) co_return answer;
-  // Who asked first found out that the record is away: memory may answer for it now.
-  auto known = answer_now(token, tenant);
-  co_return known ? std::move(*known) : std::move(answer);
 }
 
 bool RecordSessions::proves(const record::SessionRow& row, const TokenParts& parts,
@@ -275,42 +289,41 @@ bool RecordSessions::proves(const record::SessionRow& row, const TokenParts& par
 
 // Empty: the record decides.
 boost::asio::awaitable<std::optional<Result<VerifiedSession>>> RecordSessions::answer_from_copy(
-    const std::string& token, const TokenParts& parts, const std::string& tenant) {
+    const Known& known, const std::string& tenant) {
   const std::uint64_t generation = parts_.invalidations.generation();
-  const Trust before = trust_.now();
-  if (before == Trust::none) co_return std::nullopt;
-  std::optional<SessionCopy> found = co_await parts_.copies->find(parts.id, before);
+  if (known.trust == Trust::none) co_return std::nullopt;
+  std::optional<SessionCopy> found = co_await parts_.copies->find(known.parts->id, known.trust);
   const WallTime now = parts_.clock.wall();
-  if (!found || !proves(found->row, parts, tenant, now)) co_return std::nullopt;
+  if (!found || !proves(found->row, *known.parts, tenant, now)) co_return std::nullopt;
 
   Found good{entry_of(make_session(found->row, std::move(found->data)), found->row.id, {})};
   good.entry.stamps = read_stamps(parts_.invalidations, *good.entry.session);
   good.keep = parts_.invalidations.generation() == generation;
   metrics_.from_copy.add();
-  if (before == Trust::fresh && SessionMemory::worth_noting(good.entry, now)) {
+  if (known.trust == Trust::fresh && SessionMemory::worth_noting(good.entry, now)) {
     // Whoever reads the copy next need not note the use again.
     const SessionPtr session = good.entry.session;
     found->row.last_seen_at = std::max(found->row.last_seen_at, now);
     co_await copy(found->row, session->data, found->era, SessionCopies::Name::known);
   }
-  auto verified = co_await accept(token, std::move(good), now);
-  if (verified && before == Trust::grace) {
-    verified->by_grace = true;
+  Accepted accepted = accept(known.key, std::move(good), now);
+  if (accepted.write) co_await write_use(*accepted.write);
+  if (known.trust == Trust::grace) {
+    accepted.verified.by_grace = true;
     metrics_.by_grace.add();
   }
-  co_return verified;
+  co_return std::move(accepted.verified);
 }
 
-Task<VerifiedSession> RecordSessions::answer_from_record(const std::string& token,
-                                                         const TokenParts& parts,
+Task<VerifiedSession> RecordSessions::answer_from_record(const Known& known,
                                                          const std::string& tenant) {
   const BootTime began = parts_.clock.boot();
   for (int attempt = 1;; ++attempt) {
     const std::uint64_t generation = parts_.invalidations.generation();
     const std::int64_t stamp = copy_stamp();
-    RD_CO_TRY(row, co_await read_row(parts.id, tenant));
+    RD_CO_TRY(row, co_await read_row(known.parts->id, tenant));
     const WallTime now = parts_.clock.wall();
-    if (!row || !proves(*row, parts, tenant, now)) {
+    if (!row || !proves(*row, *known.parts, tenant, now)) {
       metrics_.invalid.add();
       co_return fail(session_invalid());
     }
@@ -323,25 +336,24 @@ Task<VerifiedSession> RecordSessions::answer_from_record(const std::string& toke
     metrics_.from_record.add();
     metrics_.lookup.observe_ns((parts_.clock.boot() - began).count());
     const SessionPtr session = found.entry.session;
-    auto verified = co_await accept(token, std::move(found), now);
+    const Accepted accepted = accept(known.key, std::move(found), now);
+    if (accepted.write) co_await write_use(*accepted.write);
     co_await copy(*row, session->data, stamp, SessionCopies::Name::known);
-    co_return verified;
+    co_return accepted.verified;
   }
 }
 
-Task<VerifiedSession> RecordSessions::accept(const std::string& token, Found found, WallTime now) {
+RecordSessions::Accepted RecordSessions::accept(const Hash128& key, Found found, WallTime now) {
   SessionMemory::Entry& entry = found.entry;
-  const Hash128 key = memory_.key_of(token);
-  const Use use{key, entry.id, now};
+  Accepted accepted;
   const Trust trust = trust_.now();
-  const bool write_now = must_write(entry, now, trust);
-  if (write_now) entry.noted = now;
-  VerifiedSession verified = memory_.use(key, entry, now);
-  if (found.keep && trust != Trust::none) memory_.keep(key, std::move(entry));
-  if (write_now) {
-    RD_CO_CHECK(co_await write_use(use));
+  if (must_write(entry, now, trust)) {
+    accepted.write = Use{key, entry.id, now};
+    entry.noted = now;
   }
-  co_return verified;
+  accepted.verified = memory_.use(key, entry, now);
+  if (found.keep && trust != Trust::none) memory_.keep(key, std::move(entry));
+  return accepted;
 }
 
 boost::asio::awaitable<void> RecordSessions::copy(const record::SessionRow& row,
@@ -369,7 +381,7 @@ boost::asio::awaitable<void> RecordSessions::note_if_foreign(const Context& cont
   parts_.refusals.note_denial(audit_event(context, std::move(action), id));
 }
 
-Task<void> RecordSessions::write_use(const Use& use) {
+boost::asio::awaitable<void> RecordSessions::write_use(const Use& use) {
   std::function<Task<void>(record::Unit&)> work = [use](record::Unit& unit) {
     return record::store_session_use(unit, use.id, use.at);
   };
@@ -380,7 +392,6 @@ Task<void> RecordSessions::write_use(const Use& use) {
     parts_.use_flushes.failed(parts_.clock.boot());
     memory_.note(use);
   }
-  co_return Result<void>{};
 }
 
 SessionMemory::Entry RecordSessions::entry_of(SessionPtr session, const Id128& id,
