@@ -98,8 +98,9 @@ bool decode_group62(std::string_view digits, std::uint64_t& value) {
   for (const char c : digits) {
     const std::uint8_t digit = kBase62Values[static_cast<std::uint8_t>(c)];
     if (digit == kNoDigit) return false;
-    if (value > (UINT64_MAX - digit) / 62) return false;
-    value = value * 62 + digit;
+    const bool fits = !__builtin_mul_overflow(value, std::uint64_t{62}, &value) &&
+                      !__builtin_add_overflow(value, digit, &value);
+    if (!fits) return false;
   }
   return true;
 }
