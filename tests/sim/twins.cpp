@@ -465,7 +465,7 @@ constexpr std::array kTwins{
     Twin{"give_back.lua", "68e93875bd7493d17b819dece6d8946544a7abfc", run_give_back},
     Twin{"limits.lua", "c8efaf28c55b524fd9e52fece03ae35983bd3ed8", run_limits},
     Twin{"limits_gcra.lua", "3fb0ab55d04bd4681f082f5902f81cfda1486288", run_limits_gcra},
-    Twin{"limits_gcra_whole.lua", "669262d9614f5d3bf75be99140260f4ac73d97ac",
+    Twin{"limits_gcra_whole.lua", "202555fe33f28beb9e86e69f7828a767fa769d5f",
          run_limits_gcra_whole},
     Twin{"set_if_newer.lua", "8ec99fbc4f49e524c86b07669547efcf63ab18c2", run_set_if_newer},
 };
