@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -15,24 +16,34 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("REDOUBT_BINARY", os.path.join(ROOT, "build", "release", "redoubt"))
-PATIENCE = 30.0  # Seconds until a wait is a failure; nothing is decided by less.
+PATIENCE = 120.0  # Seconds until a wait is a failure; nothing is decided by less.
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to connections: while a server is down, one of them could
+    else have its port, even one to that very port, which then talks to itself."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="utf-8") as file:
+        first_of_kernel = int(file.read().split()[0])
+    while True:
+        port = random.randrange(10_000, max(20_000, first_of_kernel))
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def wait_for(condition, what):
-    """Waits for an event, not for time; fails when it does not come."""
+    """Waits for an event, not for time; fails when it does not come. `what` may be a function, which
+    is asked in the end."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
         time.sleep(0.01)
-    raise AssertionError(f"waited {PATIENCE:.0f} s for {what}")
+    raise AssertionError(f"waited {PATIENCE:.0f} s for {what() if callable(what) else what}")
 
 
 def forged_of(token):
@@ -168,13 +179,15 @@ class Server:
         if start:
             self.start()
 
-    def start(self, expect_up=True):
+    def start(self, expect_up=True, errors=subprocess.PIPE):
+        """`errors`: where its log goes, when it is not to be kept here."""
         self.output, self.errors = [], []
         self.process = subprocess.Popen(
             [*self.prefix, BINARY, "serve", *self.arguments], env=self.env, cwd=self.data_dir,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.readers = [self._collect(self.process.stdout, self.output),
-                        self._collect(self.process.stderr, self.errors)]
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True)
+        self.readers = [self._collect(stream, lines) for stream, lines in
+                        ((self.process.stdout, self.output), (self.process.stderr, self.errors))
+                        if stream]
         if not expect_up:
             return self
         wait_for(lambda: self._up() or self.process.poll() is not None, "the server to be up")

@@ -199,11 +199,16 @@ class Limits(Case):
         self.passes(limits.check(mixed, self.policies))
         self.sees("1 instances by share", limits.check(mixed * 2, self.policies))
 
-    def test_a_loss_adds_a_burst(self):
+    def test_a_loss_adds_what_an_instance_had_not_heard_of(self):
         spread = self.burst(5, t=0.0) + self.burst(5, t=0.1)
         self.sees("admitted", limits.check(spread, self.policies))
         self.passes(limits.check(spread, self.policies, losses=[(0.05, 0.06)]))
         self.sees("admitted", limits.check(spread, self.policies, losses=[(0.2, 0.3)]))
+        heard = [event("limit.check", "u", 0.02, instance=i, args={"policy": "p"},
+                       result={"allowed": False}) for i in range(3)]
+        self.sees("admitted", limits.check(spread + heard, self.policies, losses=[(0.05, 0.06)]))
+        self.passes(limits.check(spread + heard, self.policies, losses=[(0.05, 0.06)],
+                                 forgetful=True))
 
     def test_refusals_do_not_count(self):
         refused = event("limit.check", "u", args={"policy": "p"}, result={"allowed": False})
@@ -245,6 +250,14 @@ class Hygiene(Case):
 
 
 class Budget(Case):
+    def test_failures_while_an_instance_ends(self):
+        exits = [(0, 10.0, 15.0)]
+        lost = [event("session.read", "s", t, instance=i, status=0)
+                for i, t in ((0, 9.5), (0, 10.5), (0, 12.0), (0, 15.5), (1, 12.0))]
+        found = budget.failed_while_told(lost, exits, 1.0)
+        self.assertEqual([(e["instance"], e["t_inv"]) for e in found],
+                         [(0, 9.5), (0, 10.5), (0, 15.5), (1, 12.0)])
+
     def test_phases(self):
         events = [read(t=0.1), read(t=0.2, status=503, outcome="refused"), read(t=1.5, **GONE),
                   read(t=1.6, took=0.5, **UNKNOWN)]
@@ -283,15 +296,22 @@ class Histories(Case):
 
 
 class Pictures(Case):
-    def test_show_every_second_and_state(self):
+    def test_show_every_whole_second_and_state(self):
         events = [read(t=t / 10) for t in range(30)] + [read(t=2.5, status=503)]
-        text = figure.svg("a <run>", events, [["down", 1.0, 2.0]],
+        text = figure.svg("a <run>", "short", events, [["down", 1.0, 2.0]],
                           [(0.0, 0, "normal"), (1.0, 0, "down")], [(1.0, 10.0), (2.0, 20.0)])
         drawn = xml.etree.ElementTree.fromstring(text)
         lines = drawn.findall(".//{*}polyline")
-        self.assertEqual([len(line.get("points").split()) for line in lines], [3, 3, 3, 3, 2])
+        self.assertEqual([len(line.get("points").split()) for line in lines], [2, 2, 2, 2, 2])
         bands = [r.get("fill") for r in drawn.findall(".//{*}rect") if r.get("height") == "12"]
         self.assertEqual(bands, [figure.COLOURS["normal"], figure.COLOURS["down"]])
+
+    def test_axes_end_with_round_numbers(self):
+        self.assertEqual([figure.round_up(v) for v in (0, 0.7, 1, 55, 564, 1020)],
+                         [1, 0.8, 1, 60, 600, 1200])
+        scale = figure.Logarithmic([0.4, 3, 54])
+        self.assertEqual(scale.marks, [0.1, 1, 10, 100])
+        self.assertEqual([round(scale.part(v), 3) for v in (0, 0.1, 1, 100)], [0, 0, 0.333, 1])
 
 
 if __name__ == "__main__":

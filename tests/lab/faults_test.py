@@ -15,8 +15,9 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 import clock  # noqa: E402
 import network  # noqa: E402
 from backing import Redis  # noqa: E402
-from proxy import Proxy  # noqa: E402
+from proxy import Proxy, Trap  # noqa: E402
 from rest import RestService  # noqa: E402
+from server import PATIENCE, wait_for  # noqa: E402
 
 
 class ProxyTest(unittest.TestCase):
@@ -26,8 +27,8 @@ class ProxyTest(unittest.TestCase):
         self.proxy = Proxy((self.redis.host, self.redis.port))
         self.addCleanup(self.proxy.close)
 
-    def connect(self, timeout=5):
-        made = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=timeout)
+    def connect(self):
+        made = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=PATIENCE)
         self.addCleanup(made.close)
         return made
 
@@ -67,23 +68,27 @@ class ProxyTest(unittest.TestCase):
         self.assertGreaterEqual(time.monotonic() - began, 0.1)
 
     def test_held_replies_leave_the_request_done(self):
-        connection = self.connect(timeout=0.3)
+        connection = self.connect()
         self.ask(connection)
         self.proxy.hold_replies = True
-        with self.assertRaises(TimeoutError):
-            self.ask(connection, b"SET k v\r\n")
-        self.assertEqual(self.redis.cli("get", "k"), "v")
+        connection.sendall(b"SET k v\r\n")
+        wait_for(lambda: self.redis.cli("get", "k") == "v", "the command to be done")
+        self.assert_silent(connection)
         self.proxy.heal()
-        connection.settimeout(5)
         self.assertEqual(connection.recv(100), b"+OK\r\n")
 
+    def assert_silent(self, connection):
+        connection.settimeout(0.3)
+        with self.assertRaises(TimeoutError):
+            connection.recv(100)
+        connection.settimeout(PATIENCE)
+
     def test_only_subscribers_are_held(self):
-        listener, other = self.connect(timeout=0.3), self.connect()
+        listener, other = self.connect(), self.connect()
         self.ask(listener, b"SUBSCRIBE c\r\n", 30)
         self.proxy.hold_subscribers = True
         self.redis.cli("publish", "c", "m")
-        with self.assertRaises(TimeoutError):
-            listener.recv(100)
+        self.assert_silent(listener)
         self.assertEqual(self.ask(other), b"+PONG\r\n")
         self.proxy.heal()
         self.assertTrue(listener.recv(100).startswith(b"*3"))
@@ -94,6 +99,18 @@ class ProxyTest(unittest.TestCase):
             self.ask(self.connect(), b"INCR n\r\n", 4)
         self.assertEqual(self.redis.cli("get", "n"), "1")
         self.assertEqual(self.proxy.cuts, 1)
+
+    def test_a_trap_closes_once_before_a_command_or_after_it(self):
+        for after, done in ((False, ""), (True, "1")):
+            happened = []
+            trap = Trap(b"\r\nINCR\r\n", after, lambda: happened.append(1), reply=b":")
+            self.proxy.trap = trap
+            connection = self.connect()
+            self.assertEqual(self.ask(connection), b"+PONG\r\n")
+            self.assertEqual(self.ask(connection, b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n", 4), b"")
+            self.assertTrue(trap.closed)
+            self.assertEqual((self.redis.cli("get", "n"), happened), (done, [1]))
+            self.assertEqual(self.ask(self.connect()), b"+PONG\r\n")
 
     def test_resets(self):
         connection = self.connect()
@@ -124,7 +141,7 @@ class RestServiceTest(unittest.TestCase):
         self.addCleanup(self.service.close)
 
     def ask(self, body, path="/", token="a-token"):
-        connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.service.port, timeout=PATIENCE)
         self.addCleanup(connection.close)
         connection.request("POST", path, json.dumps(body), {"Authorization": "Bearer " + token})
         answer = connection.getresponse()
@@ -200,21 +217,26 @@ def reachable(name, address):
                           capture_output=True).returncode == 0
 
 
+def until_reachable(name, address):
+    while not reachable(name, address):
+        time.sleep(0.05)
+    return True
+
+
 servers = [subprocess.Popen([*net.prefix(n), sys.executable, "-c", ECHO]) for n in ("one", "two")]
 try:
-    while not (reachable("one", two) and reachable("two", one)):
-        time.sleep(0.05)
+    until_reachable("one", two), until_reachable("two", one)
     net.drop("two", "one")
     print("one way", reachable("one", two), end=" ")
     net.heal()
-    print("healed", reachable("one", two), end=" ")
+    print("healed", until_reachable("one", two), end=" ")
     net.cut(["one"], ["two"])
     print("cut", reachable("two", one), end=" ")
     net.heal()
     net.unplug("two")
     print("unplugged", reachable("one", two), end=" ")
     net.heal()
-    print("healed", reachable("one", two))
+    print("healed", until_reachable("one", two))
 finally:
     for server in servers:
         server.kill()
@@ -227,7 +249,7 @@ finally:
 class NetworkTest(unittest.TestCase):
     def test_cuts_and_heals(self):
         done = subprocess.run(["unshare", "--net", "--mount", sys.executable, "-c",
-                               INSIDE.format(here=HERE)], capture_output=True, text=True, timeout=60)
+                               INSIDE.format(here=HERE)], capture_output=True, text=True, timeout=2 * PATIENCE)
         self.assertEqual(done.stdout.strip(), "one way False healed True cut False "
                                               "unplugged False healed True", done.stderr)
 

@@ -1,6 +1,5 @@
 """Instances of redoubt on one PostgreSQL and one Redis of some shape."""
 
-import json
 import os
 import secrets
 import shutil
@@ -137,7 +136,8 @@ class Fleet:
         return all(state == "normal" for state in self.states())
 
     def until_normal(self):
-        wait_for(self.is_normal, "every instance to use Redis: " + json.dumps(self.states()))
+        """Waits until every instance uses Redis."""
+        wait_for(self.is_normal, lambda: f"Redis to be used by every instance: {self.states()}")
 
     def secrets(self):
         return [self.encryption_key, *(t.key for t in self.tenants[1:])]

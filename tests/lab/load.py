@@ -12,6 +12,7 @@ import threading
 import time
 
 from history import HELD, OK, UNKNOWN, outcome_of
+from server import PATIENCE
 from wire import Lost, NotSent, Pool, encode
 
 LIVE_MAX = 400          # Sessions alive at a time, over all tenants.
@@ -124,6 +125,20 @@ class Load:
 
     async def ask(self, event, request, tenant, read_result, instance=None):
         """Asks an instance and writes down what became of it, in the event too."""
+        answer = await self._exchange(event, request, tenant, read_result, instance)
+        self.history.append(event)
+        return answer
+
+    async def insist(self, event, request, tenant, read_result, instance=None):
+        """The same, until there is an answer: an instance that is short of processor sheds load."""
+        deadline = time.monotonic() + PATIENCE
+        answer = await self._exchange(event, request, tenant, read_result, instance)
+        while not (answer and answer.status < 500) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+            answer = await self._exchange(event, request, tenant, read_result, instance)
+        self.history.append(event)
+
+    async def _exchange(self, event, request, tenant, read_result, instance):
         if instance is None:
             instance = self.random.choice(self.targets)
         event.update(instance=instance, tenant=tenant.name, client=0, mode="", status=0,
@@ -144,7 +159,6 @@ class Load:
         event["t_ret"] = self.now()
         if answer:
             self._note(event, answer, read_result)
-        self.history.append(event)
         return answer
 
     def _note(self, event, answer, read_result):

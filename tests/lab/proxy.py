@@ -12,6 +12,7 @@ for whatever passes then:
     cut_reply          bytes: a reply that contains them never arrives, the connection is reset
                        instead: a COMMIT that was done and whose answer is lost
     reset_every        one in so many replies is cut in its middle by a reset
+    trap               a Trap, until it has closed
 """
 
 import asyncio
@@ -51,6 +52,30 @@ def _reset(writer):
     writer.transport.abort()
 
 
+class Trap:
+    """A point of a conversation at which something is to happen, once: before `request`, which then
+    never arrives; or, with `after`, once it was done: when `reply`, any if there is none, comes back
+    on its connection, which it never does."""
+
+    def __init__(self, request, after, happens, reply=b""):
+        self.request, self.after, self.reply = request, after, reply
+        self.happens = happens
+        self.link = None    # The one that the request was seen on.
+        self.closed = False
+
+    def closes(self, link, data, is_request):
+        if self.closed:
+            return False
+        if is_request and self.request in data and self.link is None:
+            self.link = link
+            self.closed = not self.after
+        elif not is_request and self.link is link:
+            self.closed = self.reply in data
+        if self.closed:
+            self.happens()
+        return self.closed
+
+
 class Proxy:
     def __init__(self, target, host="127.0.0.1", seed=1):
         """`target`: (host, port)."""
@@ -68,7 +93,7 @@ class Proxy:
         self.latency = self.jitter = self.gap = 0.0
         self.bandwidth = self.slice = self.reset_every = 0
         self.hold_requests = self.hold_replies = self.hold_subscribers = self.refuse = False
-        self.cut_reply = None
+        self.cut_reply = self.trap = None
 
     def reset_all(self):
         """Every connection ends with RST."""
@@ -145,6 +170,9 @@ class _Link:
     def _ends_here(self, data, is_request):
         """Whether the connection was cut instead of passing this on."""
         proxy = self.proxy
+        if proxy.trap and proxy.trap.closes(self, data, is_request):
+            proxy.cuts += 1
+            return True
         if is_request:
             self.has_subscribed = self.has_subscribed or b"SUBSCRIBE" in data.upper()
             return False

@@ -10,12 +10,13 @@ from checks import (budget, counters, durable, freshness, hygiene, isolation, li
 from fleet import SOFT
 from history import History
 from load import COUNTERS, READ, SPEND, Load
-from server import wait_for
+from server import PATIENCE, wait_for
 from watch import States, Transactions
 from wire import encode
 
 BOUND = 2.0          # Seconds: what the freshness rule promises.
 RETURN_BOUND = 5.0   # Seconds until Redis is used again once it answers.
+GROWTH = 64          # MiB: what an instance may keep of a row; what it caches is bounded by less.
 POLICY = limits.Policy(**SOFT)
 
 
@@ -39,6 +40,7 @@ class Run:
     def __init__(self, row, fleet, at_length, out, rate, seed):
         self.row, self.fleet, self.at_length, self.out = row, fleet, at_length, out
         self.figures, self.complaints, self.marks, self.losses = [], [], [], []
+        self.title = row.fault  # Of the picture.
         self.cut_off = {}   # See checks/revocation.
         self.away = set()   # Instances that are not running, by intent.
         self.spread = 1.0   # See checks/limits.
@@ -64,7 +66,8 @@ class Run:
         now = self.now()
         if self.marks:
             self.marks[-1][2] = now
-            self.before = self.before or [i.census() for i in self.fleet.instances]
+            self.before = self.before or [None if n in self.row.restarts else i.census()
+                                          for n, i in enumerate(self.fleet.instances)]
         self.marks.append([phase, now, None])
         time.sleep(seconds or 0)
         return now
@@ -81,12 +84,12 @@ class Run:
 
     def until_normal(self, since, most=RETURN_BOUND, name="used again after"):
         """Waits until every instance uses Redis; it is a figure how long after `since`."""
-        wait_for(self.fleet.is_normal, f"Redis to be used again, is {self.fleet.states()}")
+        self.fleet.until_normal()
         self.figure(name, self.now() - since, "s", most=most)
 
     def call(self, coroutine):
         """Something of the row's own, on the loop of the load."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.load.loop).result(120)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.load.loop).result(2 * PATIENCE)
 
     def figure(self, name, value, unit="", most=None, least=None):
         self.figures.append(Figure(name, float(value), unit, most, least))
@@ -123,7 +126,7 @@ class Run:
         wait_for(lambda: all(i.status_of("record")["state"] == "normal" for i in self._running()),
                  "the record to be written again")
         if not self.row.redis_stays_away:
-            wait_for(self.fleet.is_normal, f"Redis to be used, is {self.fleet.states()}")
+            self.fleet.until_normal()
         time.sleep(BOUND + 0.2)
         self.load.reach([n for n in range(len(self.fleet.instances)) if n not in self.away])
         self.load.run_now(self._last_look())
@@ -150,24 +153,25 @@ class Run:
         def result(answer):
             body = answer.json()
             return {"version": body["version"], "n": body["data"].get("n")}
-        await self.load.ask({"type": "session.final", "key": session.id, "args": {}},
-                            encode("GET", "/api/v1/sessions/current", session.token),
-                            session.tenant, result, instance)
+        await self.load.insist({"type": "session.final", "key": session.id, "args": {}},
+                               encode("GET", "/api/v1/sessions/current", session.token),
+                               session.tenant, result, instance)
 
     async def _list(self, tenant, user):
-        await self.load.ask({"type": "session.list", "key": user, "args": {}},
-                            encode("GET", f"/api/v1/users/{user}/sessions?limit=1000", tenant.key),
-                            tenant, lambda a: {"sessions": [s["id"] for s in a.json()["data"]]})
+        await self.load.insist({"type": "session.list", "key": user, "args": {}},
+                               encode("GET", f"/api/v1/users/{user}/sessions?limit=1000",
+                                      tenant.key),
+                               tenant, lambda a: {"sessions": [s["id"] for s in a.json()["data"]]})
 
     async def _count(self, key):
         def used(answer):
             body = answer.json()
             return {"used": body["limit"] - body["remaining"]}
         tenant = self.fleet.tenants[0]
-        await self.load.ask({"type": "counter.final", "key": key, "args": {}},
-                            encode("POST", "/api/v1/limits/peek", tenant.key,
-                                   {"limits": [{"policy": SPEND, "subject": key}]}),
-                            tenant, used)
+        await self.load.insist({"type": "counter.final", "key": key, "args": {}},
+                               encode("POST", "/api/v1/limits/peek", tenant.key,
+                                      {"limits": [{"policy": SPEND, "subject": key}]}),
+                               tenant, used)
 
     # ---- Judgement ----
 
@@ -181,7 +185,7 @@ class Run:
             self.complaints += freshness.check(events, BOUND, self.cut_off)
             self.complaints += monotone.check(events)
         self.complaints += limits.check(events, {READ: POLICY}, len(self.fleet.instances),
-                                        self.losses, self.spread)
+                                        self.losses, self.spread, bool(self.row.restarts))
         places = [(f"the log of instance {n}", i.log())
                   for n, i in enumerate(self.fleet.instances)]
         places += [(f"the metrics of instance {n}", i.get("/metrics", key=None).body)
@@ -190,17 +194,36 @@ class Run:
         self.complaints += isolation.check(events, places,
                                            [t.canary for t in self.fleet.tenants])
         tokens = [s.token for s in list(self.load.all.values())[:50]]
+        after = [self._census_at_rest(n) for n in range(len(self.fleet.instances))]
         self.complaints += hygiene.check(
             [(f"instance {n}", n in self.away or i.process.poll() is None, i.log(),
-              None if n in self.row.restarts else self.before[n],
-              None if n in self.away else i.census())
+              self.before[n], after[n])
              for n, i in enumerate(self.fleet.instances)],
             [*self.fleet.secrets(), *tokens])
+        grown = [a["rss"] - b["rss"] for b, a in zip(self.before, after) if a and b]
+        if grown:
+            self.figure("memory of an instance grew by", max(grown) / 2**20, "MiB", most=GROWTH)
+
+    def _census_at_rest(self, number):
+        """Once what the last look had opened is closed, and what was broken is made again."""
+        if number in self.away:
+            return None
+        before, deadline = self.before[number], time.monotonic() + PATIENCE
+        census = self.fleet.instances[number].census()
+        while hygiene.grown(before, census) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            census = self.fleet.instances[number].census()
+        return census
 
     @property
     def passed(self):
-        figures = all(f.holds for f in self.figures) if self.at_length else True
-        return not self.complaints and figures
+        return not self.reasons()
+
+    def reasons(self):
+        """Why it did not hold, a line each."""
+        missed = [f for f in self.figures if not f.holds] if self.at_length else []
+        return [f"row {self.row.name}: {reason}" for reason in
+                [*self.complaints, *(" ".join(str(f).split()) for f in missed)]]
 
     def report(self):
         lines = [f"row {self.row.name}: {self.row.fault}", f"  must hold: {self.row.must}",
@@ -216,13 +239,19 @@ class Run:
         lines.append(f"  {'held' if self.passed else 'DID NOT HOLD'}: {self.row.checks}")
         return "\n".join(lines)
 
+    def _in_short(self):
+        failures = sum(p.failures for p in self.phases)
+        total = sum(p.requests for p in self.phases)
+        return (f"{len(self.fleet.instances)} instances, {self.load.rate:g} requests a second; "
+                f"{total} requests, {failures} of them not answered")
+
     def draw(self):
         """The curve, as a picture beside the history."""
         if not self.out:
             return None
         path = os.path.join(self.out, f"row-{self.row.name}.svg")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(figure.svg(self.row.fault, self.history.events, self.marks,
-                                  self.states.changes,
+            file.write(figure.svg(self.title, self._in_short(), self.history.events,
+                                  self.marks, self.states.changes,
                                   self.transactions.rates if self.transactions else []))
         return path

@@ -49,6 +49,16 @@ def phases(events, marks):
             for name, start, end in marks]
 
 
+def failed_while_told(events, exits, heard_by):
+    """Requests that failed though a load balancer had done its part. `exits`: [(instance, told to
+    end, serves again)]. Whoever is sent there later than `heard_by` seconds after it was told to end,
+    was sent by a load balancer that had not looked for so long."""
+    def is_late(event):
+        return any(event["instance"] == number and told + heard_by < event["t_inv"] < again
+                   for number, told, again in exits)
+    return [event for event in events if failed(event) and not is_late(event)]
+
+
 def slower_than(events, seconds, start, end):
     """By instance: how many requests of an interval took longer."""
     count = collections.Counter()

@@ -16,7 +16,14 @@ def check(instances, secrets=()):
             complaints.append(f"C12: {name} is not running")
         complaints += [f"C12: {name} logged {report!r}" for report in REPORTS if report in log]
         complaints += [f"C12: a secret is in the log of {name}" for s in secrets if s in log]
-        for what in ("fds", "threads"):
-            if before and after and after[what] > before[what] * (1 + TOLERANCE) + 2:
-                complaints.append(f"C12: {name} has {after[what]} {what}, {before[what]} before")
+        complaints += [f"C12: {name} has {after[what]} {what}, {before[what]} before"
+                       for what in grown(before, after)]
     return complaints[:ENOUGH]
+
+
+def grown(before, after):
+    """What there is more of than there was."""
+    if not (before and after):
+        return []
+    return [what for what in ("fds", "threads")
+            if after[what] > before[what] * (1 + TOLERANCE) + 2]

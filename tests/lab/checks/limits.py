@@ -8,7 +8,9 @@ do. With N instances, rate 1/T and an interval of d seconds:
     k instances by share, others not    (1 + k/N) * (burst + d/T) * spread + k
 
 `spread` is N over the number of instances that the shares are of, where that is fewer for a while.
-Every loss of Redis' data that may have been inside the interval adds a burst.
+Every loss of Redis' data that may have been inside the interval adds what the instances could not put
+back: each remembers the debt that it last heard of, and the first that comes after the loss tells
+Redis. So it is what the others had admitted since then, and a burst at most.
 """
 
 import collections
@@ -22,25 +24,49 @@ class Policy:
         self.burst = burst
 
 
-def check(events, policies, instances=3, losses=(), spread=1.0):
-    """`losses`: [(from, to)], within which Redis forgot what it knew."""
-    admitted = collections.defaultdict(list)
+def check(events, policies, instances=3, losses=(), spread=1.0, forgetful=False):
+    """`losses`: [(from, to)], within which Redis forgot what it knew. `forgetful`: instances were
+    started anew, and remember nothing."""
+    decided = collections.defaultdict(list)
     for event in events:
-        if (event["type"] == "limit.check" and event["outcome"] == "ok"
-                and event["result"]["allowed"]):
-            admitted[event["args"]["policy"], event["key"]].append(event)
+        if event["type"] == "limit.check" and event["outcome"] == "ok":
+            decided[event["args"]["policy"], event["key"]].append(event)
     complaints = []
-    for (policy, subject), found in admitted.items():
-        worst = _worst(found, policies[policy], instances, losses, spread)
+    for (name, subject), found in decided.items():
+        policy = policies[name]
+        admitted = [e for e in found if e["result"]["allowed"]]
+        forgotten = [(since, until, policy.burst if forgetful
+                      else min(policy.burst, _unheard(found, admitted, instances, since, until)))
+                     for since, until in losses]
+        worst = _worst(admitted, policy, instances, forgotten, spread)
         if worst:
-            complaints.append(f"C8: {policy} of {subject}: {worst}")
+            complaints.append(f"C8: {name} of {subject}: {worst}")
     return complaints[:ENOUGH]
 
 
-def allowed(policy, seconds, by_share, by_redis, instances, losses=0, spread=1.0):
-    """The most that an interval may admit. `by_share`: instances that decided alone in it."""
+def is_by_share(event):
+    return "limits=share" in event["mode"]
+
+
+def _cost(event):
+    return event["args"].get("cost", 1)
+
+
+def _unheard(decided, admitted, instances, since, until):
+    """The most of what the others had admitted that an instance had not heard of before a loss."""
+    most = 0
+    for number in range(instances):
+        heard = max((e["t_inv"] for e in decided if e["instance"] == number
+                     and not is_by_share(e) and e["t_ret"] < since), default=float("-inf"))
+        most = max(most, sum(_cost(e) for e in admitted if e["instance"] != number
+                             and e["t_ret"] > heard and e["t_inv"] <= until))
+    return most
+
+
+def allowed(policy, seconds, by_share, by_redis, instances, extra=0.0, spread=1.0):
+    """The most that an interval may admit. `by_share`: instances that decided alone in it; `extra`:
+    what losses give back."""
     whole = policy.burst + policy.rate * seconds
-    extra = losses * policy.burst
     if not by_share:
         return whole + extra
     if not by_redis:
@@ -57,17 +83,17 @@ def _worst(found, policy, instances, losses, spread):
         for event in by_end:
             if event["t_inv"] < start:
                 continue
-            count += event["args"].get("cost", 1)
-            if "limits=share" in event["mode"]:
+            count += _cost(event)
+            if is_by_share(event):
                 shares.add(event["instance"])
             else:
                 redis = True
             end = event["t_ret"]
-            lost = sum(start <= until and since <= end for since, until in losses)
+            lost = sum(extra for since, until, extra in losses if start <= until and since <= end)
             bound = allowed(policy, end - start, len(shares), redis, instances, lost, spread)
             if count - bound > worst:
                 worst = count - bound
                 text = (f"{count} were admitted from {start:.3f} to {end:.3f} s, "
                         f"{bound:.1f} at most were to be ({len(shares)} instances by share, "
-                        f"{lost} losses)")
+                        f"{lost} by losses)")
     return text

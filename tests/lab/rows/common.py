@@ -1,5 +1,7 @@
 """What rows of several files share."""
 
+from server import wait_for
+
 ALL = "C1 C3 C6 C7 C8 C10 C11 C12"
 
 # Seconds that an instance without the record may go on to accept what it knows, at most.
@@ -19,3 +21,9 @@ def serves(run):
 
 def generation(run, instance=0):
     return run.fleet.instances[instance].metric("redoubt_shared_generation")
+
+
+def until_moved(run, before):
+    """Until every instance knows that what Redis holds is not to be relied on."""
+    wait_for(lambda: all(generation(run, n) > before for n in range(len(run.fleet.instances))),
+             "the new generation")

@@ -111,7 +111,7 @@ def narrow(run):
         proxy.bandwidth = 1000
     run.hold("narrow", run.pick(4, 60))
     grown = [i.census()["rss"] - b for i, b in zip(run.fleet.instances, before)]
-    run.figure("memory of an instance grew by", max(grown) / 2**20, "MiB", most=64)
+    run.figure("memory of an instance grew meanwhile by", max(grown) / 2**20, "MiB", most=64)
     for proxy in run.fleet.proxies:
         proxy.heal()
         proxy.reset_all()

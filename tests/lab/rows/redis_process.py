@@ -15,10 +15,10 @@ from registry import row
 from server import wait_for
 from shapes import Single
 
-from .common import ALL, generation, serve, serves
+from .common import ALL, generation, serve, serves, until_moved
 
-# A second, of one instance: its workers and its monitor have a connection each.
-CONNECTS = 10
+# Attempts to connect, of one instance in a second, once it knows that Redis is gone.
+CONNECTS = 1
 WITH_AOF = {"shape": functools.partial(Single, "appendonly yes", "appendfsync everysec")}
 
 
@@ -35,7 +35,7 @@ def judge_outage(run):
                - budget.typical_p99(events, before.start, before.end), "ms", most=5)
     run.figure("p99 in the first second, added", second.p(.99) - before.p(.99), "ms", most=60)
     silent = [e for e in events if e["type"] == "limit.check" and e["outcome"] == "ok"
-              and not e["mode"] and down.start + 1 <= e["t_inv"] and e["t_ret"] < down.end]
+              and not e["mode"] and run.gone[0] <= e["t_inv"] and e["t_ret"] <= run.gone[1]]
     run.require(not silent, f"{len(silent)} answers without Redis did not say so")
     if run.transactions:
         back = run.phase("after")
@@ -50,33 +50,35 @@ def judge_outage(run):
      fleet=WITH_AOF, judge=judge_outage)
 def killed_with_aof(run):
     serve(run)
-    run.hold("down")
-    run.fleet.redis.kill()
-    run.lost_data()
-    time.sleep(run.pick(2, 30))
-    run.fleet.redis.start()
-    back = run.hold("after")
-    run.until_normal(back)
+    be_gone(run, run.pick(2, 30))
     time.sleep(run.pick(1, 15))
 
 
-def killed_for(run, seconds):
-    serve(run, 2, 20)
+def be_gone(run, seconds):
+    """Redis is killed, and started again after so long."""
     before = generation(run)
     run.hold("down")
     run.fleet.redis.kill()
     run.lost_data()
+    died = run.now()
     time.sleep(seconds)
+    run.gone = died, run.now()  # Whatever was answered in between, was without Redis.
     run.fleet.redis.start()
     back = run.hold("after")
+    until_moved(run, before)
     run.until_normal(back)
-    moved = generation(run) - before
-    run.require(moved == 1, f"the generation moved {moved:.0f} times, not once")
+    # Once is enough. Twice costs some misses: a mark that was not written in time is written anew.
+    run.figure("the generation moved", generation(run) - before, "", most=1)
+
+
+def killed_for(run, seconds):
+    serve(run, 2, 20)
+    be_gone(run, seconds)
     time.sleep(run.pick(2, 30))
 
 
 @row(2, "redis is killed under load and starts empty",
-     "no session lost, none resurrected; the generation moves once; PostgreSQL takes at most 1.5 "
+     "no session lost, none resurrected; the generation moves, once; PostgreSQL takes at most 1.5 "
      "times its load without Redis", ALL, judge=judge_outage, short=True)
 def killed_and_empty(run):
     killed_for(run, run.pick(3, 60))
@@ -114,7 +116,7 @@ def flushed(run):
         flushed_at = run.hold("flushed")
         run.fleet.redis.cli("flushall")
         run.lost_data(flushed_at)
-        wait_for(lambda: all(generation(run, n) > before for n in range(3)), "the new generation")
+        until_moved(run, before)
         run.figure("noticed by every instance after", run.now() - flushed_at, "s", most=1.0)
         time.sleep(run.pick(2, 5))
         run.until_normal(flushed_at, most=8)
@@ -123,6 +125,11 @@ def flushed(run):
 def connects(run):
     """Attempts of each instance to connect to Redis, up to now."""
     return [i.metric("redoubt_redis_connects_total") for i in run.fleet.instances]
+
+
+def until_gone(run):
+    wait_for(lambda: run.fleet.states() == ["down"] * len(run.fleet.instances),
+             lambda: f"every instance to do without Redis: {run.fleet.states()}")
 
 
 def cpu_seconds(instance):
@@ -244,12 +251,14 @@ def connections_killed(run):
 def too_many_clients(run):
     serve(run)
     redis = run.fleet.redis
-    before, cpu = connects(run), [cpu_seconds(i) for i in run.fleet.instances]
-    began = run.hold("refused")
+    run.hold("refused")
     # The one connection that it still takes is ours, and sets it free again.
     with socket.create_connection((redis.host, redis.port), timeout=30) as taken:
         taken.sendall(b"CONFIG SET maxclients 1\r\nCLIENT KILL TYPE normal SKIPME yes\r\n")
         taken.recv(100)
+        until_gone(run)
+        began, before = run.now(), connects(run)
+        cpu = [cpu_seconds(i) for i in run.fleet.instances]
         time.sleep(run.pick(4, 30))
         seconds = run.now() - began
         attempts = [after - b for after, b in zip(connects(run), before)]
@@ -361,10 +370,12 @@ def loading(run):
     count = run.pick(10_000, 100_000)
     redis.cli("eval", f"for i=1,{count} do redis.call('set','foreign:'..i,i) end", "0")
     redis.cli("save")
-    before, began = connects(run), run.hold("loading")
+    run.hold("loading")
     redis.kill()
     run.lost_data()
+    until_gone(run)
     redis.start()
+    began, before = run.now(), connects(run)
     wait_for(lambda: _info(redis, "persistence", "loading") == 0, "Redis to have loaded")
     back = run.hold("after")
     attempts = [after - b for after, b in zip(connects(run), before)]
@@ -408,4 +419,5 @@ def scripts_flushed(run):
      "back within 5 s; PostgreSQL takes at most 1.5 times its load without Redis", ALL,
      judge=judge_outage)
 def outage(run):
+    run.title = f"Redis is killed under load, and back after {run.minutes:g} min, empty"
     killed_for(run, 60 * run.minutes)
