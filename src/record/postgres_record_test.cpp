@@ -319,6 +319,32 @@ TEST_F(PostgresRecord, LosesNoUpdateOfUnitsOnSeveralInstances) {
   EXPECT_EQ(a.number_of("test.counter").value(), 3 * 4 * kEach);
 }
 
+// Others wait for the locks of a whole batch: where units take long, few of them share one.
+TEST_F(PostgresRecord, CommitsFewUnitsTogetherWhereTheyTakeLong) {
+  Instance a(url_);
+  const Counter& batches =
+      a.metrics.counter("redoubt_record_batches_total", "Transactions committed.");
+  const std::uint64_t before = batches.value();
+  constexpr int kUnits = 50;
+  constexpr sql::Statement kSlowly{"SELECT pg_sleep(0.025)"};
+  asio::io_context io;
+  for (int i = 0; i < kUnits; ++i) {
+    const std::string name = "test." + std::to_string(i);
+    std::function<Task<void>(Unit&)> work = [&kSlowly, name](Unit& unit) -> Task<void> {
+      RD_CO_CHECK(co_await unit.run(kSlowly));
+      co_return co_await put(unit, name, 1);
+    };
+    Reach reach;
+    reach.keys = {name};
+    asio::co_spawn(io, a.record->write_within(std::move(reach), std::move(work)),
+                   [](std::exception_ptr, const Result<void>& done) { EXPECT_TRUE(done); });
+  }
+  io.run();
+
+  // Two of them at most are done in a twentieth of a second.
+  EXPECT_GE(batches.value() - before, kUnits / 2U);
+}
+
 // Two units that touch the same rows in opposite order, having said that they do not meet.
 TEST_F(PostgresRecord, RunsAUnitAgainThatLostADeadlock) {
   Instance a(url_);

@@ -21,6 +21,8 @@ using sql::postgres::ConnectionOptions;
 
 namespace {
 
+constexpr Duration kWorkMax{50};  // Of a batch, under its locks.
+
 // The server gives up before we do: then it says why, and nothing is left undecided.
 ConnectionOptions lane_options(const PostgresRecordOptions& options) {
   ConnectionOptions out;
@@ -127,11 +129,12 @@ void PostgresWriter::enqueue(Pending pending) {
 
 asio::awaitable<void> PostgresWriter::run(Lane& lane) {
   Batch batch;
-  while (take(lane.queue, batch)) {
+  while (take(lane, batch)) {
     if (batch.empty()) {
       co_await wait_for_work(lane.queue);
       continue;
     }
+    if (has_work(lane.queue)) lane.queue.changed.notify_one();  // More than this lane takes.
     co_await commit(lane, batch);
     batch.clear();
   }
@@ -139,16 +142,18 @@ asio::awaitable<void> PostgresWriter::run(Lane& lane) {
 
 // Not when something has come meanwhile, as when a whole batch was late.
 asio::awaitable<void> PostgresWriter::wait_for_work(Queue& queue) {
-  {
-    const std::lock_guard lock(queue_mutex_);
-    if (!queue.units.empty() || stopping_) co_return;
-  }
-  co_await queue.changed.wait();
+  if (!has_work(queue)) co_await queue.changed.wait();
 }
 
-bool PostgresWriter::take(Queue& queue, Batch& batch) {
+bool PostgresWriter::has_work(Queue& queue) const {
   const std::lock_guard lock(queue_mutex_);
-  const std::size_t count = std::min(queue.units.size(), options_.batch_units_max);
+  return !queue.units.empty() || stopping_;
+}
+
+bool PostgresWriter::take(Lane& lane, Batch& batch) {
+  Queue& queue = lane.queue;
+  const std::lock_guard lock(queue_mutex_);
+  const std::size_t count = std::min(queue.units.size(), lane.units_max);
   const auto end = queue.units.begin() + static_cast<std::ptrdiff_t>(count);
   batch.assign(std::make_move_iterator(queue.units.begin()), std::make_move_iterator(end));
   queue.units.erase(queue.units.begin(), end);
@@ -213,12 +218,19 @@ asio::awaitable<Commit> PostgresWriter::execute(Lane& lane, PostgresBatch& trans
   const bool alone = reaches.empty() || reaches.front().keys.empty();
   const auto locks = alone ? std::vector<std::int64_t>() : locks_of(reaches);
   const auto begun = co_await transaction.begin(locks);
+  const BootTime locked = clock_.boot();
   bool any = false;
   for (Pending& pending : batch) {
     if (!begun || transaction.lost()) break;
     pending.result = co_await transaction.run_unit(pending.reach, pending.work);
     any = any || pending.result.has_value();
     pending.again = transaction.conflicted() && !alone;
+  }
+  const bool done = begun && !transaction.lost();
+  if (done) {
+    pace(lane, batch.size(), clock_.boot() - locked);
+  } else {
+    lane.units_max = 1;
   }
   if (batch.size() == 1 && begun && !any) {  // Its error is its own.
     co_await transaction.roll_back();
@@ -234,6 +246,12 @@ asio::awaitable<Commit> PostgresWriter::execute(Lane& lane, PostgresBatch& trans
   if (outcome == Commit::failed) refuse(batch, *transaction.lost());
   if (outcome == Commit::unknown) refuse(batch, outcome_unknown(*transaction.lost()));
   co_return outcome;
+}
+
+void PostgresWriter::pace(Lane& lane, std::size_t units, std::chrono::nanoseconds work) const {
+  const auto took = static_cast<std::size_t>(std::max<std::int64_t>(1, work.count()));
+  const auto whole = static_cast<std::size_t>(std::chrono::nanoseconds(kWorkMax).count());
+  lane.units_max = std::clamp<std::size_t>(units * whole / took, 1, options_.batch_units_max);
 }
 
 // The connection was lost during the commit. What only read has its answers.

@@ -6,6 +6,11 @@
 //
 // The server's own group commit then shares one sync among lanes and instances.
 //
+// A batch holds the locks of all its units until the last of them is done, and others wait for them.
+// So it has no more units than were done in a twentieth of a second at the pace of the one before:
+// else a slow database makes batches gather, gathered batches wait for each other until they give
+// up, and the more gather meanwhile.
+//
 // Threads: submit(), subscribe(), when_announced(), queue_fill(), stop(): any. The rest: the
 // record's.
 #pragma once
@@ -21,6 +26,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -71,17 +77,20 @@ class PostgresWriter {
     PostgresLane name;
     PostgresOutcome outcome;
     Queue& queue;
+    std::size_t units_max = 1;  // Of the next batch.
   };
   using Batch = std::vector<Pending>;
 
   void enqueue(Pending pending);
   boost::asio::awaitable<void> run(Lane& lane);
   boost::asio::awaitable<void> wait_for_work(Queue& queue);
-  bool take(Queue& queue, Batch& batch);  // False: stopped, and nothing is left.
+  bool has_work(Queue& queue) const;
+  bool take(Lane& lane, Batch& batch);  // False: stopped, and nothing is left.
   void drop_late(Batch& batch);
   boost::asio::awaitable<void> commit(Lane& lane, Batch& batch);
   boost::asio::awaitable<sql::postgres::Commit> execute(Lane& lane, PostgresBatch& transaction,
                                                         Batch& batch);
+  void pace(Lane& lane, std::size_t units, std::chrono::nanoseconds work) const;
   boost::asio::awaitable<sql::postgres::Commit> find_out(Lane& lane,
                                                          const PostgresBatch& transaction);
   void refuse(Batch& batch, const Error& error);
