@@ -17,9 +17,9 @@ constexpr Duration kStartWait{2'000};
 constexpr Duration kWorkerPauseMax{1'000};
 // How often the journal is looked at while there are no hints because Redis is away.
 constexpr Duration kLookUnhinted{100};
-// What is promised is that Redis is used again 5 s after it answers; recovering takes up to 3 of
-// them.
-constexpr Duration kMonitorPauseMax{2'000};
+// What is promised is that Redis is used again 5 s after it answers; from the connection on it takes
+// up to 2 of them. And at most one attempt a second: half of this on average.
+constexpr Duration kMonitorPauseMax{2'500};
 
 redis::Options with_identity(redis::Options options) {
   options.identity_key = shared::kIncarnationKey;
@@ -85,8 +85,12 @@ Result<void> RedisTier::connect(boost::asio::io_context& io) {
 
 Result<std::unique_ptr<redis::Client>> RedisTier::watching_client(
     boost::asio::io_context& io, const redis::Options& options) const {
-  const redis::ClientParts parts{parts_.clock, *timers_,       parts_.random,
-                                 parts_.log,   parts_.metrics, {}};
+  redis::ClientParts parts{parts_.clock, *timers_,       parts_.random,
+                           parts_.log,   parts_.metrics, {}};
+  // The canary of a cluster is on one of its nodes, and says nothing of the others.
+  if (!std::holds_alternative<redis::Cluster>(options.topology)) {
+    parts.may_connect = [&state = state_] { return state.answers_probes(); };
+  }
   redis::Options of_monitor = options;
   of_monitor.backoff.max = std::min(of_monitor.backoff.max, kMonitorPauseMax);
   return redis::make_client(io.get_executor(), of_monitor, parts);
@@ -137,6 +141,7 @@ Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(
   redis::ClientParts parts{parts_.clock, timers, parts_.random, parts_.log, parts_.metrics, {}};
   parts.tracking = tracking;
   parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
+  parts.may_connect = [this] { return state_.answers_probes() && !state_.away(); };
   // When the monitor finds Redis well again, a worker must not be resting for long.
   options.backoff.max = std::min(options.backoff.max, kWorkerPauseMax);
   return redis::make_client(io.get_executor(), options, parts);

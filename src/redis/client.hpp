@@ -91,6 +91,9 @@ struct ClientParts {
   Metrics& metrics;
   Admission admission = {};
   TrackingHandler* tracking = nullptr;  // Null: no command is watched.
+  // Asked before each attempt to connect to a Redis, but for those of probe(). While it says no,
+  // what needs a connection fails at once. Null: always.
+  std::function<bool()> may_connect = {};
 };
 
 struct SubscribeRequest {
@@ -178,7 +181,8 @@ class Client {
                              std::span<const std::string_view> arguments) = 0;
 
   // One command on a connection of its own, made for it when there is none: works, or says why not,
-  // however full the other one is. For health probes. Cluster: a master of the command's slot.
+  // however full the other one is. For health probes; ClientParts::may_connect does not hold it
+  // back. Cluster: a master of the command's slot.
   virtual Task<Value> probe(Command command) = 0;
 
   // A connection of its own. Not for every transport: unavailable "redis_not_supported".

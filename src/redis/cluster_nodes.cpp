@@ -70,6 +70,7 @@ std::shared_ptr<Link> ClusterNodes::link_to(const Endpoint& endpoint, LinkUse us
     LinkObserver* const observer = use == LinkUse::commands ? &observer_ : nullptr;
     ConnectionPlan plan = plan_;
     plan.handshake.track = use == LinkUse::commands && shared_->parts.tracking != nullptr;
+    plan.probe = use == LinkUse::probes;
     link = std::make_shared<Link>(shared_, std::move(plan), fixed_target(endpoint), observer);
     link->start();
   }

@@ -36,6 +36,7 @@ struct ConnectionPlan {
   Tls tls;
   std::shared_ptr<boost::asio::ssl::context> tls_context;  // Null: no TLS.
   bool subscriber = false;  // Messages arrive on it, in RESP2 as ordinary arrays.
+  bool probe = false;       // It is made to find out whether the server is there.
 };
 
 enum class ScriptForm : std::uint8_t { by_sha, whole, known_or_whole };

@@ -3,6 +3,7 @@
 
 #include "tests/support/fake_redis.hpp"
 #include "tests/support/redis_loop.hpp"
+#include "tests/support/redis_server.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,6 +15,7 @@ namespace {
 
 using test::FakeRedis;
 using test::RedisLoop;
+using test::RedisServer;
 using test::standalone;
 
 TEST(RedisFaults, ACommandThatWasSentAndNotAnsweredIsNotSentAgain) {
@@ -48,6 +50,32 @@ TEST(RedisFaults, ARepeatableCommandIsSentAgainOnce) {
   EXPECT_EQ(loop.run(hopeless->run(Command("GET").key("a").read_only())).error().slug,
             "redis_unknown_outcome");
   EXPECT_EQ(never.commands("GET"), 2);
+}
+
+TEST(RedisFaults, OnlyProbesConnectWhereNothingElseMay) {
+  RedisServer redis;
+  RedisLoop loop;
+  bool allowed = false;
+  ClientParts parts = loop.parts();
+  parts.may_connect = [&allowed] { return allowed; };
+  const auto client = *make_client(loop.io.get_executor(), standalone(redis.port()), parts);
+
+  const auto held_back = loop.run(client->run(Command("PING")));
+  ASSERT_FALSE(held_back);
+  EXPECT_EQ(held_back.error().slug, "redis_unavailable");
+  EXPECT_TRUE(loop.run(client->probe(Command("PING"))));
+  EXPECT_FALSE(client->status().connected);
+  EXPECT_EQ(client->status().reconnects, 1U) << "that of the probe";
+
+  allowed = true;
+  ASSERT_TRUE(loop.run(client->connected(Duration(10'000))));
+  EXPECT_TRUE(loop.run(client->run(Command("PING"))));
+
+  allowed = false;
+  redis.restart();
+  EXPECT_TRUE(loop.until([&] { return !client->status().connected; }));
+  EXPECT_TRUE(loop.until([&] { return loop.run(client->probe(Command("PING"))).has_value(); }));
+  EXPECT_FALSE(client->status().connected);
 }
 
 TEST(RedisFaults, APipelineSaysOfEachCommandWhatBecameOfIt) {

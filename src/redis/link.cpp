@@ -18,6 +18,9 @@ namespace asio = boost::asio;
 constexpr Duration kRestAfter{200};
 constexpr Duration kTickMax{25};
 constexpr Duration kTickMin{1};
+// How often it is asked again whether an attempt is allowed, at random below this: many clients of a
+// server that came back do not connect in step.
+constexpr Duration kHeldBackMax{100};
 
 class FixedTarget final : public Target {
  public:
@@ -154,6 +157,13 @@ Task<void> Link::connected(Duration limit) {
 asio::awaitable<void> Link::run() {
   const auto self = shared_from_this();
   while (!stopped_) {
+    if (!may_connect()) {
+      hold_back();
+      const auto below = static_cast<std::uint64_t>(kHeldBackMax.count());
+      co_await retry_->wait(
+          Duration(1 + static_cast<std::int64_t>(shared_->parts.random.below(below))));
+      continue;
+    }
     Result<ServerFacts> opened = co_await attempt();
     if (stopped_) break;
     Duration pause{0};
@@ -169,6 +179,18 @@ asio::awaitable<void> Link::run() {
     if (pause.count() > 0 && !stopped_) co_await retry_->wait(pause);
   }
   connection_.reset();
+}
+
+// Sentinels are no Redis: what is asked there is where to look.
+bool Link::may_connect() const {
+  const bool asked = shared_->parts.may_connect && plan_.handshake.ask_facts && !plan_.probe;
+  return !asked || shared_->parts.may_connect();
+}
+
+void Link::hold_back() {
+  if (last_error_.empty()) last_error_ = "no probe has found it yet";
+  failing_ = true;
+  give_up_waiting(not_sent(last_error_));
 }
 
 Task<ServerFacts> Link::attempt() {

@@ -4,8 +4,8 @@
 //        \--failed--> waiting (backoff) --> connecting
 //
 // While connecting for the first time or after a loss, commands wait here, up to their deadlines.
-// After a failed attempt they fail at once until one succeeds: nobody waits for a server that is
-// not there.
+// After a failed attempt, and while ClientParts::may_connect says no, they fail at once until an
+// attempt succeeds: nobody waits for a server that is not there.
 //
 // Threads: one executor. Life: start() keeps it alive until stop().
 #pragma once
@@ -89,6 +89,8 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
 
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> sweep_often();
+  bool may_connect() const;
+  void hold_back();
   Task<ServerFacts> attempt();
   void became_ready(ServerFacts facts);
   Duration became_lost(const Error& why);

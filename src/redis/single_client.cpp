@@ -58,7 +58,9 @@ class SingleClient final : public Client {
 
   Task<Value> probe(Command command) override {
     if (!probe_) {
-      probe_ = std::make_shared<Link>(shared_, plan_, target(), &probe_observer_);
+      ConnectionPlan plan = plan_;
+      plan.probe = true;
+      probe_ = std::make_shared<Link>(shared_, std::move(plan), target(), &probe_observer_);
       probe_->start();
       if (stopped_) probe_->stop();
     }

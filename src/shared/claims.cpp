@@ -51,7 +51,9 @@ class RedisClaims final : public Claims {
     const std::string key = key_of(name);
     const std::string_view keys[] = {key};
     const std::string_view arguments[] = {token};
-    const Result<redis::Value> reply = co_await client_.script(give_back_script(), keys, arguments);
+    redis::Command command = give_back_script().command(keys, arguments);
+    command.within(state_.deadline());
+    const Result<redis::Value> reply = co_await client_.run(std::move(command));
     if (reply) {
       state_.answered();
     } else {

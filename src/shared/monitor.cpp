@@ -15,7 +15,7 @@ using redis::Command;
 using redis::Value;
 
 constexpr Duration kLearnEvery{500};
-constexpr Duration kProbeAwayEvery{1'000};
+constexpr Duration kProbeAwayEvery{500};
 constexpr Duration kCanaryLife{5'000};
 constexpr Duration kConnectWait{500};
 constexpr int kEraAttempts = 5;
@@ -122,6 +122,7 @@ Task<void> Monitor::run_once() {
   probe_at_ = away ? now + kProbeAwayEvery : now;
 
   const Result<void> alive = co_await canary();
+  parts_.state.probed(alive.has_value());
   if (!alive) {
     parts_.state.canary_failed(alive.error());
     report();

@@ -7,7 +7,8 @@
 //   3. the server's process and rd:inc against what the record says (incarnation.hpp); when they do
 //      not agree, the generation moves on: compare-and-set in the record, then the new mark
 //
-// While Redis is away, 2 and 3 are tried once a second.
+// While Redis is away, 2 and 3 are tried twice a second. From a canary that failed until one that is
+// answered, its connection is the only one that this process tries to make (answers_probes()).
 //
 // Threads: the executor of the client, but for admit() and status(), which any thread may call.
 #pragma once

@@ -158,6 +158,21 @@ TEST_F(MonitorTest, APausedRedisIsLeftAndTakenAgainWithItsGeneration) {
   EXPECT_EQ(instance.state.generation(), 1);
 }
 
+TEST_F(MonitorTest, SaysThatConnectingIsInVainUntilACanaryIsAnswered) {
+  Watched instance(loop_, ledger_, redis_.port());
+  EXPECT_TRUE(instance.state.answers_probes()) << "nobody has tried";
+  ASSERT_TRUE(instance.start());
+  EXPECT_TRUE(instance.state.answers_probes());
+
+  redis_.kill();
+  EXPECT_TRUE(instance.rounds_until(Availability::away));
+  EXPECT_FALSE(instance.state.answers_probes());
+  redis_.start();
+
+  EXPECT_TRUE(instance.rounds_until(Availability::recovering));
+  EXPECT_TRUE(instance.state.answers_probes());
+}
+
 TEST_F(MonitorTest, IsNotUsedWhileTheRecordCannotBeAsked) {
   Watched instance(loop_, ledger_, redis_.port());
   ASSERT_TRUE(instance.start());

@@ -151,7 +151,9 @@ class RedisCopies final : public Copies {
     const std::string ms = std::to_string(life.count());
     const std::string_view keys[] = {key};
     const std::string_view arguments[] = {ms, value};
-    Result<Value> reply = co_await client_.script(set_if_newer(), keys, arguments);
+    Command command = set_if_newer().command(keys, arguments);
+    command.within(state_.deadline());
+    Result<Value> reply = co_await client_.run(std::move(command));
     if (!heard(reply)) co_return skipped();
     const bool stored = reply->as_integer() == 1;
     (stored ? metrics_.written : metrics_.older).add();

@@ -67,11 +67,14 @@ class SharedState {
   bool usable() const;
   // The same for what only counts: also while the record cannot be asked.
   bool reachable() const;
+  bool away() const { return state_.load(std::memory_order_relaxed) == Availability::away; }
   // Turned off: it is not missed.
   bool off() const { return off_.load(std::memory_order_relaxed); }
   // Of a copy, by a hash of its name: whether it is to be read already.
   bool reads_open(std::size_t hash) const;
   Duration deadline() const;
+  // The last canary was answered, or there was none yet: connecting is worth while.
+  bool answers_probes() const { return answers_probes_.load(std::memory_order_relaxed); }
   // Of keys to be read or written. Each worker keeps its KeySpace until this has moved.
   std::int64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
@@ -95,6 +98,7 @@ class SharedState {
 
   // The record was asked at `began`, and said so.
   void learned(std::int64_t generation, BootTime began);
+  void probed(bool answered) { answers_probes_.store(answered, std::memory_order_relaxed); }
   void canary_answered(bool gates_open, std::string_view closed_because);
   void canary_failed(const Error& error);
   void refuse(std::string_view reason);
@@ -118,6 +122,7 @@ class SharedState {
   std::atomic<std::int64_t> fresh_until_{0};
   std::atomic<Availability> state_{Availability::away};
   std::atomic<bool> off_{false};
+  std::atomic<bool> answers_probes_{true};
   std::atomic<std::int64_t> ramp_began_;
   Counter& answered_;
   Counter& failed_;
