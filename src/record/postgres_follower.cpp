@@ -180,6 +180,15 @@ void PostgresFollower::hurry() {
   asio::post(alarm_.get_executor(), [this] { alarm_.cancel(); });
 }
 
+// At most once a round, however many were answered.
+void PostgresFollower::wake() {
+  if (hurried_.exchange(true)) return;
+  asio::post(alarm_.get_executor(), [this] {
+    link_.wake();
+    alarm_.cancel();
+  });
+}
+
 // Until it is time, or somebody hurries and the last poll was long enough ago.
 asio::awaitable<void> PostgresFollower::rest() {
   constexpr auto quietly = asio::as_tuple(asio::use_awaitable);

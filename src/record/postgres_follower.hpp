@@ -56,6 +56,8 @@ class PostgresFollower {
   // Polls now; at most one poll more in each kHurryPause, however many hurry.
   static constexpr Duration kHurryPause{20};
   void hurry();
+  // The database answered somebody else of this instance: nothing rests after a failure any longer.
+  void wake();
   // For a while, this instance's own entries are heard from the table too: one may be committed
   // that nobody waits for any more.
   void hear_own();

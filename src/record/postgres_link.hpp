@@ -25,6 +25,9 @@ class PostgresLink {
   // The connection, open. While it rests after a failure, that failure, at once.
   Task<sql::postgres::Connection*> get();
 
+  // Ends a rest after a failure: there is reason to think that the next attempt succeeds.
+  void wake() { rest_.reset(); }
+
   // Forgets a connection in an unknown state.
   void drop() { connection_.reset(); }
 

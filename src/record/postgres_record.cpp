@@ -86,7 +86,9 @@ class PostgresRecord final : public Record {
   }
   Task<void> write_within(Reach reach, std::function<Task<void>(Unit&)> work) override {
     if (away()) co_return fail(out_of_reach());
-    co_return co_await writer_.submit(std::move(reach), std::move(work));
+    auto done = co_await writer_.submit(std::move(reach), std::move(work));
+    if (done && cut_off()) follower_.wake();
+    co_return done;
   }
   Task<void> read_snapshot(std::function<Task<void>(sql::Transaction&)> work) override {
     return read_within({}, std::move(work));
@@ -99,7 +101,9 @@ class PostgresRecord final : public Record {
   }
   Task<void> read_within(Reach reach, std::function<Task<void>(sql::Transaction&)> work) override {
     if (away()) co_return fail(out_of_reach());
-    co_return co_await reader_.run(std::move(reach), std::move(work));
+    auto done = co_await reader_.run(std::move(reach), std::move(work));
+    if (done && cut_off()) follower_.wake();
+    co_return done;
   }
   bool cut_off() const override { return follower_.cut_off(); }
   // For longer than a moment.
