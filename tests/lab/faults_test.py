@@ -101,9 +101,11 @@ class ProxyTest(unittest.TestCase):
         self.assertEqual(self.proxy.cuts, 1)
 
     def test_a_trap_closes_once_before_a_command_or_after_it(self):
-        for after, done in ((False, ""), (True, "1")):
+        incr = b"\r\nINCR\r\n"
+        for point, done in (({"request": incr}, ""), ({"request": incr, "answered": True}, "1"),
+                            ({"reply": b":2"}, "2")):
             happened = []
-            trap = Trap(b"\r\nINCR\r\n", after, lambda: happened.append(1), reply=b":")
+            trap = Trap(lambda: happened.append(1), **point)
             self.proxy.trap = trap
             connection = self.connect()
             self.assertEqual(self.ask(connection), b"+PONG\r\n")

@@ -53,24 +53,22 @@ def _reset(writer):
 
 
 class Trap:
-    """A point of a conversation at which something is to happen, once: before `request`, which then
-    never arrives; or, with `after`, once it was done: when `reply`, any if there is none, comes back
-    on its connection, which it never does."""
+    """A point of a conversation at which something `happens`, once: before `request`, which then
+    never arrives; or when its reply comes back, or any that contains `reply`, which never arrives."""
 
-    def __init__(self, request, after, happens, reply=b""):
-        self.request, self.after, self.reply = request, after, reply
-        self.happens = happens
-        self.link = None    # The one that the request was seen on.
+    def __init__(self, happens, request=None, answered=False, reply=None):
+        self.happens, self.request, self.answered, self.reply = happens, request, answered, reply
+        self.asked = None   # The connection that the request was seen on.
         self.closed = False
 
     def closes(self, link, data, is_request):
         if self.closed:
             return False
-        if is_request and self.request in data and self.link is None:
-            self.link = link
-            self.closed = not self.after
-        elif not is_request and self.link is link:
-            self.closed = self.reply in data
+        if is_request and self.request and self.request in data and not self.asked:
+            self.asked = link
+            self.closed = not self.answered
+        elif not is_request:
+            self.closed = self.asked is link or bool(self.reply and self.reply in data)
         if self.closed:
             self.happens()
         return self.closed
