@@ -15,7 +15,8 @@ namespace {
 
 constexpr Duration kStartWait{2'000};
 constexpr Duration kWorkerPauseMax{1'000};
-// How often the journal is looked at while there are no hints because Redis is away.
+// How often the journal is looked at while hints are not sent or not followed: while Redis is away,
+// and while its copies are read again little by little.
 constexpr Duration kLookUnhinted{100};
 // What is promised is that Redis is used again 5 s after it answers; from the connection on it takes
 // up to 2 of them. And at most one attempt a second: half of this on average.
@@ -153,7 +154,8 @@ void RedisTier::start_background(net::TaskGroup& background) {
   if (!hints_) return;
   background.spawn("shared.hints", hints_->run());
   background.repeat("record.hurry", kLookUnhinted, [this]() -> Task<void> {
-    if (!state_.off() && !state_.reachable()) parts_.record.hurry();
+    const bool hinted = state_.reachable() && state_.all_reads_open();
+    if (!state_.off() && !hinted) parts_.record.hurry();
     co_return Result<void>{};
   });
 }

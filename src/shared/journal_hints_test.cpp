@@ -147,6 +147,25 @@ TEST_F(JournalHintsTest, ComeAgainWhenRedisDoes) {
   EXPECT_TRUE(loop_.until([&] { return b.count("received") == 1; }));
 }
 
+TEST_F(JournalHintsTest, AreNotFollowedWhileCopiesAreReadAgainLittleByLittle) {
+  Hinting a(loop_, options_, "a");
+  Hinting b(loop_, options_, "b");
+  ASSERT_TRUE(a.listens() && b.listens());
+  b.state.refuse("a test says so");
+  ASSERT_TRUE(loop_.until([&] {
+    b.state.canary_answered(true, {});
+    return b.state.reachable();
+  }));
+  const int before = b.hurried;
+
+  a.hints->announced();
+
+  ASSERT_TRUE(loop_.until([&] { return b.count("received") == 1; }));
+  const int after = b.hurried;
+  if (b.state.all_reads_open()) GTEST_SKIP() << "the machine was too slow for it";
+  EXPECT_EQ(after, before);
+}
+
 TEST_F(JournalHintsTest, AreDoneWithoutWhereTheAccountMayNotHearThem) {
   redis_.cli("acl setuser mute on '>pw' '~rd:*' resetchannels +@all");
   options_.credentials = {.user = "mute", .password = Secret("pw")};

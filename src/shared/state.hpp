@@ -72,6 +72,8 @@ class SharedState {
   bool off() const { return off_.load(std::memory_order_relaxed); }
   // Of a copy, by a hash of its name: whether it is to be read already.
   bool reads_open(std::size_t hash) const;
+  // Every copy is: Redis has not come back lately.
+  bool all_reads_open() const { return ramp() >= 1.0; }
   Duration deadline() const;
   // The last canary was answered, or there was none yet: connecting is worth while.
   bool answers_probes() const { return answers_probes_.load(std::memory_order_relaxed); }

@@ -72,6 +72,7 @@ def be_gone(run, seconds):
 
 
 def killed_for(run, seconds):
+    run.hold("warm-up", run.pick(0, 5))  # Connections are made, and caches filled.
     serve(run, 2, 20)
     be_gone(run, seconds)
     time.sleep(run.pick(2, 30))
