@@ -31,8 +31,6 @@ constexpr std::chrono::minutes kInDoubtFor{10};
 constexpr std::int64_t kPollRows = 5'000;
 constexpr std::int64_t kHistory = 4'000;  // How far back running transactions may have numbers.
 constexpr std::int64_t kRoundsPerBeat = 5;
-constexpr Duration kWatchTick{100};
-constexpr int kSilentTicks = 12;
 constexpr std::chrono::minutes kCleaningPause{5};
 constexpr std::string_view kPollsHelp =
     "Looks at the journal, by why: it was time, or a hint of another instance.";
@@ -130,13 +128,11 @@ asio::awaitable<void> PostgresFollower::follow() {
     const bool hurried = hurried_.exchange(false);
     (hurried ? polls_hurried_ : polls_due_).add();
     pause_.expires_after(kHurryPause);
-    looking_ = true;
-    silent_ticks_ = 0;
+    reach_.look_begins();
     const auto done = co_await round();
-    looking_ = false;
+    reach_.look_ended(done.has_value());
     if (done) {
       lost_cause_.clear();
-      cut_off_.store(false, std::memory_order_release);
       availability_.reached();
     } else {
       lost_cause_ = done.error().cause.empty() ? done.error().message : done.error().cause;
@@ -152,13 +148,9 @@ asio::awaitable<void> PostgresFollower::follow() {
 // grown old, it is why.
 asio::awaitable<void> PostgresFollower::watch() {
   while (!stopping_) {
-    co_await pause(watch_alarm_, kWatchTick);
+    co_await pause(watch_alarm_, ReachWatch::kTick);
     if (stopping_) break;
-    const bool silent = looking_ && ++silent_ticks_ >= kSilentTicks;
-    if (!silent && lost_cause_.empty()) continue;
-    // Before copies grow old, so that nobody asks in vain in between.
-    cut_off_.store(true, std::memory_order_release);
-    if (clock_.boot() < fresh_until()) continue;
+    if (!reach_.tick() || clock_.boot() < fresh_until()) continue;
     availability_.unreachable(
         lost_cause_.empty() ? sql::postgres::kSilent : sql::postgres::kUnreachable, lost_cause_);
   }

@@ -2,11 +2,6 @@
 // notices when the database behind the address is another one than before (a failover, a restored
 // backup).
 //
-// Whether the record is out of reach (cut_off()) is judged by what became of looks at the journal:
-// one failed, or has had no answer for 12 ticks (1.2 s) of a watch that runs beside it. Ticks and
-// not time, so that a process that was stopped itself does not take that for silence of the
-// database.
-//
 // Threads: hurry(), fresh_until(), cut_off(), facts(): any. The rest: the record's.
 #pragma once
 
@@ -17,6 +12,7 @@
 #include "record/membership.hpp"
 #include "record/postgres_link.hpp"
 #include "record/postgres_record.hpp"
+#include "record/reach_watch.hpp"
 #include "record/record.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -63,8 +59,7 @@ class PostgresFollower {
   void hear_own();
 
   BootTime fresh_until() const { return {fresh_until_.load(std::memory_order_acquire)}; }
-  // Perhaps for a moment only: while copies are fresh nobody needs to mind.
-  bool cut_off() const { return cut_off_.load(std::memory_order_acquire); }
+  bool cut_off() const { return reach_.cut_off(); }
   Facts facts() const;
 
   // Looks at the rows of all instances; the newest entry of the journal. Threads: any.
@@ -107,10 +102,8 @@ class PostgresFollower {
   std::int64_t heartbeat_ = 0;
   std::int64_t reported_ = -1;  // journal_seq of our row.
   bool stopping_ = false;
-  bool looking_ = false;    // A round is under way...
-  int silent_ticks_ = 0;    // ...and has been for so many ticks of the watch.
+  ReachWatch reach_;
   std::string lost_cause_;  // Why the last round failed; empty: it did not.
-  std::atomic<bool> cut_off_{false};
   std::atomic<std::int64_t> fresh_until_{0};
 
   mutable std::mutex mutex_;  // Guards the two below.
