@@ -54,9 +54,9 @@ std::vector<Setting> session_settings() {
       duration_setting({"sessions.auth_grace",
                         {"REDOUBT_AUTH_GRACE"},
                         "How long sessions and API keys are verified by copies in memory and in "
-                        "Redis while this instance is cut off from the database. 0: not at all. "
-                        "What is revoked meanwhile on another instance may be accepted here for as "
-                        "long. Read again on SIGHUP."},
+                        "Redis while this instance is cut off from the database. Up to 2s: not "
+                        "at all. What is revoked meanwhile on another instance may be accepted here "
+                        "for as long. Read again on SIGHUP."},
                        0s, 10min, at(&Config::sessions, &SessionSettings::auth_grace)),
       integer_setting({"sessions.per_user_max",
                        {"REDOUBT_SESSIONS_PER_USER_MAX"},

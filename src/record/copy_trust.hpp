@@ -2,8 +2,8 @@
 //
 //   fresh   the journal was read lately: they reflect every change that was acknowledged anywhere
 //           kCopiesTrustedFor ago
-//   grace   this instance is cut off from the record, and for no longer than the grace: they
-//           answer, and whoever gives the answer says so
+//   grace   this instance is cut off from the record, and looked at the journal no longer ago than
+//           the grace: they answer, and whoever gives the answer says so
 //   none    the record is asked
 //
 // Grace needs both: that the journal is not fresh and that the record is known to be out of reach.
@@ -23,7 +23,8 @@ namespace redoubt::record {
 
 enum class Trust : std::uint8_t { fresh, grace, none };
 
-// How long sessions and API keys may be verified by copies while the record is away; 0: not at all.
+// How long sessions and API keys may be verified by copies while the record is away; no longer than
+// kCopiesTrustedFor: not at all.
 // One per process; it may be changed at any time.
 class AuthGrace {
  public:
@@ -47,7 +48,9 @@ class CopyTrust {
     if (until == BootTime{INT64_MAX}) return Trust::fresh;
     const BootTime now = clock_.boot();
     if (now < until) return Trust::fresh;
-    if (grace_ == nullptr || now >= until + grace_->length()) return Trust::none;
+    // From the last look on, so that what was revoked a grace ago is known.
+    const BootTime looked = until - kCopiesTrustedFor;
+    if (grace_ == nullptr || now >= looked + grace_->length()) return Trust::none;
     return record_.cut_off() ? Trust::grace : Trust::none;
   }
 

@@ -63,7 +63,7 @@ TEST_F(AuthGraceTest, CopiesAnswerForTheGraceSayItAndThenNothingDoes) {
   EXPECT_EQ(verdict(issued.token), "record") << "fresh: what was revoked would be known";
   clock_.advance(1ms);
   EXPECT_EQ(verdict(issued.token), "grace");
-  clock_.advance(30s - 1ms);
+  clock_.advance(30s - record::kCopiesTrustedFor - 1ms);
   EXPECT_EQ(verdict(issued.token), "grace");
   clock_.advance(1ms);
   EXPECT_EQ(verdict(issued.token), "record_unavailable");

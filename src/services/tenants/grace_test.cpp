@@ -40,7 +40,9 @@ TEST_F(KeyGraceTest, KnownKeysAreGoodForTheGraceAndThenNone) {
   EXPECT_EQ(verdict(first.token), "record");
   clock.advance(record::kCopiesTrustedFor);
   EXPECT_EQ(verdict(first.token), "grace");
-  clock.advance(30s);
+  clock.advance(30s - record::kCopiesTrustedFor - 1ms);
+  EXPECT_EQ(verdict(first.token), "grace");
+  clock.advance(1ms);
   EXPECT_EQ(verdict(first.token), "record_unavailable");
   away_->reconnect();
   EXPECT_EQ(verdict(first.token), "record");
