@@ -3,8 +3,14 @@
 namespace redoubt::record {
 namespace {
 
-constexpr sql::Statement kFind{R"sql(
-SELECT memory FROM rd_limit WHERE tenant = $1 AND policy = $2 AND subject = $3)sql"};
+// Tests that move time have connections with redoubt.clock = 'own'.
+constexpr sql::Statement kFind{
+    R"sql(
+SELECT (SELECT memory FROM rd_limit WHERE tenant = $1 AND policy = $2 AND subject = $3), $4)sql",
+    R"sql(
+SELECT (SELECT memory FROM rd_limit WHERE tenant = $1 AND policy = $2 AND subject = $3),
+  CASE current_setting('redoubt.clock', true) WHEN 'own' THEN CAST($4 AS bigint)
+  ELSE CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint) END)sql"};
 
 constexpr sql::Statement kPut{R"sql(
 INSERT INTO rd_limit (tenant, policy, subject, memory, full_at_ms)
@@ -22,10 +28,12 @@ DELETE FROM rd_limit WHERE (tenant, policy, subject) IN (
 
 }  // namespace
 
-Task<std::optional<Bytes>> find_limit(sql::Transaction& tx, LimitId id) {
-  RD_CO_TRY(rows, co_await tx.run(kFind, {id.tenant, id.policy, as_bytes(id.subject)}));
-  if (rows.empty()) co_return std::nullopt;
-  co_return rows[0].bytes(0);
+Task<FoundLimit> find_limit(sql::Transaction& tx, LimitId id, WallTime own) {
+  RD_CO_TRY(rows, co_await tx.run(kFind, {id.tenant, id.policy, as_bytes(id.subject), own.ms}));
+  FoundLimit found;
+  if (!rows[0].is_null(0)) found.memory = rows[0].bytes(0);
+  found.now = WallTime{rows[0].integer(1)};
+  co_return found;
 }
 
 Task<void> put_limit(sql::Transaction& tx, LimitId id, ByteView memory, WallTime full_at) {

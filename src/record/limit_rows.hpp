@@ -20,8 +20,15 @@ struct LimitId {
   std::string_view subject;
 };
 
-// Empty: nothing is used. One read.
-Task<std::optional<Bytes>> find_limit(sql::Transaction& tx, LimitId id);
+struct FoundLimit {
+  std::optional<Bytes> memory;  // Empty: nothing is used.
+  // By one clock for all who share the record: that of the database server, read by this statement.
+  // On SQLite, where there is one process, `own`.
+  WallTime now;
+};
+
+// One read.
+Task<FoundLimit> find_limit(sql::Transaction& tx, LimitId id, WallTime own);
 
 // Adds or replaces. One row.
 Task<void> put_limit(sql::Transaction& tx, LimitId id, ByteView memory, WallTime full_at);

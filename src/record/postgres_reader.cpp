@@ -44,6 +44,7 @@ ConnectionOptions reader_options(const PostgresRecordOptions& options) {
   out.connect_timeout = options.connect_timeout;
   out.reply_timeout = options.reply_timeout;
   out.settings = {{"statement_timeout", "5000"}, {"idle_in_transaction_session_timeout", "10000"}};
+  if (options.limits_by_own_clock) out.settings.emplace_back("redoubt.clock", "own");
   return out;
 }
 

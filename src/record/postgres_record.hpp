@@ -30,6 +30,8 @@ struct PostgresRecordOptions {
   Duration pool_wait{1'000};       // How long a read waits for a connection.
   Duration reply_timeout{8'000};  // How long the server may be silent.
   Duration poll_interval{200};     // Of the journal.
+  // Strict limits go by this process's clock and not by the server's: for tests that move time.
+  bool limits_by_own_clock = false;
 };
 
 // Connects, brings the schema up to date, and joins the instances that run.

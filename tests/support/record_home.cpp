@@ -37,6 +37,7 @@ std::unique_ptr<record::Record> RecordHome::open(Clock& clock, Metrics& metrics,
   record::PostgresRecordOptions postgres;
   postgres.url = Secret(url_);
   postgres.queue_units_max = options.queue_units_max;
+  postgres.limits_by_own_clock = true;  // The test's.
   return checked(record::open_postgres_record(postgres, clock, null_log(), metrics));
 }
 

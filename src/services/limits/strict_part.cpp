@@ -36,12 +36,14 @@ record::Reach StrictPart::reach() const {
 Task<void> StrictPart::load(sql::Transaction& tx, const Clock& clock) {
   // Read here, where units of the same limit run one after another, and not by the callers, who
   // overtake each other.
-  now_ = clock.wall().ms * kNanosPerMs;
+  const WallTime own = clock.wall();
+  now_ = 0;
   for (Limit& limit : limits_) {
-    RD_CO_TRY(stored, co_await record::find_limit(tx, limit.id));
+    RD_CO_TRY(found, co_await record::find_limit(tx, limit.id, own));
+    if (now_ == 0) now_ = found.now.ms * kNanosPerMs;
     limit.memory = local::fresh_memory(*limit.rule);
-    if (stored) {
-      RD_CO_TRY(memory, decode_memory(*limit.rule, *stored));
+    if (found.memory) {
+      RD_CO_TRY(memory, decode_memory(*limit.rule, *found.memory));
       limit.memory = std::move(memory);
     }
     limit.changed = local::settle(*limit.rule, limit.memory, now_);

@@ -1,5 +1,6 @@
 // The strict limits of a check: their memory is read, decided upon and written in one transaction,
-// by the same arithmetic as in memory, on the wall clock, which a restart does not reset.
+// by the same arithmetic as in memory, on a wall clock, which a restart does not reset: that of the
+// record, so that instances whose clocks differ count alike.
 //
 // Threads: one at a time; it runs inside a unit of the record.
 #pragma once

@@ -3,8 +3,10 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "record/postgres_record.hpp"
 #include "services/limits/service.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/postgres_server.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
@@ -50,6 +52,12 @@ std::vector<LimitPolicy> policies() {
 struct Instance {
   Instance(test::RecordHome& home, ManualClock& clock)
       : record(home.open(clock, metrics)), engine(clock, random, {}, metrics) {
+    auto made = make_limits(engine, *record, clock, policies(), metrics);
+    if (made) limits = std::move(*made);
+  }
+  Instance(const record::PostgresRecordOptions& options, ManualClock& clock)
+      : record(std::move(record::open_postgres_record(options, clock, null_log(), metrics)).value()),
+        engine(clock, random, {}, metrics) {
     auto made = make_limits(engine, *record, clock, policies(), metrics);
     if (made) limits = std::move(*made);
   }
@@ -101,6 +109,29 @@ TEST(StrictLimits, OfTwoInstancesAdmitExactlyWhatOneWould) {
   threads.clear();
 
   EXPECT_EQ(failed, 0);
+  EXPECT_EQ(admitted, kLimit);
+}
+
+TEST(StrictLimits, GoByTheClockOfTheDatabaseWhereThoseOfInstancesDiffer) {
+  if (!test::RecordHome::is_postgres()) GTEST_SKIP() << "one instance";
+  ManualClock late;
+  ManualClock early;
+  early.jump_wall(std::chrono::hours(24) * 365);
+  record::PostgresRecordOptions options;
+  options.url = Secret(test::PostgresServer::shared().new_database());
+  Instance one(options, late);
+  Instance other(options, early);
+  ASSERT_TRUE(one.limits && other.limits);
+  const Caller admin = test::admin_of("acme");
+  const Context context = test::context_of(admin);
+  int admitted = 0;
+  for (std::int64_t i = 0; i < 2 * kLimit; ++i) {
+    const LimitCheck check{"c", "x"};
+    Limits& limits = i % 2 == 0 ? *one.limits : *other.limits;
+    const auto decision = test::run(limits.check(context, {&check, 1}));
+    ASSERT_TRUE(decision);
+    admitted += decision->allowed ? 1 : 0;
+  }
   EXPECT_EQ(admitted, kLimit);
 }
 
