@@ -1,6 +1,7 @@
 #include "record/postgres_writer.hpp"
 
 #include "record/completion.hpp"
+#include "record/in_doubt.hpp"
 #include "sql/postgres/errors.hpp"
 
 #include <boost/asio/async_result.hpp>
@@ -33,6 +34,7 @@ ConnectionOptions lane_options(const PostgresRecordOptions& options) {
                   {"lock_timeout", "3000"},
                   // A stopped instance must not hold its locks for longer.
                   {"idle_in_transaction_session_timeout", "2000"}};
+  if (options.limits_by_own_clock) out.settings.emplace_back("redoubt.clock", "own");
   return out;
 }
 
@@ -201,7 +203,9 @@ asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
   // Of an unknown outcome the copies may be older; dropping one too many does no harm. One that was
   // found out is told again: copies may have been made while it was asked about.
   if (outcome != Commit::failed) {
-    for (const JournalEntry& entry : transaction.journal()) tell(entry);
+    for (const JournalEntry& entry : transaction.journal()) {
+      tell(outcome == Commit::unknown ? in_doubt(entry) : entry);
+    }
     if (!transaction.journal().empty()) announced();
   }
   if (!transaction.failure().empty()) lane.link.drop();
@@ -258,7 +262,7 @@ void PostgresWriter::pace(Lane& lane, std::size_t units, std::chrono::nanosecond
 asio::awaitable<Commit> PostgresWriter::find_out(Lane& lane, const PostgresBatch& transaction) {
   if (!transaction.wrote()) co_return Commit::committed;
   // It may be committed already: no copy that was made before is good while we ask.
-  for (const JournalEntry& entry : transaction.journal()) tell(entry);
+  for (const JournalEntry& entry : transaction.journal()) tell(in_doubt(entry));
   const Commit outcome = co_await lane.outcome.find_out(lane.name);
   if (outcome == Commit::unknown) in_doubt_();
   co_return outcome;

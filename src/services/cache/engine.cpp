@@ -467,7 +467,9 @@ void CacheEngine::hear(const record::JournalEntry& entry) {
   // yet to begin.
   TenantCache* const tenant =
       eras_ != nullptr ? &tenants_.of(entry.tenant) : tenants_.find(entry.tenant);
-  if (tenant != nullptr) tenant->generations.bump(entry.key, entry.value);
+  if (tenant == nullptr) return;
+  const bool numbered = entry.value > 0;
+  tenant->generations.bump(entry.key, numbered ? entry.value : Generations::kUnnumbered);
 }
 
 // ---- Administration ----

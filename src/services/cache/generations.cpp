@@ -56,7 +56,11 @@ void Generations::note(Stamp at, std::int64_t generation) {
     forgotten_ = log_.front().ticket;
     log_.pop_front();
   }
-  if (generation == kUnnumbered) return;
+  if (generation == kUnnumbered) {
+    seen_.reset();
+    ahead_.clear();
+    return;
+  }
   ahead_.insert(generation);
   if (ahead_.size() > kAheadMax) ahead_.erase(ahead_.begin());
   if (!seen_) return;

@@ -63,7 +63,8 @@ class Generations {
 
   Stamp stamp() const { return head_.load(std::memory_order_acquire); }
 
-  // `name` as in names.hpp; `generation` as the journal has it.
+  // `name` as in names.hpp; `generation` as the journal has it. Unnumbered: there may be generations
+  // that are never heard, and what was committed is to be asked again (begin_at()).
   void bump(std::string_view name, std::int64_t generation = kUnnumbered);
 
   // True when nothing that `key` and `tags` answer to was bumped after `filled`. `checked` is the

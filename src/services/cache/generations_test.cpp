@@ -125,5 +125,25 @@ TEST(CacheGenerations, AgreesWithAModelInRandomHistories) {
   }
 }
 
+// Else the generation that a lost commit would have had counts as seen, and a copy that says so is
+// taken although the next commit, which gets that number, has invalidated it.
+TEST(CacheGenerations, WhatMayNotHaveBeenCommittedIsNotCounted) {
+  shared::Eras eras;
+  eras.poll_ended(eras.poll_begins(), 1, BootTime{1});
+  Generations generations(&eras);
+  generations.begin_at(5);
+  generations.bump("ta", 6);
+  ASSERT_EQ(generations.moment().seen, 6);
+
+  generations.bump("tb");
+
+  EXPECT_FALSE(generations.begun());
+  EXPECT_EQ(generations.moment().seen, 0) << "until the record was asked again";
+  generations.begin_at(6);
+  EXPECT_EQ(generations.moment().seen, 6);
+  generations.bump("tc", 7);
+  EXPECT_EQ(generations.moment().seen, 7);
+}
+
 }  // namespace
 }  // namespace redoubt::cache
