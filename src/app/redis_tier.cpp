@@ -86,8 +86,10 @@ Result<void> RedisTier::connect(boost::asio::io_context& io) {
 
 Result<std::unique_ptr<redis::Client>> RedisTier::watching_client(
     boost::asio::io_context& io, const redis::Options& options) const {
-  redis::ClientParts parts{parts_.clock, *timers_,       parts_.random,
-                           parts_.log,   parts_.metrics, {}};
+  redis::ClientParts parts{parts_.clock, *timers_, parts_.random, parts_.log, parts_.metrics, {}};
+  parts.admission = [this](const redis::ServerFacts& facts) {
+    return monitor_ ? monitor_->watches(facts) : Result<void>();
+  };
   // The canary of a cluster is on one of its nodes, and says nothing of the others.
   if (!std::holds_alternative<redis::Cluster>(options.topology)) {
     parts.may_connect = [&state = state_] { return state.answers_probes(); };

@@ -201,12 +201,17 @@ Task<ServerFacts> Link::attempt() {
   wake_sweeper();
   const std::shared_ptr<Connection> connection = connection_;
   Result<ServerFacts> facts = co_await connection->open(endpoint, attempts_++);
-  if (facts && shared_->parts.admission && plan_.handshake.ask_facts && !stopped_) {
-    const Result<void> admitted = shared_->parts.admission(*facts);
+  if (facts && !stopped_) {
+    const Result<void> admitted = admits(*facts);
     if (!admitted) facts = fail(admitted.error());
   }
   if (!facts) connection->close(facts.error());
   co_return facts;
+}
+
+Result<void> Link::admits(const ServerFacts& facts) const {
+  if (!shared_->parts.admission || !plan_.handshake.ask_facts) return {};
+  return shared_->parts.admission(facts);
 }
 
 void Link::became_ready(ServerFacts facts) {
@@ -327,6 +332,7 @@ Duration Link::sweep() {
     waiting_bytes_ -= std::min(waiting_bytes_, one.command->size());
     refuse(one.submission, not_sent("no connection in time"));
   }
+  if (is_ready() && !admits(facts_)) renew("this server is not the one to be used any more");
   const std::shared_ptr<Connection> connection = connection_;
   if (connection) connection->sweep(now);
   const bool busy = !waiting_.empty() || (connection && !ready_) ||

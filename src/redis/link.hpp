@@ -92,6 +92,7 @@ class Link final : public ConnectionEvents, public std::enable_shared_from_this<
   bool may_connect() const;
   void hold_back();
   Task<ServerFacts> attempt();
+  Result<void> admits(const ServerFacts& facts) const;
   void became_ready(ServerFacts facts);
   Duration became_lost(const Error& why);
   Duration attempt_failed(const Error& why);

@@ -322,6 +322,26 @@ TEST(SingleClient, AnAdmissionDecidesWithTheFactsAndTheIdentity) {
   EXPECT_TRUE(loop.run(client->run(set("a", "1"))));
 }
 
+TEST(SingleClient, AServerThatIsNotAdmittedAnyMoreIsLeft) {
+  RedisServer redis;
+  RedisLoop loop;
+  bool admit = true;
+  const auto client =
+      loop.client(standalone(redis.port()), [&](const ServerFacts&) -> Result<void> {
+        if (admit) return {};
+        return fail(unavailable("redis_unavailable", "left behind"));
+      });
+  ASSERT_TRUE(loop.run(client->run(set("a", "1"))));
+
+  admit = false;
+
+  ASSERT_TRUE(loop.until([&] { return !client->status().connected; }, std::chrono::seconds(30)));
+  EXPECT_FALSE(loop.run(client->run(set("a", "2"))));
+  admit = true;
+  ASSERT_TRUE(loop.run(client->connected(Duration(5000))));
+  EXPECT_TRUE(loop.run(client->run(set("a", "3"))));
+}
+
 TEST(SingleClient, AReplicaIsNotUsedAsAMaster) {
   RedisServer master;
   RedisServer replica({"replicaof 127.0.0.1 " + std::to_string(master.port())});

@@ -20,6 +20,7 @@ constexpr Duration kCanaryLife{5'000};
 constexpr Duration kConnectWait{500};
 constexpr int kEraAttempts = 5;
 constexpr int kReconcileRounds = 3;
+constexpr const char* kLeftBehind = "It is a Redis that was left behind for another one.";
 
 Command heartbeat(std::string_view key, std::string_view value) {
   return Command("SET").key(key).arg(value).arg("PX").arg(kCanaryLife.count()).repeatable();
@@ -90,6 +91,8 @@ Task<void> Monitor::learn() {
   if (page.incarnation.era != page_.incarnation.era || era_since_ == BootTime{0}) {
     era_since_ = began;
   }
+  // Whoever is connected to the one before must not use it under the new generation.
+  if (page.incarnation.generation != page_.incarnation.generation) admit_only({}, {});
   page_ = std::move(page);
   eras.poll_ended(poll, page_.incarnation.era, parts_.clock.boot());
   parts_.state.learned(page_.incarnation.generation, began);
@@ -193,7 +196,7 @@ Task<std::string> Monitor::reconcile() {
         co_return another_record(identity_, sight.mark).message;
       case Verdict::retired:
         admit_only({}, {});
-        co_return std::string("It is a Redis that was left behind for another one.");
+        co_return std::string(kLeftBehind);
       case Verdict::unmarked:
         // Another instance may be about to write the mark: look again in the next round.
         if (!unmarked_before) co_return std::string("Its mark is missing.");
@@ -239,6 +242,14 @@ Result<void> Monitor::admit(const redis::ServerFacts& facts) const {
     return fail(not_admitted());
   }
   if (!facts.identity.empty() && facts.identity != mark_) return fail(not_admitted());
+  return {};
+}
+
+Result<void> Monitor::watches(const redis::ServerFacts& facts) const {
+  const std::string server = server_of(facts);
+  const bool left = std::ranges::find(page_.incarnation.retired, server) !=
+                    page_.incarnation.retired.end();
+  if (left && !server.empty()) return fail(unavailable("redis_not_admitted", kLeftBehind));
   return {};
 }
 

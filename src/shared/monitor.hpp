@@ -34,7 +34,7 @@ namespace redoubt::shared {
 inline constexpr Duration kMonitorPeriod{250};
 
 struct MonitorParts {
-  redis::Client& client;  // Its own, without an admission; it may connect to any server.
+  redis::Client& client;  // Its own; its admission is watches().
   Ledger& ledger;
   SharedState& state;
   const Clock& clock;
@@ -62,8 +62,12 @@ class Monitor {
   Task<void> run_once();
 
   // For the clients of the workers (redis::Admission): only the server that the last round found to
-  // be ours. Any thread.
+  // be ours, until the record says that it is not any more. Any thread.
   Result<void> admit(const redis::ServerFacts& facts) const;
+
+  // For its own client, on its executor: any server but one that was left behind. Else an address
+  // that leads to another one by now would not be looked up while the connection lasts.
+  Result<void> watches(const redis::ServerFacts& facts) const;
 
   SharedStatus status() const { return parts_.state.status(); }
   const std::string& identity() const { return identity_; }
