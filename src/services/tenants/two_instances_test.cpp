@@ -68,5 +68,15 @@ TEST_F(TwoInstances, ReplaceAKeyOnce) {
   }
 }
 
+TEST_F(TwoInstances, RefuseAKeyOnceTheyHaveSaidThatItHasEndedWhoeverEndedIt) {
+  const IssuedApiKey key = make_key({});
+  ASSERT_TRUE(test::run(keys->authenticate(key.token)));
+  ASSERT_TRUE(test::run(second->revoke(context(), key.key.id)));
+  // The first may not have heard of it yet; from its own answer on, it has.
+  ASSERT_TRUE(test::run(keys->revoke(context(), key.key.id)));
+  const auto known = keys->authenticate_now(key.token);
+  EXPECT_FALSE(known && known->has_value());
+}
+
 }  // namespace
 }  // namespace redoubt::tenants
