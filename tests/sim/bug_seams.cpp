@@ -41,6 +41,7 @@ class FaultyRecord final : public record::Record {
     if (bug_ == Bug::freshness_unchecked) return BootTime{std::numeric_limits<std::int64_t>::max()};
     return record_.fresh_until();
   }
+  bool cut_off() const override { return bug_ == Bug::grace_in_reach || record_.cut_off(); }
   Task<void> wait_for_all() override { return record_.wait_for_all(); }
   record::Status status() const override {
     record::Status status = record_.status();

@@ -1,6 +1,6 @@
 #include "tests/sim/checkers.hpp"
 
-#include <fmt/format.h>
+#include "tests/sim/knowledge.hpp"
 
 #include <algorithm>
 #include <map>
@@ -11,36 +11,7 @@
 namespace redoubt::sim {
 namespace {
 
-constexpr Nanos kBound = std::chrono::seconds(2);  // What copies are trusted for.
 constexpr Nanos kNormalWithin = std::chrono::seconds(5);
-
-template <class... A>
-void report(Violations& out, std::string_view checker, fmt::format_string<A...> text, A&&... args) {
-  constexpr std::size_t kEnough = 20;
-  if (out.size() >= kEnough) return;
-  out.push_back({std::string(checker), fmt::format(text, std::forward<A>(args)...)});
-}
-
-// What was acknowledged about one object, in the order in which it was.
-struct Acknowledged {
-  Nanos at{0};
-  std::int8_t instance = 0;
-  std::uint8_t run = 0;
-  std::int64_t value = 0;
-};
-
-// The newest of what a reader must know: what anybody acknowledged 2 s before it began, and what
-// its own instance acknowledged before it began. `all` is in order.
-const Acknowledged* must_know(const std::vector<Acknowledged>& all, const Operation& reader) {
-  const Acknowledged* newest = nullptr;
-  for (const Acknowledged& known : all) {
-    if (known.at >= reader.begun) break;
-    const bool own = known.instance == reader.instance && known.run == reader.run;
-    if (!own && known.at + kBound > reader.begun) continue;
-    if (newest == nullptr || known.value > newest->value) newest = &known;
-  }
-  return newest;
-}
 
 // Sessions that an operation on a user concerns.
 using SessionsOf = std::map<std::pair<int, int>, std::vector<std::int32_t>>;
@@ -78,6 +49,7 @@ std::map<std::int32_t, SessionStory> stories_of(const History& history) {
                        (story.created != nullptr && story.created->begun <= op.ended);
     // One that was refused because the record is away ends it all the same, later.
     if (op.outcome == Outcome::ok && before) story.revoked = true;
+    if (op.deed == Deed::revoke && is_saved_in_the_end(history, op)) story.revoked = true;
     if (op.outcome != Outcome::refused || op.unavailable) story.maybe_revoked |= maybe;
   };
   for (const Operation& op : history.operations) {
@@ -115,6 +87,21 @@ void check_refusals(const History& history, Violations& out) {
 
 }  // namespace
 
+bool is_saved_in_the_end(const History& history, const Operation& op) {
+  return op.held && std::ranges::any_of(history.states, [&op](const StateFact& state) {
+    return state.instance == op.instance && state.run == op.run;
+  });
+}
+
+void check_accepted(const History& history, const std::vector<Acknowledged>& ends,
+                    const Operation& op, Violations& out) {
+  if (const Acknowledged* end = must_know(ends, op, bound_of(history, op))) {
+    report(out, "revoked", "accepted {:.3f} s after instance {} {}: {}",
+           std::chrono::duration<double>(op.begun - end->at).count(), end->instance,
+           end->here_only ? "said that it refuses it" : "acknowledged its end", describe(op));
+  }
+}
+
 void check_durable(const History& history, Violations& out) {
   std::set<std::string> known;
   for (const auto& [number, story] : stories_of(history)) {
@@ -129,7 +116,7 @@ void check_durable(const History& history, Violations& out) {
     }
     const FinalSession& last = found->second;
     if (story.revoked && !last.revoked) {
-      report(out, "durable", "session {}: its end was acknowledged, and it lives", number);
+      report(out, "durable", "session {}: its end was promised, and it lives", number);
     }
     if (last.revoked && !story.maybe_revoked) {
       report(out, "durable", "session {} has ended, and nobody ended it", number);
@@ -162,10 +149,11 @@ void check_revoked(const History& history, Violations& out) {
     if (op.deed == Deed::create && op.outcome == Outcome::ok) created[op.object] = &op;
   }
   for (const Operation& op : history.operations) {
-    if (op.outcome != Outcome::ok) continue;
-    const Acknowledged end{op.ended, op.instance, op.run, 1};
+    if (op.outcome != Outcome::ok && !op.held) continue;
+    const Acknowledged end{op.ended, op.instance, op.run, 1, op.outcome != Outcome::ok};
     if (op.deed == Deed::revoke) ends[op.object].push_back(end);
-    if (op.deed != Deed::revoke_all) continue;
+    // Held in memory, it is about those made before an instant of that instance's wall clock.
+    if (op.deed != Deed::revoke_all || (op.held && history.wall_moved)) continue;
     const auto theirs = by_user.find({op.tenant, op.object});
     if (theirs == by_user.end()) continue;
     for (const std::int32_t session : theirs->second) {
@@ -176,12 +164,7 @@ void check_revoked(const History& history, Violations& out) {
   for (const Operation& op : history.operations) {
     if (op.deed != Deed::verify || op.outcome != Outcome::ok) continue;
     const auto it = ends.find(op.object);
-    if (it == ends.end()) continue;
-    if (const Acknowledged* end = must_know(it->second, op)) {
-      report(out, "revoked", "accepted {:.3f} s after its end was acknowledged by instance {}: {}",
-             std::chrono::duration<double>(op.begun - end->at).count(), end->instance,
-             describe(op));
-    }
+    if (it != ends.end()) check_accepted(history, it->second, op, out);
   }
 }
 
@@ -201,7 +184,7 @@ void check_fresh(const History& history, Violations& out) {
     if (!read || op.outcome != Outcome::ok) continue;
     const auto it = changes.find(key_of(op));
     if (it == changes.end()) continue;
-    const Acknowledged* newest = must_know(it->second, op);
+    const Acknowledged* newest = must_know(it->second, op, bound_of(history, op));
     if (newest != nullptr && op.value < newest->value) {
       report(out, "fresh", "older than {} (acknowledged {:.3f} s before by instance {}): {}",
              newest->value, std::chrono::duration<double>(op.begun - newest->at).count(),
@@ -244,9 +227,13 @@ Violations check(const History& history, LimitTally& tally) {
   Violations out;
   check_durable(history, out);
   check_revoked(history, out);
+  check_keys_durable(history, out);
+  check_keys_revoked(history, out);
   check_fresh(history, out);
   check_monotone(history, out);
+  check_grace(history, out);
   check_limits(history, out, tally);
+  check_strict(history, out, tally);
   check_isolated(history, out);
   check_settled(history, out);
   return out;

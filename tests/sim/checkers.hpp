@@ -2,8 +2,11 @@
 // Each looks at the history alone and says what it found in words.
 //
 //   durable    what was acknowledged is in the record at the end, and nothing that nobody wrote
-//   revoked    a session is not accepted once 2 s have passed since its end was acknowledged, and
-//              by the instance that acknowledged it not at all
+//   revoked    a session or an API key is not accepted once 2 s have passed since its end was
+//              acknowledged, and by the instance that was asked for it not at all; by grace, once
+//              the grace has passed
+//   grace      a copy answers out of its time on an instance that is cut off from the record alone,
+//              for as long as the grace is, and says so
 //   fresh      a read shows what was acknowledged 2 s before it began; of what this instance
 //              acknowledged, everything
 //   monotone   an instance never shows an older version than it showed before
@@ -30,6 +33,9 @@ using Violations = std::vector<Violation>;
 
 void check_durable(const History& history, Violations& out);
 void check_revoked(const History& history, Violations& out);
+void check_keys_durable(const History& history, Violations& out);
+void check_keys_revoked(const History& history, Violations& out);
+void check_grace(const History& history, Violations& out);
 void check_fresh(const History& history, Violations& out);
 void check_monotone(const History& history, Violations& out);
 void check_isolated(const History& history, Violations& out);
@@ -37,9 +43,10 @@ void check_settled(const History& history, Violations& out);
 
 // How often each row of the table of limits was in force, counting limits, and how near an interval
 // came to its bound (1: it reached it).
-enum class LimitRow : std::uint8_t { normal, degraded, cut_off, transition, loss, clock };
-inline constexpr std::array<std::string_view, 6> kLimitRows{
-    "normal", "degraded on all", "k of N cut off", "transition", "data loss", "clock moved"};
+enum class LimitRow : std::uint8_t { normal, degraded, cut_off, transition, loss, clock, strict };
+inline constexpr std::array<std::string_view, 7> kLimitRows{
+    "normal",    "degraded on all", "k of N cut off", "transition",
+    "data loss", "clock moved",     "strict"};
 struct LimitTally {
   std::array<std::uint64_t, kLimitRows.size()> in_force{};
   std::array<double, kLimitRows.size()> fullest{};
@@ -48,6 +55,7 @@ struct LimitTally {
   void add(const LimitTally& other);
 };
 void check_limits(const History& history, Violations& out, LimitTally& tally);
+void check_strict(const History& history, Violations& out, LimitTally& tally);
 
 // All of them.
 Violations check(const History& history, LimitTally& tally);

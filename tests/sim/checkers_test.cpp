@@ -29,6 +29,12 @@ class Checkers : public testing::Test {
     history_.final_sessions["ses_a"] = {version, revoked};
     add(Deed::create, seconds(0), milliseconds(10));
   }
+  // API key 0, made at once.
+  void key(bool ended = false) {
+    history_.keys.push_back({0, "key_a"});
+    history_.final_keys["key_a"] = ended;
+    add(Deed::make_key, seconds(0), milliseconds(10));
+  }
   template <class F>
   std::size_t found(F checker) {
     Violations out;
@@ -39,6 +45,11 @@ class Checkers : public testing::Test {
     Violations out;
     tally_ = {};
     check_limits(history_, out, tally_);
+    return out.size();
+  }
+  std::size_t found_by_strict() {
+    Violations out;
+    check_strict(history_, out, tally_);
     return out.size();
   }
   // 10 a second, 5 at once.
@@ -148,6 +159,98 @@ TEST_F(Checkers, RevokedKnowsWhoseSessionsEndTogether) {
   add(Deed::revoke_all, seconds(1), seconds(1));
   add(Deed::verify, seconds(5), seconds(5), 1, 1);
   EXPECT_EQ(found(check_revoked), 1u);
+}
+
+TEST_F(Checkers, RevokedAllowsNothingToAnInstanceThatSaysItRefusesIt) {
+  session();
+  Operation& held = add(Deed::revoke, seconds(1), seconds(1), 0, 0, Outcome::refused);
+  held.unavailable = held.held = true;
+  add(Deed::verify, seconds(9), seconds(9), 1, 1);
+  EXPECT_EQ(found(check_revoked), 0u) << "another instance does not know";
+  add(Deed::verify, milliseconds(1'001), milliseconds(1'001), 1, 0);
+  EXPECT_EQ(found(check_revoked), 1u);
+}
+TEST_F(Checkers, RevokedAllowsTheGraceToWhoSaysSo) {
+  session(1, true);
+  history_.auth_grace = seconds(5);
+  add(Deed::revoke, seconds(1), seconds(1));
+  add(Deed::verify, milliseconds(5'999), seconds(6), 1, 1).by_grace = true;
+  EXPECT_EQ(found(check_revoked), 0u);
+  add(Deed::verify, milliseconds(6'001), seconds(7), 1, 1).by_grace = true;
+  EXPECT_EQ(found(check_revoked), 1u);
+}
+TEST_F(Checkers, DurableSeesAnEndThatWasHeldAndIsNotWritten) {
+  session();
+  Operation& held = add(Deed::revoke, seconds(1), seconds(1), 0, 0, Outcome::refused);
+  held.unavailable = held.held = true;
+  history_.states.push_back({.instance = 0, .run = 1});
+  EXPECT_EQ(found(check_durable), 0u) << "that process has ended";
+  history_.states.back().run = 0;
+  EXPECT_EQ(found(check_durable), 1u);
+}
+
+// ---- grace ----
+
+TEST_F(Checkers, GraceIsForWhoIsCutOff) {
+  history_.auth_grace = seconds(5);
+  history_.reach = {{Nanos(0), 0, true, true}, {seconds(10), 0, true, false}};
+  add(Deed::verify, seconds(12), seconds(12), 1).by_grace = true;
+  EXPECT_EQ(found(check_grace), 0u);
+  add(Deed::verify, seconds(9), seconds(9), 1).by_grace = true;
+  EXPECT_EQ(found(check_grace), 1u) << "the record was in reach";
+}
+TEST_F(Checkers, GraceEnds) {
+  history_.auth_grace = seconds(5);
+  history_.reach = {{Nanos(0), 0, true, true}, {seconds(10), 0, true, false}};
+  add(Deed::use_key, milliseconds(14'999), seconds(15), 1).by_grace = true;
+  EXPECT_EQ(found(check_grace), 0u);
+  add(Deed::use_key, milliseconds(15'001), seconds(16), 1).by_grace = true;
+  EXPECT_EQ(found(check_grace), 1u);
+}
+TEST_F(Checkers, GraceIsTold) {
+  history_.auth_grace = seconds(5);
+  history_.reach = {{Nanos(0), 0, true, true}, {seconds(10), 0, true, false}};
+  add(Deed::verify, milliseconds(11'999), seconds(12), 1);
+  EXPECT_EQ(found(check_grace), 0u) << "its copy is fresh";
+  add(Deed::verify, milliseconds(12'001), seconds(13), 1);
+  EXPECT_EQ(found(check_grace), 1u);
+}
+
+// ---- API keys ----
+
+TEST_F(Checkers, KeysThatAreThereAreTaken) {
+  key();
+  add(Deed::use_key, seconds(1), seconds(1), 0, 1);
+  EXPECT_EQ(found(check_keys_durable), 0u);
+  EXPECT_EQ(found(check_keys_revoked), 0u);
+}
+TEST_F(Checkers, KeysThatAreGoneAreSeen) {
+  key();
+  history_.final_keys.clear();
+  EXPECT_EQ(found(check_keys_durable), 1u);
+}
+TEST_F(Checkers, KeysThatAreRefusedWithoutReasonAreSeen) {
+  key();
+  add(Deed::use_key, seconds(1), seconds(1), 0, 1, Outcome::refused);
+  EXPECT_EQ(found(check_keys_durable), 1u);
+  history_.operations.back().unavailable = true;
+  EXPECT_EQ(found(check_keys_durable), 0u);
+}
+TEST_F(Checkers, KeysWhoseEndWasLostAreSeen) {
+  key();
+  add(Deed::end_key, seconds(1), seconds(1));
+  EXPECT_EQ(found(check_keys_durable), 1u);
+  history_.final_keys["key_a"] = true;
+  EXPECT_EQ(found(check_keys_durable), 0u);
+}
+TEST_F(Checkers, KeysThatWorkAfterTheirEndAreSeen) {
+  key(true);
+  add(Deed::end_key, seconds(1), seconds(1));
+  add(Deed::use_key, milliseconds(2'999), seconds(3), 0, 1);
+  EXPECT_EQ(found(check_keys_revoked), 0u);
+  add(Deed::use_key, milliseconds(3'001), seconds(4), 0, 1);
+  add(Deed::use_key, milliseconds(1'001), seconds(2), 0, 0);
+  EXPECT_EQ(found(check_keys_revoked), 2u);
 }
 
 // ---- fresh, monotone ----
@@ -286,6 +389,31 @@ TEST_F(Checkers, LimitsTakeShares) {
   share(seconds(1), 3, 1);
   EXPECT_GT(found_by_limits(), 0u);
 }
+TEST_F(Checkers, LimitsSeeThatSharesTogetherAreTooMuch) {
+  limit();
+  charge(seconds(1));
+  for (int i = 0; i < 2; ++i) share(seconds(9), 4, 0);
+  for (int i = 0; i < 2; ++i) share(seconds(9), 4, 1);
+  for (int i = 0; i < 2; ++i) share(seconds(9), 4, 2);
+  for (int i = 0; i < 2; ++i) share(seconds(9), 4, 3);
+  EXPECT_EQ(found_by_limits(), 0u);
+  EXPECT_EQ(tally_.in_force[static_cast<std::size_t>(LimitRow::degraded)], 1u);
+  share(seconds(9), 4, 3);
+  share(seconds(9), 4, 3);
+  EXPECT_EQ(found_by_limits(), 2u) << "its own share, and all together";
+}
+TEST_F(Checkers, LimitsOfClassStrictTakeWhatMayHaveBeenApart) {
+  limit();
+  history_.limits.back().strict = true;
+  const auto ask = [this](Nanos begun, Nanos ended) {
+    add(Deed::check, begun, ended, 0, 0).cost = 1;
+  };
+  for (int i = 0; i < 5; ++i) ask(seconds(1), milliseconds(1'001));
+  ask(milliseconds(999), milliseconds(1'101));  // One more may have been decided at the end of it.
+  EXPECT_EQ(found_by_strict(), 0u);
+  ask(seconds(1), milliseconds(1'050));
+  EXPECT_EQ(found_by_strict(), 1u);
+}
 TEST_F(Checkers, LimitsSeeAShareThatForgetsWhatRedisSaid) {
   limit();
   charge(seconds(1));
@@ -300,6 +428,16 @@ TEST_F(Checkers, LimitsSeeACheckThatReachedRedisTwice) {
   charge(seconds(1));
   history_.charges.push_back(history_.charges.back());
   EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeTwoServersUnderOneGeneration) {
+  limit();
+  charge(seconds(1));
+  charge(seconds(6)).server = 0;
+  charge(seconds(2), 2).server = 1;
+  charge(seconds(4), 2).server = 1;
+  EXPECT_EQ(found_by_limits(), 0u) << "what was on its way";
+  charge(milliseconds(5'001), 2).server = 1;
+  EXPECT_EQ(found_by_limits(), 1u);
 }
 TEST_F(Checkers, LimitsSeeWhoBelievesToBeAlone) {
   for (int second = 0; second < 20; ++second) {

@@ -42,6 +42,7 @@ Cluster::Cluster(World& world, Truth& truth, const Plan& plan, History& history)
     : world_(world), truth_(truth), plan_(plan), history_(history), network_(world) {
   redis_.identity_key = shared::kIncarnationKey;
   habits_.gives_up_holes = plan.bug == Bug::holes_skipped;
+  habits_.tells_doubt = plan.bug == Bug::doubt_is_told;
   if (plan.bug == Bug::listeners_late) habits_.tells_late = Duration(300);
   make_policies();
   prepare_truth();
@@ -53,12 +54,14 @@ Cluster::Cluster(World& world, Truth& truth, const Plan& plan, History& history)
                                                          .record = habits_,
                                                          .policies = policies_,
                                                          .bug = plan.bug,
-                                                         .seal_cache = plan.seal_cache});
+                                                         .seal_cache = plan.seal_cache,
+                                                         .auth_grace = plan.auth_grace});
   for (int i = 0; i < plan.instances; ++i) machines_.emplace_back(world);
   for (int i = 0; i < plan.instances; ++i) {
     network_.lead(i, 0);
     start(i);
   }
+  note_reach();
   sample();
 }
 
@@ -83,17 +86,21 @@ void Cluster::make_policies() {
   // Numbers that 1'000'000 can be divided by.
   constexpr std::array<std::int64_t, 4> kQuick{40, 20, 10, 8};
   constexpr std::array<std::int64_t, 4> kWide{100, 50, 25, 20};
+  constexpr std::array<std::int64_t, 4> kStrict{10, 5, 4, 2};
   const auto tight = static_cast<std::size_t>(plan_.tight - 1);
   add("quick", kQuick[tight], Duration(1'000), 20);
   add("small", 2, Duration(1'000), 3);
   add("slow", 60, Duration(60'000), 12);
   add("wide", kWide[tight], Duration(1'000), 100);
+  add("strict", kStrict[tight], Duration(1'000), 5);
+  policies_.back().limit_class = LimitClass::strict;
   for (int tenant = 0; tenant < kTenants; ++tenant) {
     for (const LimitPolicy& policy : policies_) {
       const std::string name = tenant_id(tenant) + "/" + policy.name;
       limits_by_name_[name] = static_cast<std::int32_t>(history_.limits.size());
       history_.limits.push_back(
-          {name, policy.limit, policy.burst, policy.period.count() * 1'000});
+          {name, policy.limit, policy.burst, policy.period.count() * 1'000,
+           policy.limit_class == LimitClass::strict});
     }
   }
 }
@@ -137,6 +144,7 @@ void Cluster::witness(const ModelRedis::Ran& ran) {
     charge.price_us = number(ran.arguments[i * kArguments]);
     charge.tau_us = number(ran.arguments[i * kArguments + 1]);
     charge.memory = ran.server.memory();
+    charge.server = static_cast<std::int8_t>(ran.server.number());
     charge.instance = static_cast<std::int8_t>(ran.client / kRunsPerMachine);
     charge.run = static_cast<std::uint8_t>(ran.client % kRunsPerMachine);
     charge.charged = (one ? ran.reply : ran.reply.items()[i]).as_integer() >= 0;
@@ -165,6 +173,22 @@ void Cluster::sample() {
   world_.after(kSampleEvery, [this] { sample(); });
 }
 
+// What has changed since it was noted last.
+void Cluster::note_reach() {
+  for (int i = 0; i < size(); ++i) {
+    Machine& machine = machines_[static_cast<std::size_t>(i)];
+    Reach now{.at = world_.now(), .instance = static_cast<std::int8_t>(i)};
+    now.runs = machine.instance != nullptr && !machine.instance->life()->stopped();
+    now.record = now.runs && truth_.up() && !network_.to_record(i).cut();
+    if (machine.reach.at >= Nanos(0) && now.runs == machine.reach.runs &&
+        now.record == machine.reach.record) {
+      continue;
+    }
+    machine.reach = now;
+    history_.reach.push_back(now);
+  }
+}
+
 bool Cluster::all_normal() {
   bool all = true;
   for (Machine& machine : machines_) {
@@ -185,6 +209,7 @@ void Cluster::note_states() {
     StateFact fact;
     fact.instance = static_cast<int>(i);
     fact.ready = machine.instance && machine.instance->ready();
+    fact.run = static_cast<std::uint8_t>(machine.runs - 1);
     fact.normal = machine.normal_at >= Nanos(0);
     fact.normal_after = machine.normal_at - history_.healed_at;
     // It rests for 1 s, doubled each time Redis did not last, 30 s at most; two changes or three are
@@ -205,9 +230,13 @@ void Cluster::schedule_faults() {
       world_.after(when - world_.now(),
                    [this, &fault] { snapshots_[describe(fault)] = master().saved(); });
     }
-    world_.after(fault.at - world_.now(), [this, &fault] { begin(fault); });
+    world_.after(fault.at - world_.now(), [this, &fault] {
+      begin(fault);
+      note_reach();
+    });
     world_.after(fault.at + fault.lasts - world_.now(), [this, &fault] {
       if (history_.healed_at == Nanos(0)) end(fault);
+      note_reach();
     });
   }
 }
@@ -277,14 +306,17 @@ void Cluster::end(const Fault& fault) {
       return;
     case FaultKind::redis_down:
       for (const auto& server : network_.servers()) {
-        if (!server->reachable()) server->start_with(server->saved());
+        if (!server->reachable()) restart(*server);
       }
       return;
     case FaultKind::redis_errors:
       for (const auto& server : network_.servers()) server->answer_with({});
       return;
     case FaultKind::redis_refuses:
-      return master().refuse_writes({});
+      for (const auto& server : network_.servers()) {
+        if (server->facts().role == "master") server->refuse_writes({});
+      }
+      return;
     case FaultKind::redis_cut:
     case FaultKind::redis_slow:
       for (const auto& server : network_.servers()) {
@@ -313,8 +345,15 @@ void Cluster::end(const Fault& fault) {
   }
 }
 
+// With what it had; as a replica if another one took over. As a master it would be a Redis that nobody
+// has left behind, and whoever's name still leads there would take it.
+void Cluster::restart(ModelRedis& server) {
+  server.start_with(server.saved());
+  if (&server != &master()) server.demote();
+}
+
 // A replica is promoted. The name leads to it, for one instance sooner than for another, and the old
-// master takes writes until it hears of it.
+// master takes writes until it hears of it; one in three never does.
 void Cluster::fork(const Fault& fault) {
   const int old = master_;
   add_server();
@@ -328,6 +367,7 @@ void Cluster::fork(const Fault& fault) {
                    if (history_.healed_at == Nanos(0)) network_.lead(i, now);
                  });
   }
+  if (fault.amount % 3 == 0) return;
   world_.after(fault.lasts, [this, old] {
     if (old != master_) network_.servers()[static_cast<std::size_t>(old)]->demote();
   });
@@ -340,16 +380,17 @@ void Cluster::heal() {
   habits_.lost_replies = habits_.lost_commits = 0;
   for (const auto& server : network_.servers()) {
     if (server->hung()) server->go_on();
-    if (!server->reachable()) server->start_with(server->saved());
+    if (!server->reachable()) restart(*server);
     server->answer_with({});
+    if (server->facts().role == "master") server->refuse_writes({});
   }
-  master().refuse_writes({});
   for (int i = 0; i < size(); ++i) {
     network_.lead(i, master_);
     Machine& machine = machines_[static_cast<std::size_t>(i)];
     if (!machine.instance) start(i);
     if (machine.instance->life()->stopped()) world_.continue_life(machine.instance->life());
   }
+  note_reach();
 }
 
 }  // namespace redoubt::sim

@@ -35,6 +35,7 @@ class Cluster {
   void heal();
   bool all_normal();  // Notes when each became so.
   void sample();
+  void note_reach();
   void note_states();
   void stop();  // Everything that is under way ends. Before whoever asks goes.
 
@@ -47,6 +48,7 @@ class Cluster {
     std::unique_ptr<Instance> instance;
     std::uint64_t runs = 0;
     Nanos normal_at{-1};  // First seen so after the heal.
+    Reach reach{.at = Nanos(-1)};  // As it was noted last.
   };
 
   void prepare_truth();
@@ -56,6 +58,7 @@ class Cluster {
   void fork(const Fault& fault);
   ModelRedis& master() { return *network_.servers()[static_cast<std::size_t>(master_)]; }
   void add_server();
+  void restart(ModelRedis& server);
   void witness(const ModelRedis::Ran& ran);
   std::int32_t limit_of(std::string_view key, std::int64_t& generation);
   void make_policies();

@@ -31,9 +31,9 @@ double seconds(Nanos time) {
 }  // namespace
 
 std::string_view deed_name(Deed deed) {
-  constexpr std::array<std::string_view, 9> kNames{"create", "verify", "update",
-                                                   "revoke", "revoke_all", "check",
-                                                   "get",    "put",    "invalidate"};
+  constexpr std::array<std::string_view, 12> kNames{
+      "create",  "verify",  "update", "revoke", "revoke_all", "make_key",
+      "use_key", "end_key", "check",  "get",    "put",        "invalidate"};
   return kNames[static_cast<std::size_t>(deed)];
 }
 
@@ -43,10 +43,11 @@ std::string_view outcome_name(Outcome outcome) {
 }
 
 std::string describe(const Operation& op) {
-  return fmt::format("{:9.4f}..{:.4f} instance {}.{} tenant {} {} {} -> {} value {}{}",
+  return fmt::format("{:9.4f}..{:.4f} instance {}.{} tenant {} {} {} -> {} value {}{}{}{}",
                      seconds(op.begun), seconds(op.ended), op.instance, op.run, op.tenant,
                      deed_name(op.deed), op.object, outcome_name(op.outcome), op.value,
-                     op.degraded ? " by share" : "");
+                     op.degraded ? " by share" : "", op.by_grace ? " by grace" : "",
+                     op.held ? " held" : "");
 }
 
 std::uint64_t History::digest() const {

@@ -20,6 +20,9 @@ enum class Deed : std::uint8_t {
   update,        // value: the version that it has now.
   revoke,
   revoke_all,    // object: the user; value: how many.
+  make_key,      // An API key; object: its number.
+  use_key,
+  end_key,
   check,         // A limit; object: its number.
   get,           // Of the cache; object: the key; value: what the source had when it was filled.
   put,
@@ -39,6 +42,8 @@ struct Operation {
   Outcome outcome = Outcome::unknown;
   bool degraded = false;     // A limit was decided by a share.
   bool unavailable = false;  // Refused because something is away, not because of the object.
+  bool by_grace = false;     // A copy answered, because the record is away.
+  bool held = false;         // What was to end is not recorded; this process refuses it.
   std::int8_t instance = 0;
   std::uint8_t run = 0;      // Of the instance.
   std::uint8_t tenant = 0;
@@ -60,6 +65,7 @@ struct Charge {
   std::uint64_t memory = 0;  // Which one: it changes when something is lost.
   std::int64_t generation = 0;
   std::int32_t limit = 0;
+  std::int8_t server = 0;
   std::int8_t instance = 0;
   std::uint8_t run = 0;  // Of the instance.
   bool charged = false;
@@ -68,6 +74,11 @@ struct Charge {
 struct SessionFact {  // Of a session that a client has made.
   std::uint8_t tenant = 0;
   std::int32_t user = 0;
+  std::string id;
+};
+
+struct KeyFact {  // Of an API key that a client has made.
+  std::uint8_t tenant = 0;
   std::string id;
 };
 
@@ -82,6 +93,7 @@ struct LimitFact {
   std::int64_t limit = 1;
   std::int64_t burst = 1;
   std::int64_t period_us = 1;
+  bool strict = false;
 };
 
 struct StateFact {  // Of one instance at the end.
@@ -90,6 +102,7 @@ struct StateFact {  // Of one instance at the end.
   bool normal = false;
   Nanos normal_after{0};  // Since the heal.
   Nanos rest{0};          // What it may rest because it had flapped (shared/availability.hpp).
+  std::uint8_t run = 0;
 };
 
 struct ClockMove {  // Of a Redis, ahead.
@@ -105,17 +118,29 @@ struct Sample {  // Taken of every instance twice a second.
   std::int64_t believed = 0;   // Instances.
 };
 
+// Whether the record was in reach of an instance that runs, from here on.
+struct Reach {
+  Nanos at{0};
+  std::int8_t instance = 0;
+  bool runs = false;  // And is not stopped.
+  bool record = false;
+};
+
 struct History {
   std::vector<Operation> operations;  // In the order in which they ended.
   std::vector<Charge> charges;
   std::vector<SessionFact> sessions;
+  std::vector<KeyFact> keys;
   std::vector<LimitFact> limits;
   std::map<std::string, FinalSession> final_sessions;  // By id.
+  std::map<std::string, bool> final_keys;              // Whether they have ended.
   std::vector<StateFact> states;
   std::vector<ClockMove> clock_moves;
   std::vector<Sample> samples;
+  std::vector<Reach> reach;  // In order; of each instance where it changed.
   std::vector<std::string> leaks;  // A value of one tenant in an answer to another.
   int instances = 0;
+  Nanos auth_grace{0};
   bool wall_moved = false;  // Of an instance.
   Nanos healed_at{0};
 

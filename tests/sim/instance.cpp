@@ -14,7 +14,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace redoubt::sim {
@@ -41,6 +44,11 @@ std::uint64_t seed_of(World& world) {
 redis::Options rested(redis::Options options, Duration pause_max) {
   options.backoff.max = std::min(options.backoff.max, pause_max);
   return options;
+}
+
+// The mistake: no end to it.
+Duration grace_of(const InstanceSetup& setup) {
+  return setup.bug == Bug::grace_endless ? Duration(std::chrono::hours(1)) : setup.auth_grace;
 }
 
 template <class T>
@@ -71,6 +79,7 @@ Instance::Instance(const InstanceSetup& setup, int number, std::uint64_t run, Ma
       run_(run),
       life_(setup.world.begin_life()),
       clock_(clock),
+      record_clock_(setup.world),
       random_(seed_of(setup.world)),
       timers_(setup.world, life_),
       monitor_redis_(rested(setup.redis, kMonitorPauseMax)),
@@ -86,6 +95,7 @@ Instance::Instance(const InstanceSetup& setup, int number, std::uint64_t run, Ma
               .metrics = metrics_,
               .habits = setup.record}),
       record_(with_bug(model_, setup.bug)),
+      grace_(grace_of(setup)),
       vault_(sim_ring(), random_),
       state_(clock_, metrics_),
       state_changes_(metrics_.counter("redoubt_shared_state_changes_total", kChangesHelp)),
@@ -105,7 +115,21 @@ Instance::~Instance() {
 }
 
 redis::ClientParts Instance::client_parts() {
-  return {clock_, timers_, random_, log_, metrics_, {}};
+  redis::ClientParts parts{clock_, timers_, random_, log_, metrics_, {}};
+  parts.may_connect = [this] { return state_.answers_probes(); };
+  return parts;
+}
+
+// The mistake: once admitted, a server stays so.
+redis::Admission Instance::asked_again(redis::Admission admission) const {
+  if (setup_.bug != Bug::admitted_once) return admission;
+  return [admission = std::move(admission), good = std::make_shared<std::set<std::string>>()](
+             const redis::ServerFacts& facts) -> Result<void> {
+    if (good->contains(facts.run_id)) return {};
+    RD_CHECK(admission(facts));
+    good->insert(facts.run_id);
+    return {};
+  };
 }
 
 void Instance::open_redis() {
@@ -113,16 +137,22 @@ void Instance::open_redis() {
     record_->subscribe(sessions::listen_for_copies(changes_));
   }
   ledger_ = with_bug(incarnation::make_ledger(*record_, clock_, random_), setup_.bug);
+  redis::ClientParts watching = client_parts();
+  watching.admission = asked_again([this](const redis::ServerFacts& facts) {
+    return monitor_ ? monitor_->watches(facts) : Result<void>();
+  });
   const ModelClientParts monitoring{setup_.world, setup_.network, life_,
-                                    number_,      run_, monitor_redis_, client_parts()};
+                                    number_,      run_, monitor_redis_, watching};
   monitor_client_ = make_model_client(monitoring);
   const shared::MonitorParts monitor{*monitor_client_, *ledger_, state_,  clock_,
                                      random_,          log_,     metrics_};
   monitor_ = std::make_unique<shared::Monitor>(
       monitor, shared::MonitorOptions{.instance = fmt::format("{}-{}", number_, run_)});
   redis::ClientParts parts = client_parts();
+  parts.may_connect = [this] { return state_.answers_probes() && !state_.away(); };
   if (setup_.bug != Bug::fork_admitted) {
-    parts.admission = [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); };
+    parts.admission = asked_again(
+        [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); });
   }
   const ModelClientParts working{setup_.world, setup_.network, life_,
                                  number_,      run_, worker_redis_,  parts};
@@ -149,6 +179,7 @@ void Instance::follow_journal() {
       case Kind::tenant:
         return invalidations_.bump(names::tenant(entry.tenant));
       case Kind::api_key:
+        if (setup_.bug == Bug::keys_deaf) return;
         return invalidations_.bump(names::api_key(entry.key));
       case Kind::everything:
         return invalidations_.bump_all();
@@ -167,6 +198,23 @@ void Instance::open_services() {
   cache_engine_ =
       cache::make_cache_engine(cache_options, *record_, clock_, random_, metrics_, &state_.eras());
   if (setup_.bug != Bug::cache_deaf) record_->subscribe(cache::cache_listener(cache_engine_));
+  open_sessions_and_keys();
+  limits::SharedTier tier{.limits = shared_limits_.get(),
+                          .instances = [this] { return record_->status().instances; }};
+  const Clock& strict = setup_.bug == Bug::strict_by_own_clock ? clock_ : record_clock_;
+  limits_ = checked(limits::make_limits(*limit_engine_, *record_, strict, setup_.policies, metrics_,
+                                        std::move(tier)));
+  const cache::CacheCopiesParts copies{.copies = *copies_,
+                                       .state = state_,
+                                       .record = *record_,
+                                       .vault = vault_,
+                                       .clock = clock_,
+                                       .seal = setup_.seal_cache,
+                                       .claims = claims_.get()};
+  cache_ = cache::make_shared_cache(cache_engine_, *record_, timers_, log_, copies);
+}
+
+void Instance::open_sessions_and_keys() {
   sessions::SessionParts parts{.record = *record_,
                                .vault = vault_,
                                .invalidations = invalidations_,
@@ -178,23 +226,20 @@ void Instance::open_services() {
                                .use_flushes = use_flushes_,
                                .refusals = refusals_,
                                .copies = session_copies_.get(),
+                               .grace = &grace_,
                                .timers = &timers_};
   SessionOptions options;
   options.storage = SessionStorage::redis;
   options.cache_bytes = kSmallMemory;
   sessions_ = sessions::make_sessions(parts, options);
-  limits::SharedTier tier{.limits = shared_limits_.get(),
-                          .instances = [this] { return record_->status().instances; }};
-  limits_ = checked(limits::make_limits(*limit_engine_, *record_, clock_, setup_.policies, metrics_,
-                                        std::move(tier)));
-  const cache::CacheCopiesParts copies{.copies = *copies_,
-                                       .state = state_,
-                                       .record = *record_,
-                                       .vault = vault_,
-                                       .clock = clock_,
-                                       .seal = setup_.seal_cache,
-                                       .claims = claims_.get()};
-  cache_ = cache::make_shared_cache(cache_engine_, *record_, timers_, log_, copies);
+  keys_ = tenants::make_api_keys({.record = *record_,
+                                  .vault = vault_,
+                                  .clock = clock_,
+                                  .random = random_,
+                                  .invalidations = invalidations_,
+                                  .refusals = refusals_,
+                                  .stops = stops_,
+                                  .grace = &grace_});
 }
 
 asio::awaitable<void> Instance::start() {
@@ -225,6 +270,7 @@ asio::awaitable<void> Instance::repeat(Duration pause, std::function<Task<void>(
 
 Task<void> Instance::flush() {
   static_cast<void>(co_await sessions_->flush_uses());
+  static_cast<void>(co_await keys_->flush_uses());
   co_return co_await refusals_.flush(*record_);
 }
 

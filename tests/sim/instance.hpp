@@ -16,6 +16,7 @@
 #include "services/limits/service.hpp"
 #include "services/sessions/copies.hpp"
 #include "services/sessions/service.hpp"
+#include "services/tenants/service.hpp"
 #include "shared/changes.hpp"
 #include "shared/claims.hpp"
 #include "shared/monitor.hpp"
@@ -30,6 +31,7 @@
 #include <redoubt/cache.hpp>
 #include <redoubt/limits.hpp>
 #include <redoubt/sessions.hpp>
+#include <redoubt/tenants.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -50,6 +52,7 @@ struct InstanceSetup {
   const std::vector<LimitPolicy>& policies;
   Bug bug = Bug::none;
   bool seal_cache = true;
+  Duration auth_grace{0};
 };
 
 class Instance {
@@ -69,14 +72,17 @@ class Instance {
   std::int64_t instances_known() const { return record_->status().instances; }
 
   Sessions& sessions() { return *sessions_; }
+  ApiKeys& keys() { return *keys_; }
   Limits& limits() { return *limits_; }
   Cache& cache() { return *cache_; }
 
  private:
   redis::ClientParts client_parts();
+  redis::Admission asked_again(redis::Admission admission) const;
   void open_redis();
   void follow_journal();
   void open_services();
+  void open_sessions_and_keys();
   boost::asio::awaitable<void> start();
   boost::asio::awaitable<void> repeat(Duration pause, std::function<Task<void>()> work,
                                       bool until_failure = false);
@@ -87,6 +93,7 @@ class Instance {
   const std::uint64_t run_;
   LifePtr life_;
   MachineClock& clock_;
+  MachineClock record_clock_;  // Of the database server, whose statements read it on PostgreSQL.
   SeededRandom random_;
   MachineTimers timers_;
   Metrics metrics_;
@@ -95,6 +102,7 @@ class Instance {
   redis::Options worker_redis_;
   ModelRecord model_;
   std::unique_ptr<record::Record> record_;
+  record::AuthGrace grace_;
   Vault vault_;
   local::Invalidations invalidations_{SipKey{random_.next_u64(), random_.next_u64()}};
   record::UnsavedStops stops_{metrics_};
@@ -115,6 +123,7 @@ class Instance {
   std::unique_ptr<local::LimitEngine> limit_engine_;
   std::shared_ptr<cache::CacheEngine> cache_engine_;
   std::unique_ptr<Sessions> sessions_;
+  std::unique_ptr<ApiKeys> keys_;
   std::unique_ptr<Limits> limits_;
   std::unique_ptr<Cache> cache_;
   bool ready_ = false;

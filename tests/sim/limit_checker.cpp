@@ -14,12 +14,14 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 namespace redoubt::sim {
 namespace {
 
 constexpr std::int64_t kRounding = 2;  // Microseconds, of one comparison.
 constexpr Nanos kMembershipSettles = std::chrono::seconds(8);
+constexpr Nanos kLeftWithin = std::chrono::seconds(3);  // What was sent before may be on its way.
 
 std::int64_t in_us(Nanos time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
@@ -58,6 +60,7 @@ using Site = std::pair<int, int>;  // An instance and its run.
 struct OfLimit {
   Rule rule{1, 1};
   std::string name;
+  bool strict = false;  // In the record: see strict_checker.cpp.
   std::vector<const Charge*> charges;    // All that a Redis was asked for, in order.
   std::vector<const Operation*> checks;  // In the order in which they ended.
 };
@@ -68,6 +71,7 @@ std::vector<OfLimit> by_limit(const History& history) {
     const LimitFact& fact = history.limits[i];
     limits[i].rule = {fact.period_us / fact.limit, fact.burst};
     limits[i].name = fact.name;
+    limits[i].strict = fact.strict;
   }
   for (const Charge& charge : history.charges) {
     limits[static_cast<std::size_t>(charge.limit)].charges.push_back(&charge);
@@ -91,6 +95,7 @@ class LimitChecker {
     shares();
     carried_over();
     together();
+    degraded_on_all();
   }
 
  private:
@@ -315,6 +320,41 @@ class LimitChecker {
     }
   }
 
+  // Between two charges of Redis nobody but shares admitted: burst + N + d/T.
+  void degraded_on_all() {
+    Sharing sharing;
+    auto charge = limit_.charges.begin();
+    for (const Operation* op : limit_.checks) {
+      if (!op->degraded || op->outcome != Outcome::ok) continue;
+      bool charged = false;
+      for (; charge != limit_.charges.end() && (*charge)->at <= op->ended; ++charge) {
+        charged = charged || (*charge)->charged;
+      }
+      if (charged) judge(std::exchange(sharing, {}));
+      sharing.sites.insert({op->instance, op->run});
+      sharing.believed.insert(op->instances);
+      sharing.rising.spend(in_us(op->ended), op->cost * limit_.rule.interval_us);
+    }
+    judge(sharing);
+  }
+
+  struct Sharing {
+    std::set<Site> sites;
+    std::set<std::int64_t> believed;
+    Rising rising;
+  };
+  void judge(const Sharing& sharing) {
+    if (sharing.believed.size() != 1) return;  // None, or judged one by one.
+    const std::int64_t all = *sharing.believed.begin();
+    if (static_cast<std::int64_t>(sharing.sites.size()) > all) return;  // A run ended in between.
+    const std::int64_t bound = (limit_.rule.burst + all) * limit_.rule.interval_us;
+    tally_.note(LimitRow::degraded, fullness(sharing.rising.most(), bound));
+    if (sharing.rising.most() <= bound + kRounding) return;
+    report("{} ({} of {} instances): {} us beyond an interval; {} is the bound",
+           kLimitRows[static_cast<std::size_t>(LimitRow::degraded)], sharing.sites.size(), all,
+           sharing.rising.most(), bound);
+  }
+
   // The rows of the table that are about all instances together, where one of them was in force all
   // the time.
   void together() {
@@ -339,19 +379,15 @@ class LimitChecker {
     const std::int64_t all = believed.empty() ? 1 : *believed.begin();
     const auto some = static_cast<std::int64_t>(sharing.size());
     if (some > all) return;  // A run ended and another began: judged one by one.
-    // (1 + k/N)(burst + d/T) + k, and burst + N + d/T when Redis decided nothing.
-    const bool nothing = memories.empty();
-    const std::int64_t rate = nothing ? all : all + some;  // In 1/N.
-    const std::int64_t burst =
-        nothing ? (limit_.rule.burst + all) * all : limit_.rule.burst * (all + some) + some * all;
+    // (1 + k/N)(burst + d/T) + k.
+    const std::int64_t rate = all + some;  // In 1/N.
+    const std::int64_t burst = limit_.rule.burst * (all + some) + some * all;
     Rising rising;
     for (const auto& [at, cost] : spent) {
       rising.spend(at * rate, cost * all * limit_.rule.interval_us);
     }
     const std::int64_t bound = burst * limit_.rule.interval_us;
-    const LimitRow row = sharing.empty() ? LimitRow::normal
-                         : nothing       ? LimitRow::degraded
-                                         : LimitRow::cut_off;
+    const LimitRow row = sharing.empty() ? LimitRow::normal : LimitRow::cut_off;
     tally_.note(row, fullness(rising.most(), bound));
     if (rising.most() > bound + kRounding * rate * static_cast<std::int64_t>(spent.size())) {
       report("{} ({} of {} instances): {} beyond an interval; {} is the bound",
@@ -388,6 +424,33 @@ void check_membership(const History& history, Violations& out) {
   }
 }
 
+// A generation is of one server: whoever learns of it leaves the one before.
+void check_one_server(const History& history, Violations& out) {
+  struct Span {
+    Nanos first{0};
+    Nanos last{0};
+  };
+  std::map<std::int64_t, std::map<int, Span>> generations;
+  for (const Charge& charge : history.charges) {
+    auto [it, fresh] =
+        generations[charge.generation].try_emplace(charge.server, Span{charge.at, charge.at});
+    it->second.last = charge.at;
+  }
+  for (const auto& [generation, spans] : generations) {
+    for (auto one = spans.begin(); one != spans.end(); ++one) {
+      for (auto other = std::next(one); other != spans.end(); ++other) {
+        const Nanos both = std::min(one->second.last, other->second.last) -
+                           std::max(one->second.first, other->second.first);
+        if (both <= kLeftWithin || out.size() >= 20) continue;
+        out.push_back({"limits", fmt::format("two servers were charged under generation {} for "
+                                             "{:.3f} s",
+                                             generation,
+                                             std::chrono::duration<double>(both).count())});
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void LimitTally::note(LimitRow row, double full) {
@@ -404,8 +467,11 @@ void LimitTally::add(const LimitTally& other) {
 }
 
 void check_limits(const History& history, Violations& out, LimitTally& tally) {
-  for (const OfLimit& limit : by_limit(history)) LimitChecker(history, limit, out, tally).run();
+  for (const OfLimit& limit : by_limit(history)) {
+    if (!limit.strict) LimitChecker(history, limit, out, tally).run();
+  }
   check_membership(history, out);
+  check_one_server(history, out);
 }
 
 }  // namespace redoubt::sim

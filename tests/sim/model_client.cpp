@@ -28,8 +28,8 @@ class ModelClient final : public redis::Client {
                           .tls = nullptr,
                           .metrics = redis::ClientMetrics(parts.client.metrics),
                           .counts = {}})),
-        link_(make_link(parts)),
-        probe_(make_link(parts)) {
+        link_(make_link(parts, ModelLink::Use::all)),
+        probe_(make_link(parts, ModelLink::Use::probe)) {
     link_->start();
   }
   ~ModelClient() override { stop(); }
@@ -98,9 +98,9 @@ class ModelClient final : public redis::Client {
   }
 
  private:
-  std::shared_ptr<ModelLink> make_link(const ModelClientParts& parts) const {
+  std::shared_ptr<ModelLink> make_link(const ModelClientParts& parts, ModelLink::Use use) const {
     return std::make_shared<ModelLink>(parts.world, parts.network, parts.life, parts.instance,
-                                       parts.run, shared_);
+                                       parts.run, shared_, use);
   }
 
   std::shared_ptr<redis::Shared> shared_;

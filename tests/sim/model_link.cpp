@@ -7,6 +7,10 @@
 
 namespace redoubt::sim {
 
+constexpr Nanos kSweepEvery = std::chrono::milliseconds(50);
+constexpr Nanos kHeldBackMin = std::chrono::milliseconds(1);
+constexpr Nanos kHeldBackMax = std::chrono::milliseconds(100);
+
 using redis::not_sent;
 using redis::unknown_outcome;
 
@@ -23,13 +27,14 @@ struct ModelLink::Packet {
 };
 
 ModelLink::ModelLink(World& world, Network& network, LifePtr life, int instance, std::uint64_t run,
-                     std::shared_ptr<redis::Shared> shared)
+                     std::shared_ptr<redis::Shared> shared, Use use)
     : world_(world),
       network_(network),
       life_(std::move(life)),
       instance_(instance),
       client_(instance * kRunsPerMachine + static_cast<std::int64_t>(run)),
       shared_(std::move(shared)),
+      use_(use),
       backoff_(shared_->options.backoff) {}
 
 void ModelLink::later(Nanos delay, std::move_only_function<void(ModelLink&)> action) {
@@ -51,7 +56,26 @@ void ModelLink::stop() {
 
 // ---- Connecting ----
 
+bool ModelLink::may_connect() const {
+  return use_ == Use::probe || !shared_->parts.may_connect || shared_->parts.may_connect();
+}
+
+void ModelLink::hold_back() {
+  failing_ = true;
+  const Nanos pause = world_.chance().between(kHeldBackMin, kHeldBackMax);
+  later(pause, [](ModelLink& self) { self.connect(); });
+  give_up_waiting();
+}
+
+void ModelLink::give_up_waiting() {
+  const auto self = shared_from_this();
+  for (auto& [ticket, waiting] : std::exchange(waiting_, {})) {
+    waiting.submission.sink->on_reply(waiting.submission.index, fail(not_sent("no connection")));
+  }
+}
+
 void ModelLink::connect() {
+  if (!may_connect()) return hold_back();
   ModelRedis& server = network_.server_for(instance_);
   const Way& way = network_.to_redis(instance_, server.number());
   const Nanos there_and_back = network_.delay(way) + network_.delay(way);
@@ -75,9 +99,7 @@ void ModelLink::attempt_ended(ModelRedis& server, std::uint64_t run) {
   redis::ServerFacts facts = server.facts();
   if (shared_->options.identity_key.empty()) facts.identity.clear();
   const bool role = !shared_->options.require_master || facts.role == "master";
-  if (!role || (shared_->parts.admission && !shared_->parts.admission(facts))) {
-    return attempt_failed(false);
-  }
+  if (!role || !admits(facts)) return attempt_failed(false);
   facts_ = std::move(facts);
   connection_ = {};
   connection_.server = &server;
@@ -88,6 +110,18 @@ void ModelLink::attempt_ended(ModelRedis& server, std::uint64_t run) {
   failing_ = false;
   ++shared_->counts.connects;
   for (auto& [ticket, waiting] : std::exchange(waiting_, {})) send(waiting);
+  sweep(connection_.number);
+}
+
+bool ModelLink::admits(const redis::ServerFacts& facts) const {
+  return !shared_->parts.admission || shared_->parts.admission(facts);
+}
+
+// The server may have been left behind since.
+void ModelLink::sweep(std::uint64_t connection) {
+  if (!ready_ || connection_.number != connection) return;
+  if (!admits(facts_)) return lost("it is not admitted any more", true);
+  later(kSweepEvery, [connection](ModelLink& self) { self.sweep(connection); });
 }
 
 void ModelLink::attempt_failed(bool refused) {
@@ -95,10 +129,7 @@ void ModelLink::attempt_failed(bool refused) {
   Random& random = shared_->parts.random;
   const Duration pause = refused ? backoff_.refused(random) : backoff_.lost(Duration(0), random);
   reconnect_after(pause);
-  const auto self = shared_from_this();
-  for (auto& [ticket, waiting] : std::exchange(waiting_, {})) {
-    waiting.submission.sink->on_reply(waiting.submission.index, fail(not_sent("no connection")));
-  }
+  give_up_waiting();
 }
 
 void ModelLink::lost(const std::string& why, bool at_once) {

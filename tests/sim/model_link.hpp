@@ -22,8 +22,9 @@ namespace redoubt::sim {
 class ModelLink final : public std::enable_shared_from_this<ModelLink> {
  public:
   // `instance` and `run` say whose it is.
+  enum class Use : std::uint8_t { all, probe };
   ModelLink(World& world, Network& network, LifePtr life, int instance, std::uint64_t run,
-            std::shared_ptr<redis::Shared> shared);
+            std::shared_ptr<redis::Shared> shared, Use use);
 
   void start() { connect(); }
   void stop();
@@ -55,8 +56,11 @@ class ModelLink final : public std::enable_shared_from_this<ModelLink> {
   struct Packet;
 
   void connect();
+  bool may_connect() const;
+  void hold_back();
   void attempt_ended(ModelRedis& server, std::uint64_t run);
   void attempt_failed(bool refused);
+  void give_up_waiting();
   void lost(const std::string& why, bool at_once);
   void end_owed(const std::string& why);
   void reconnect_after(Duration pause);
@@ -66,6 +70,8 @@ class ModelLink final : public std::enable_shared_from_this<ModelLink> {
   void answered(std::uint64_t connection, std::uint64_t sequence, Value reply);
   void deadline_passed(std::uint64_t connection, std::uint64_t sequence);
   void silence_passed(std::uint64_t connection);
+  bool admits(const redis::ServerFacts& facts) const;
+  void sweep(std::uint64_t connection);
   void waited_too_long(std::uint64_t ticket);
   void later(Nanos delay, std::move_only_function<void(ModelLink&)> action);
 
@@ -75,6 +81,7 @@ class ModelLink final : public std::enable_shared_from_this<ModelLink> {
   const int instance_;
   const std::int64_t client_;
   const std::shared_ptr<redis::Shared> shared_;
+  const Use use_;
   redis::BackoffMachine backoff_;
   redis::ServerFacts facts_;
   Connection connection_{};

@@ -1,5 +1,7 @@
 #include "tests/sim/model_record.hpp"
 
+#include "record/in_doubt.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 
 #include <algorithm>
@@ -26,7 +28,7 @@ void surely(std::exception_ptr thrown) {
   if (thrown) std::terminate();
 }
 
-Error away() {
+Error record_away() {
   return unavailable("record_unavailable", "The record is unavailable: cannot be reached.");
 }
 Error outcome_unknown() {
@@ -89,25 +91,22 @@ asio::awaitable<void> ModelRecord::pass(Nanos time) {
 // ---- Reading ----
 
 Task<void> ModelRecord::read_snapshot(std::function<Task<void>(sql::Transaction&)> work) {
+  if (away()) co_return fail(record_away());
   co_await pass(delay());
-  if (!parts_.truth.up() && !way().cut()) co_return fail(away());
-  if (way().there_cut) {
-    co_await pass(parts_.habits.reply_timeout);
-    co_return fail(away());
+  if (reachable()) {
+    Reader reader(parts_.truth);
+    Result<void> done = co_await work(reader);
+    co_await pass(delay());
+    if (!way().back_cut) co_return done;
   }
-  Reader reader(parts_.truth);
-  const Result<void> done = co_await work(reader);
-  co_await pass(delay());
-  if (way().back_cut) {
-    co_await pass(parts_.habits.reply_timeout);
-    co_return fail(away());
-  }
-  co_return done;
+  co_await no_answer();
+  co_return fail(record_away());
 }
 
 // ---- Writing ----
 
 Task<void> ModelRecord::write_unit(std::function<Task<void>(record::Unit&)> work) {
+  if (away()) co_return fail(record_away());
   const auto done = std::make_shared<Answer<Result<void>>>(parts_.life);
   waiting_.push_back({std::move(work), done, fail(internal("a unit of work was not reached"))});
   if (lanes_ < kLanes) start_lane();
@@ -122,15 +121,15 @@ void ModelRecord::start_lane() {
     batch->units.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
-  if (!parts_.truth.up() && !way().cut()) return refuse(batch, away(), delay());
-  if (way().cut()) return refuse(batch, away(), parts_.habits.reply_timeout);
+  if (!parts_.truth.up() && !way().cut()) return refuse(batch, record_away(), delay());
+  if (way().cut()) return refuse(batch, record_away(), parts_.habits.reply_timeout);
   parts_.world.after(delay(), parts_.life, [this, batch] { begin(batch); });
 }
 
 // The transaction has its id, and draws its numbers, a while before it commits: others that began
 // later may commit earlier.
 void ModelRecord::begin(const BatchPtr& batch) {
-  if (!reachable()) return refuse(batch, away(), parts_.habits.reply_timeout);
+  if (!reachable()) return refuse(batch, record_away(), parts_.habits.reply_timeout);
   Chance& chance = parts_.world.chance();
   batch->xid = parts_.truth.begin();
   for (std::int64_t n = chance.between(0, 2); n > 0; --n) {
@@ -155,7 +154,7 @@ ModelRecord::~ModelRecord() {
 void ModelRecord::execute(const BatchPtr& batch) {
   if (!reachable()) {
     ended(*batch);
-    return refuse(batch, away(), parts_.habits.reply_timeout);
+    return refuse(batch, record_away(), parts_.habits.reply_timeout);
   }
   asio::co_spawn(parts_.world.io(), run_units(batch), surely);
 }
@@ -225,7 +224,7 @@ void ModelRecord::refuse(const BatchPtr& batch, Error error, Nanos when) {
     availability_.failed("cannot be reached", "simulated");
     // Of an unknown outcome the copies may be older.
     for (const JournalEntry& entry : batch->journal) {
-      if (unknown) tell(entry);
+      if (unknown) tell(parts_.habits.tells_doubt ? entry : record::in_doubt(entry));
     }
     end_lane(batch);
   });
@@ -255,37 +254,57 @@ void ModelRecord::tell(const JournalEntry& entry) {
 // ---- Following ----
 
 Task<void> ModelRecord::join() {
-  while (!reachable()) co_await pass(parts_.habits.poll_interval);
   tail_.start(0);
   tell({.kind = JournalEntry::Kind::everything, .tenant = {}, .key = {}});
-  co_await poll();
-  co_await beat();
+  while (!co_await poll() || !co_await beat()) co_await pass(parts_.habits.poll_interval);
   co_return Result<void>{};
 }
 
 void ModelRecord::follow() {
   asio::co_spawn(parts_.world.io(), follow_journal(), surely);
+  asio::co_spawn(parts_.world.io(), watch(), surely);
 }
 
 asio::awaitable<void> ModelRecord::follow_journal() {
   for (;;) {
     co_await pass(parts_.habits.poll_interval);
-    if (!reachable()) continue;
-    co_await poll();
-    ++rounds_;
-    if (rounds_ % kRoundsPerBeat == 0 || tail_.heard() != reported_) co_await beat();
+    reach_.look_begins();
+    const bool good = co_await round();
+    reach_.look_ended(good);
+    if (good) availability_.reached();
   }
 }
 
-asio::awaitable<void> ModelRecord::poll() {
+asio::awaitable<void> ModelRecord::watch() {
+  for (;;) {
+    co_await pass(record::ReachWatch::kTick);
+    if (reach_.tick() && away()) availability_.unreachable("cannot be reached", "simulated");
+  }
+}
+
+asio::awaitable<bool> ModelRecord::round() {
+  if (!co_await poll()) co_return false;
+  ++rounds_;
+  const bool beats = rounds_ % kRoundsPerBeat == 0 || tail_.heard() != reported_;
+  co_return !beats || co_await beat();
+}
+
+// A server that is down says so; into a cut one waits.
+asio::awaitable<bool> ModelRecord::no_answer() {
+  co_await pass(way().cut() ? Nanos(parts_.habits.reply_timeout) : delay());
+  co_return false;
+}
+
+asio::awaitable<bool> ModelRecord::poll() {
   const BootTime began = parts_.clock.boot();
   co_await pass(delay());
-  if (!reachable()) co_return;
+  if (!reachable()) co_return co_await no_answer();
   const Truth::Snapshot snapshot = parts_.truth.look(tail_.after(), tail_.holes());
   co_await pass(delay());
-  if (way().back_cut) co_return;
+  if (way().back_cut) co_return co_await no_answer();
   hear(snapshot);
   fresh_until_ = began + record::kCopiesTrustedFor;
+  co_return true;
 }
 
 void ModelRecord::hear(const Truth::Snapshot& snapshot) {
@@ -303,15 +322,16 @@ void ModelRecord::hear(const Truth::Snapshot& snapshot) {
   if (tail_.overflowed()) tell({.kind = JournalEntry::Kind::everything, .tenant = {}, .key = {}});
 }
 
-asio::awaitable<void> ModelRecord::beat() {
+asio::awaitable<bool> ModelRecord::beat() {
   const std::int64_t heard = tail_.heard();
   co_await pass(delay());
-  if (!reachable()) co_return;
+  if (!reachable()) co_return co_await no_answer();
   parts_.truth.beat({parts_.origin, ++heartbeat_, heard});
   co_await pass(delay());
-  if (way().back_cut) co_return;
+  if (way().back_cut) co_return co_await no_answer();
   reported_ = heard;
   observe();
+  co_return true;
 }
 
 void ModelRecord::observe() {
@@ -324,11 +344,11 @@ void ModelRecord::observe() {
 
 Task<void> ModelRecord::wait_for_all() {
   co_await pass(delay());
-  if (!reachable()) co_return fail(away());
+  if (!reachable()) co_return fail(record_away());
   const std::int64_t seq = parts_.truth.newest();
   for (int i = 0; i < kBarrierRounds; ++i) {
     co_await pass(delay());
-    if (!reachable()) co_return fail(away());
+    if (!reachable()) co_return fail(record_away());
     observe();
     if (members_.all_heard(seq, parts_.clock.boot())) break;
     co_await pass(kBarrierPause);

@@ -1,6 +1,6 @@
 // The record of one instance on the truth that all share: group commit, the journal followed with
-// the production JournalTail, Membership and Availability, and a network in between that can be cut
-// at any moment, also between a commit and its reply.
+// the production JournalTail, Membership, ReachWatch and Availability, and a network in between that
+// can be cut at any moment, also between a commit and its reply.
 //
 // It stands for src/record/postgres_*, which needs sockets; what those decide without I/O runs here
 // as it is.
@@ -13,6 +13,7 @@
 #include "record/availability.hpp"
 #include "record/journal_tail.hpp"
 #include "record/membership.hpp"
+#include "record/reach_watch.hpp"
 #include "record/record.hpp"
 #include "tests/sim/network.hpp"
 #include "tests/sim/truth.hpp"
@@ -34,6 +35,7 @@ struct RecordHabits {
   unsigned lost_commits = 0;      // Of a thousand: not done, and nobody is told.
   // Deliberate mistakes (bugs.hpp).
   bool gives_up_holes = false;
+  bool tells_doubt = false;
   Duration tells_late{0};
 };
 
@@ -64,6 +66,7 @@ class ModelRecord final : public record::Record {
     listeners_.push_back(std::move(listener));
   }
   BootTime fresh_until() const override { return fresh_until_; }
+  bool cut_off() const override { return reach_.cut_off(); }
   Task<void> wait_for_all() override;
   record::Status status() const override;
   void stop() override {}
@@ -87,6 +90,8 @@ class ModelRecord final : public record::Record {
 
   Way& way() { return parts_.network.to_record(parts_.instance); }
   bool reachable() { return parts_.truth.up() && !way().cut(); }
+  // For longer than a moment: nobody waits for it.
+  bool away() const { return cut_off() && parts_.clock.boot() >= fresh_until_; }
   Nanos delay() { return parts_.network.delay(way()); }
   boost::asio::awaitable<void> pass(Nanos time);
 
@@ -103,8 +108,12 @@ class ModelRecord final : public record::Record {
   void tell(const record::JournalEntry& entry);
 
   boost::asio::awaitable<void> follow_journal();
-  boost::asio::awaitable<void> poll();
-  boost::asio::awaitable<void> beat();
+  boost::asio::awaitable<void> watch();
+  // Each: whether it had its answer.
+  boost::asio::awaitable<bool> round();
+  boost::asio::awaitable<bool> poll();
+  boost::asio::awaitable<bool> beat();
+  boost::asio::awaitable<bool> no_answer();
   void hear(const Truth::Snapshot& snapshot);
   void observe();
 
@@ -113,6 +122,7 @@ class ModelRecord final : public record::Record {
   record::Availability availability_;
   record::JournalTail tail_;
   record::Membership members_;
+  record::ReachWatch reach_;
   std::deque<Pending> waiting_;
   std::set<std::uint64_t> open_;  // Transactions.
   int lanes_ = 0;

@@ -112,6 +112,8 @@ Plan draw_plan(std::uint64_t seed, const PlanOptions& options) {
   plan.sessions = static_cast<unsigned>(chance.between(10, 90 - plan.limits));
   plan.seal_cache = chance.percent(50);
   plan.tight = chance.between(1, 4);
+  // Some faults outlast it, others do not.
+  if (chance.percent(70)) plan.auth_grace = Duration(chance.between(1'000, 6'000));
   if (options.length > Nanos(0)) plan.length = options.length;
   if (options.rate > 0) plan.rate = options.rate;
   if (!options.faults || chance.percent(5)) return plan;

@@ -24,7 +24,8 @@ enum class FaultKind : std::uint8_t {
   redis_refuses,       // amount: which error reply, to writes
   redis_clock,         // amount: ms
   redis_forgets_scripts,
-  redis_fork,          // A replica of `amount` ms ago is promoted; the old master goes on meanwhile.
+  redis_fork,          // A replica of `amount` ms ago is promoted; the old master goes on meanwhile,
+                       // or for good.
   redis_cut,           // instance; amount: 0 both ways, 1 there, 2 back
   redis_slow,          // instance; amount: ms
   record_down,
@@ -75,9 +76,10 @@ struct Plan {
   std::int64_t rate = 300;                  // Operations a second.
   // Of a hundred operations; the rest are about the cache.
   unsigned limits = 40;
-  unsigned sessions = 35;
+  unsigned sessions = 35;  // And API keys.
   bool seal_cache = true;
   std::int64_t tight = 1;  // 1..4: the more, the less the limits admit.
+  Duration auth_grace{0};  // While an instance is cut off from the record.
   std::vector<Fault> faults;
 };
 

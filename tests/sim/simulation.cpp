@@ -29,6 +29,13 @@ void note_sessions(Truth& truth, History& history) {
   }
 }
 
+void note_keys(Truth& truth, History& history) {
+  constexpr std::string_view kAll = "SELECT id, revoked_at FROM rd_api_key";
+  const auto rows = truth.connection().run(kAll);
+  if (!rows) throw std::runtime_error(rows.error().cause);
+  for (const sql::Row& row : rows->rows) history.final_keys[row.text(0)] = !row.is_null(1);
+}
+
 }  // namespace
 
 Verdict simulate(const Plan& plan, Truth& truth) {
@@ -40,6 +47,7 @@ Verdict simulate(const Plan& plan, Truth& truth, History& history) {
   truth.clear();
   World world(plan.seed);
   history.instances = plan.instances;
+  history.auth_grace = plan.auth_grace;
   Verdict verdict;
   {
     Cluster cluster(world, truth, plan, history);
@@ -60,6 +68,7 @@ Verdict simulate(const Plan& plan, Truth& truth, History& history) {
     workload.stop();
     world.run_until(end + seconds(5));  // What is under way ends.
     note_sessions(truth, history);
+    note_keys(truth, history);
     verdict.operations = workload.operations();
     cluster.stop();
   }

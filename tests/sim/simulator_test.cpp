@@ -96,6 +96,25 @@ TEST_F(Simulator, AMasterThatWasDemotedIsLeft) {
   EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
 }
 
+// Found by seed 213: a master that was left behind and is never told so. Its connections last, and
+// nobody asked again where the name leads.
+TEST_F(Simulator, AMasterThatWasLeftBehindIsLeft) {
+  Plan plan;
+  plan.length = std::chrono::seconds(8);
+  Fault fork;
+  fork.kind = FaultKind::redis_fork;
+  fork.at = std::chrono::seconds(1);
+  fork.lasts = std::chrono::seconds(4);
+  fork.amount = 399;
+  plan.faults.push_back(fork);
+  Fault crash;  // Whoever starts anew finds the new master.
+  crash.kind = FaultKind::crash;
+  crash.at = std::chrono::seconds(6);
+  crash.lasts = std::chrono::milliseconds(100);
+  plan.faults.push_back(crash);
+  EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
+}
+
 // Found by seed 1: while Redis refused writes, asking it first cut off what a share had charged.
 TEST_F(Simulator, SharesHoldWhileRedisRefusesWrites) {
   Plan plan;

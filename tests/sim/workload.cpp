@@ -17,7 +17,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kRecent = 24;  // Sessions that are asked about most.
+constexpr std::size_t kRecent = 24;      // Sessions that are asked about most.
+constexpr std::size_t kRecentKeys = 12;  // As many API keys.
+constexpr unsigned kOfKeys = 20;         // Of a hundred operations on sessions and keys.
 constexpr Duration kLease{2'000};
 constexpr Duration kTtl{600'000};
 
@@ -69,6 +71,7 @@ class Workload::Note {
     }
     op_.outcome = is_unknown(result.error()) ? Outcome::unknown : Outcome::refused;
     op_.unavailable = result.error().code == Errc::unavailable;
+    op_.held = op_.unavailable && result.error().message.contains("from now on");
   }
 
  private:
@@ -106,7 +109,9 @@ void Workload::next() {
 void Workload::ask(Instance& instance) {
   const auto dice = world_.chance().below(100);
   if (dice < plan_.limits) return check(instance);
-  if (dice < plan_.limits + plan_.sessions) return about_sessions(instance);
+  if (dice < plan_.limits + plan_.sessions) {
+    return world_.chance().percent(kOfKeys) ? about_keys(instance) : about_sessions(instance);
+  }
   about_cache(instance);
 }
 
@@ -217,6 +222,7 @@ void Workload::note_verified(Operation& op, const Result<VerifiedSession>& verif
   if (!verified) return;
   const redoubt::Session& session = *verified->session;
   op.value = session.version;
+  op.by_grace = verified->by_grace;
   const std::string owner = fmt::format("\"{}/{}\"", op.tenant, op.object);
   if (session.tenant != tenant_id(op.tenant) || !session.data.contains(owner)) {
     history_.leaks.push_back(fmt::format("{}: it is of {} and has {}", describe(op),
@@ -249,6 +255,67 @@ Workload::Work Workload::revoke_all(Instance& instance, int tenant, int user) {
       co_await instance.sessions().revoke_all(context(tenant), user_name(user), {});
   note.end(revoked);
   if (revoked) note.op().value = *revoked;
+}
+
+// ---- API keys ----
+
+void Workload::about_keys(Instance& instance) {
+  Chance& chance = world_.chance();
+  const auto dice = chance.below(100);
+  const auto tenant = static_cast<int>(chance.below(kTenants));
+  const auto spawn = [this](Work work) { asio::co_spawn(world_.io(), std::move(work), surely); };
+  if (keys_.empty() || dice < 8) return spawn(make_key(instance, tenant));
+  const std::size_t recent = std::min(keys_.size(), kRecentKeys);
+  const std::size_t key = keys_.size() - 1 - chance.below(recent);
+  if (dice < 16) return spawn(end_key(instance, key));
+  use_key(instance, key);
+}
+
+Workload::Work Workload::make_key(Instance& instance, int tenant) {
+  const auto object = static_cast<std::int64_t>(history_.keys.size());
+  history_.keys.push_back({static_cast<std::uint8_t>(tenant), {}});
+  Note note(*this, instance, begin(instance, Deed::make_key, tenant, object));
+  NewApiKey request;
+  request.name = fmt::format("key {}", object);
+  const auto issued = co_await instance.keys().create(context(tenant), std::move(request));
+  note.end(issued);
+  if (!issued || !instance.life()->alive()) co_return;
+  history_.keys[static_cast<std::size_t>(object)].id = issued->key.id;
+  keys_.push_back({tenant, issued->key.id, issued->token, object});
+}
+
+void Workload::use_key(Instance& instance, std::size_t key) {
+  const Key& known = keys_[key];
+  Operation op = begin(instance, Deed::use_key, known.tenant, known.object);
+  auto now = instance.keys().authenticate_now(known.token);
+  if (!now) return asio::co_spawn(world_.io(), use_key_later(instance, op, key), surely);
+  Note note(*this, instance, op);
+  note.end(*now);
+  note_caller(note.op(), key, *now);
+}
+
+Workload::Work Workload::use_key_later(Instance& instance, Operation op, std::size_t key) {
+  Note note(*this, instance, op);
+  const auto caller = co_await instance.keys().authenticate(keys_[key].token);
+  note.end(caller);
+  note_caller(note.op(), key, caller);
+}
+
+void Workload::note_caller(Operation& op, std::size_t key, const Result<CallerPtr>& caller) {
+  if (!caller) return;
+  op.by_grace = (*caller)->by_grace;
+  if ((*caller)->tenant != tenant_id(op.tenant) || (*caller)->principal != "key:" + keys_[key].id) {
+    history_.leaks.push_back(fmt::format("{}: it speaks for {} of {}", describe(op),
+                                         (*caller)->principal, (*caller)->tenant));
+  }
+}
+
+Workload::Work Workload::end_key(Instance& instance, std::size_t key) {
+  const Key& known = keys_[key];
+  Note note(*this, instance, begin(instance, Deed::end_key, known.tenant, known.object));
+  const std::string id = known.id;
+  const auto ended = co_await instance.keys().revoke(context(note.op().tenant), id);
+  note.end(ended);
 }
 
 // ---- Cache ----

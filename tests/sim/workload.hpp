@@ -34,6 +34,12 @@ class Workload {
     std::string token;
     std::int64_t object = 0;  // Its number in the history.
   };
+  struct Key {
+    int tenant = 0;
+    std::string id;
+    std::string token;
+    std::int64_t object = 0;  // Its number in the history.
+  };
   class Note;  // Writes an operation down when it ends, however it ends.
   using Work = boost::asio::awaitable<void>;
 
@@ -54,6 +60,13 @@ class Workload {
   Work update(Instance& instance, std::size_t session);
   Work revoke(Instance& instance, std::size_t session);
   Work revoke_all(Instance& instance, int tenant, int user);
+
+  void about_keys(Instance& instance);
+  Work make_key(Instance& instance, int tenant);
+  void use_key(Instance& instance, std::size_t key);
+  Work use_key_later(Instance& instance, Operation op, std::size_t key);
+  void note_caller(Operation& op, std::size_t key, const Result<CallerPtr>& caller);
+  Work end_key(Instance& instance, std::size_t key);
 
   void about_cache(Instance& instance);
   Work get(Instance& instance, int tenant, int key);
@@ -76,6 +89,7 @@ class Workload {
   std::vector<Caller> callers_;
   std::vector<Context> contexts_;
   std::vector<Session> sessions_;
+  std::vector<Key> keys_;
   std::array<std::int64_t, static_cast<std::size_t>(kTenants * kKeys)> source_{};
   Nanos pause_;
   std::uint64_t begun_ = 0;
