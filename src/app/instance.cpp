@@ -9,6 +9,7 @@
 #include "config/load.hpp"
 #include "local/invalidation_names.hpp"
 #include "record/audit.hpp"
+#include "record/idempotency_rows.hpp"
 #include "record/postgres_record.hpp"
 #include "record/sqlite_record.hpp"
 #include "services/limits/service.hpp"
