@@ -53,7 +53,8 @@ TEST_F(UpstashFaceTest, UnderLoadWhatMattersLeastIsRefusedFirst) {
     EXPECT_EQ(reply.header("Retry-After"), "1");
     return true;
   };
-  const Ask keys{.path = "/keys/*", .token = std::string(kAdmin)};
+  const std::string admin(kAdmin);
+  const Ask keys{.path = "/keys/*", .token = admin};
   const Ask publish{.path = "/publish/c/m"};
   const Ask get{.path = "/get/a"};
   const Ask pipeline{.path = "/pipeline", .body = R"([["GET","a"]])"};
