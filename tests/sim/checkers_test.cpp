@@ -381,6 +381,15 @@ TEST_F(Checkers, LimitsAllowAClockThatWasMoved) {
   charge(milliseconds(1'002)).clock_us = 1'301'999;
   EXPECT_GT(found_by_limits(), 0u);
 }
+TEST_F(Checkers, LimitsGoByWhatReallyPassedWhereAClockWasPutBack) {
+  limit();
+  for (int i = 0; i < 5; ++i) charge(seconds(1));
+  history_.clock_moves.push_back({milliseconds(1'001), 0, -600'000});
+  for (int i = 0; i < 7; ++i) charge(milliseconds(1'700)).clock_us = 1'100'000;
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(milliseconds(1'700)).clock_us = 1'100'000;
+  EXPECT_GT(found_by_limits(), 0u);
+}
 TEST_F(Checkers, LimitsTakeShares) {
   limit();
   for (int i = 0; i < 2; ++i) share(seconds(1), 3, 0);

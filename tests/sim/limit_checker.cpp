@@ -115,7 +115,8 @@ class LimitChecker {
            limit_.charges.size());
   }
 
-  // By the server's own clock, whatever was done to it.
+  // By the server's own clock, and by what really passed where the clock was put back: it passes some
+  // of its time twice, and what is owed from the first time may be capped.
   void each_memory() {
     struct Memory {
       Rising rising;
@@ -126,10 +127,10 @@ class LimitChecker {
     for (const Charge* charge : limit_.charges) {
       if (!charge->charged) continue;
       Memory& memory = memories[{charge->memory, charge->generation}];
-      // Time that the clock was put back by passes twice; what really passed meanwhile, once.
       std::int64_t back = 0;
-      if (memory.clock_us > charge->clock_us) {
-        back = memory.clock_us - charge->clock_us + (charge->at - memory.at).count() / 1'000;
+      if (memory.clock_us != INT64_MIN) {
+        const std::int64_t passed = in_us(charge->at) - in_us(memory.at);
+        back = std::max<std::int64_t>(passed - (charge->clock_us - memory.clock_us), 0);
       }
       memory.clock_us = charge->clock_us;
       memory.at = charge->at;
