@@ -16,6 +16,7 @@ from wire import encode
 
 BOUND = 2.0          # Seconds: what the freshness rule promises.
 RETURN_BOUND = 5.0   # Seconds until Redis is used again once it answers.
+AT_ONCE = 32         # Of each kind: more than there are connections to the record.
 GROWTH = 64          # MiB: what an instance may keep of a row; what it caches is bounded by less.
 POLICY = limits.Policy(**SOFT)
 
@@ -46,7 +47,7 @@ class Run:
         self.spread = 1.0   # See checks/limits.
         path = os.path.join(out, f"row-{row.name}.jsonl") if out else None
         self.history = History(path)
-        self.before = None  # A census of each instance, under load and before anything is broken.
+        self.before = []  # A census of each instance before anything is broken.
         self.load = Load(fleet.addresses(), fleet.tenants, self.history, rate, seed,
                          run=f"row{row.name}-{seed}", mix=row.mix)
         self.states = States(fleet, self.load.now)
@@ -66,8 +67,6 @@ class Run:
         now = self.now()
         if self.marks:
             self.marks[-1][2] = now
-            self.before = self.before or [None if n in self.row.restarts else i.census()
-                                          for n, i in enumerate(self.fleet.instances)]
         self.marks.append([phase, now, None])
         time.sleep(seconds or 0)
         return now
@@ -105,6 +104,9 @@ class Run:
     # ---- Around it ----
 
     def execute(self):
+        self.load.run_now(self._open_everything())
+        self.before = [None if n in self.row.restarts else self._census_in_the_beginning(i)
+                       for n, i in enumerate(self.fleet.instances)]
         self.load.start()
         try:
             self.row.body(self)
@@ -120,6 +122,38 @@ class Run:
         if self.row.judge:
             self.row.judge(self)
         self.history.close()
+
+    async def _open_everything(self):
+        """So much at once that an instance makes every connection that it may have to the record:
+        what there is more of in the end was not given back."""
+        tenant = self.fleet.tenants[0]
+
+        async def ask(number, *request):
+            pool = self.load.pool(number)
+            connection = await pool.take()
+            try:
+                await connection.ask(encode(*request), PATIENCE)
+            finally:
+                pool.give_back(connection)
+
+        asked = []
+        for number in range(len(self.fleet.instances)):
+            for n in range(AT_ONCE):
+                user = f"first-{number}-{n}"
+                asked += [ask(number, "POST", "/api/v1/sessions", tenant.key, {"user": user}),
+                          ask(number, "GET", f"/api/v1/users/{user}/sessions", tenant.key)]
+        await asyncio.gather(*asked)
+        for pool in self.load.pools.values():
+            pool.close()
+
+    @staticmethod
+    def _census_in_the_beginning(instance):
+        """Once the connections of those who asked are closed."""
+        while True:
+            census = instance.census()
+            time.sleep(0.2)
+            if census["fds"] == instance.census()["fds"]:
+                return census
 
     def _settle(self):
         """At rest, and past every bound: now the last look at everything."""
