@@ -5,6 +5,9 @@ import asyncio
 import json
 
 
+ALL_BUSY = "every connection waits for an answer"  # A limit of the clients' own.
+
+
 class NotSent(Exception):
     """Nobody listens: the request did not leave."""
 
@@ -102,7 +105,7 @@ class Pool:
                 self.busy += 1
                 return connection
         if self.busy >= self.most:
-            raise NotSent("every connection waits for an answer")
+            raise NotSent(ALL_BUSY)
         self.busy += 1
         try:
             return await self._connect()

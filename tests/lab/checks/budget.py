@@ -5,6 +5,8 @@ A request counts against the service when its answer is 5xx or does not come. Re
 
 import collections
 
+from wire import ALL_BUSY
+
 
 def failed(event):
     return event.get("status", 0) >= 500 or event.get("status", 0) == 0
@@ -52,11 +54,16 @@ def phases(events, marks):
 def failed_while_told(events, exits, heard_by):
     """Requests that failed though a load balancer had done its part. `exits`: [(instance, told to
     end, serves again)]. Whoever is sent there later than `heard_by` seconds after it was told to end,
-    was sent by a load balancer that had not looked for so long."""
+    was sent by a load balancer that had not looked for so long. What the clients had no connection
+    for was not sent at all, and what is shed on a machine that is too slow is no matter of an end."""
     def is_late(event):
         return any(event["instance"] == number and told + heard_by < event["t_inv"] < again
                    for number, told, again in exits)
-    return [event for event in events if failed(event) and not is_late(event)]
+
+    def is_excess(event):
+        result = event.get("result", {})
+        return result.get("error") == ALL_BUSY or "overloaded" in result.get("code", "")
+    return [e for e in events if failed(e) and not is_late(e) and not is_excess(e)]
 
 
 def slower_than(events, seconds, start, end):
