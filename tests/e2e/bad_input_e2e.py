@@ -90,6 +90,8 @@ class BadInput(ServerTest):
         tried = 0
         for operation in operations(self.redoubt):
             for field in filter(lambda f: f.is_text, operation.fields()):
+                if field.name == "Idempotency-Key" and operation.id != "sessions.create":
+                    continue  # It is read in one place for all of them.
                 for name, value in NASTY.items():
                     if field.where == "header" and b"\r\n" in value:
                         continue  # Would be two fields, not a value.

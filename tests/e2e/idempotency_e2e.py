@@ -16,9 +16,8 @@ from server import PATIENCE, Server, ServerTest, wait_for
 PATH = "/api/v1/sessions"
 
 
-def create(redoubt, key, user="ada", headers=None, **more):
-    return redoubt.post(PATH, {"user": user}, headers={"Idempotency-Key": key, **(headers or {})},
-                        **more)
+def create(redoubt, idempotency_key, user="ada", **more):
+    return redoubt.post(PATH, {"user": user}, headers={"Idempotency-Key": idempotency_key}, **more)
 
 
 def sessions_of(redoubt, user):
@@ -199,7 +198,7 @@ class Crash(unittest.TestCase):
 
     def test_a_client_that_hung_up_learns_the_answer(self):
         with Server(data_dir=self.data) as redoubt:
-            body = b'{"user":"gone"}'
+            body = b'{"user": "gone"}'  # Byte for byte what create() sends.
             raw = socket.create_connection(("127.0.0.1", redoubt.port))
             raw.sendall(b"POST /api/v1/sessions HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k1\r\n"
                         b"Content-Type: application/json\r\nAuthorization: Bearer "

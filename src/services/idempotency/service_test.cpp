@@ -35,7 +35,7 @@ constexpr sql::Statement kEffect{
     "INSERT INTO rd_meta (name, number) VALUES ('test.effect', 1)"
     " ON CONFLICT (name) DO UPDATE SET number = rd_meta.number + 1"};
 constexpr sql::Statement kEffects{
-    "SELECT coalesce(sum(number), 0) FROM rd_meta WHERE name = 'test.effect'"};
+    "SELECT coalesce(max(number), 0) FROM rd_meta WHERE name = 'test.effect'"};
 constexpr sql::Statement kMoveExpiry{"UPDATE rd_idempotency SET expires_at = expires_at + 1"};
 
 RingKey ring_key(std::uint8_t seed) {
