@@ -496,6 +496,32 @@ TEST(Flights, OthersWaitForTheOneThatIsUnderWay) {
   EXPECT_FALSE(flights.under_way(id));
 }
 
+// ---- In memory ----
+
+TEST_F(SessionCopiesTest, InMemoryDoNotAnswerOnceANewerVersionWasRead) {
+  const local::Invalidations untold;  // The journal is not heard here.
+  const auto other = make_sessions({.record = *late_,
+                                    .vault = vault_,
+                                    .invalidations = untold,
+                                    .clock = clock_,
+                                    .random = random_,
+                                    .log = null_log(),
+                                    .metrics = metrics_,
+                                    .ends = ends_,
+                                    .use_flushes = flushes_,
+                                    .refusals = refusals_},
+                                   options_);
+  const IssuedSession issued = make();
+  ASSERT_TRUE(valid(*other, issued.token));
+  ASSERT_TRUE(run(sessions().update(acme_, issued.session->id, R"({"a":1})", {})));
+  late_->fresh_until_at = clock_.boot();  // It is cut off for a moment, and asks the record.
+  ASSERT_EQ(authenticate(*other, issued.token)->session->version, 2);
+
+  late_->fresh_until_at = BootTime{INT64_MAX};
+
+  EXPECT_EQ(authenticate(*other, issued.token)->session->version, 2);
+}
+
 // ---- While the record is away ----
 
 TEST_F(SessionCopiesTest, AnswerForTheGraceWhileTheRecordIsAway) {

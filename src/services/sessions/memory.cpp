@@ -79,6 +79,11 @@ void SessionMemory::keep(const Hash128& key, Entry entry) {
   entries_.insert(key, std::move(entry), weight);
 }
 
+void SessionMemory::forget_older(const Hash128& key, std::int64_t version) {
+  const Entry* const known = entries_.peek(key);
+  if (known != nullptr && known->session->version < version) entries_.erase(key);
+}
+
 VerifiedSession SessionMemory::use(const Hash128& key, Entry& entry, WallTime now) {
   if (worth_noting(entry, now) && note(Use{key, entry.id, now})) entry.noted = now;
   entry.last_seen = std::max(entry.last_seen, now);

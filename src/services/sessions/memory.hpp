@@ -60,6 +60,8 @@ class SessionMemory {
   // until the next call.
   Entry* find(const Hash128& key, WallTime now);
   void keep(const Hash128& key, Entry entry);
+  // The session was seen at `version`, in a copy that is not kept: an older one must not answer.
+  void forget_older(const Hash128& key, std::int64_t version);
 
   // Slides the expiry, and remembers the use if it is worth noting.
   VerifiedSession use(const Hash128& key, Entry& entry, WallTime now);

@@ -352,7 +352,12 @@ RecordSessions::Accepted RecordSessions::accept(const Hash128& key, Found found,
     entry.noted = now;
   }
   accepted.verified = memory_.use(key, entry, now);
-  if (found.keep && trust != Trust::none) memory_.keep(key, std::move(entry));
+  if (found.keep && trust != Trust::none) {
+    memory_.keep(key, std::move(entry));
+  } else {
+    // Copies may be trusted again before the journal tells of what this read has seen.
+    memory_.forget_older(key, entry.session->version);
+  }
   return accepted;
 }
 
