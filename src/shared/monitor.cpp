@@ -20,6 +20,7 @@ constexpr Duration kCanaryLife{5'000};
 constexpr Duration kConnectWait{500};
 constexpr int kEraAttempts = 5;
 constexpr int kReconcileRounds = 3;
+constexpr const char* kLedElsewhere = "The address of Redis leads to another server by now.";
 constexpr const char* kLeftBehind = "It is a Redis that was left behind for another one.";
 
 Command heartbeat(std::string_view key, std::string_view value) {
@@ -236,20 +237,25 @@ void Monitor::admit_only(std::vector<std::string> servers, std::string mark) {
   mark_ = std::move(mark);
 }
 
-Result<void> Monitor::admit(const redis::ServerFacts& facts) const {
+Result<void> Monitor::admit(const redis::ServerFacts& facts) {
   const std::lock_guard lock(mutex_);
   if (std::ranges::find(servers_, server_of(facts)) == servers_.end()) {
+    led_elsewhere_ = led_elsewhere_ || !servers_.empty();
     return fail(not_admitted());
   }
   if (!facts.identity.empty() && facts.identity != mark_) return fail(not_admitted());
   return {};
 }
 
-Result<void> Monitor::watches(const redis::ServerFacts& facts) const {
+Result<void> Monitor::watches(const redis::ServerFacts& facts) {
   const std::string server = server_of(facts);
   const bool left = std::ranges::find(page_.incarnation.retired, server) !=
                     page_.incarnation.retired.end();
   if (left && !server.empty()) return fail(unavailable("redis_not_admitted", kLeftBehind));
+  const bool in_use = parts_.client.status().connected;
+  const std::lock_guard lock(mutex_);
+  if (in_use && led_elsewhere_) return fail(unavailable("redis_not_admitted", kLedElsewhere));
+  led_elsewhere_ = false;
   return {};
 }
 

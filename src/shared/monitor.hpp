@@ -63,11 +63,12 @@ class Monitor {
 
   // For the clients of the workers (redis::Admission): only the server that the last round found to
   // be ours, until the record says that it is not any more. Any thread.
-  Result<void> admit(const redis::ServerFacts& facts) const;
+  Result<void> admit(const redis::ServerFacts& facts);
 
   // For its own client, on its executor: any server but one that was left behind. Else an address
-  // that leads to another one by now would not be looked up while the connection lasts.
-  Result<void> watches(const redis::ServerFacts& facts) const;
+  // that leads to another one by now would not be looked up while the connection lasts. For the
+  // same reason a connection is given up when a worker was led elsewhere.
+  Result<void> watches(const redis::ServerFacts& facts);
 
   SharedStatus status() const { return parts_.state.status(); }
   const std::string& identity() const { return identity_; }
@@ -97,9 +98,10 @@ class Monitor {
   bool unmarked_before_ = false;
   bool another_record_ = false;
 
-  mutable std::mutex mutex_;  // Of the two below.
+  std::mutex mutex_;  // Of the three below.
   std::vector<std::string> servers_;
   std::string mark_;
+  bool led_elsewhere_ = false;  // A worker, since the client of the monitor connected.
 };
 
 }  // namespace redoubt::shared

@@ -217,5 +217,22 @@ TEST_F(MonitorTest, AdmitsWorkersToTheServerThatItFoundAndToNoOther) {
   EXPECT_TRUE(loop_.until(works));
 }
 
+TEST_F(MonitorTest, GivesUpItsConnectionWhenAWorkerWasLedElsewhere) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+  Monitor& monitor = *instance.monitor;
+  const redis::ServerFacts ours = instance.client->status().nodes.at(0).facts;
+  ASSERT_TRUE(monitor.watches(ours));
+  redis::ServerFacts elsewhere = ours;
+  elsewhere.run_id = "the one that took over";
+
+  EXPECT_FALSE(monitor.admit(elsewhere));
+
+  EXPECT_FALSE(monitor.watches(ours)) << "where the address leads by now must be looked up";
+  EXPECT_TRUE(monitor.admit(ours)) << "it is still the one that the record knows";
+  instance.client->stop();
+  EXPECT_TRUE(monitor.watches(ours)) << "a new connection is as good as any";
+}
+
 }  // namespace
 }  // namespace redoubt::shared

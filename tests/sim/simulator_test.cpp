@@ -115,6 +115,24 @@ TEST_F(Simulator, AMasterThatWasLeftBehindIsLeft) {
   EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
 }
 
+// Found by seed 193: the name led elsewhere, the generation moved on at the old master, and workers
+// that connected anew were led to a server that the monitor had not seen.
+TEST_F(Simulator, AMonitorFollowsWorkersThatWereLedElsewhere) {
+  Plan plan;
+  plan.length = std::chrono::seconds(6);
+  Fault flush;
+  flush.kind = FaultKind::redis_flushed;
+  flush.at = std::chrono::seconds(1);
+  plan.faults.push_back(flush);
+  Fault fork;
+  fork.kind = FaultKind::redis_fork;
+  fork.at = std::chrono::milliseconds(1'010);
+  fork.lasts = std::chrono::milliseconds(20);
+  fork.amount = 399;
+  plan.faults.push_back(fork);
+  EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
+}
+
 // Found by seed 1: while Redis refused writes, asking it first cut off what a share had charged.
 TEST_F(Simulator, SharesHoldWhileRedisRefusesWrites) {
   Plan plan;
