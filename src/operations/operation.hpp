@@ -53,9 +53,11 @@ struct OperationInfo {
 };
 
 // What changes something takes an idempotency key. What reads may be repeated as it is: there a key
-// means nothing.
+// means nothing. Nor does it for the gate: its yes is about this moment, and repeated it would let
+// in a session that has been revoked since.
 constexpr bool takes_key(const OperationInfo& info) {
-  return info.access != Access::read && info.method != Method::get && info.method != Method::head;
+  return info.access != Access::read && info.area != Area::gate && info.method != Method::get &&
+         info.method != Method::head;
 }
 
 // Who may call it. Errors: unauthenticated, permission_denied with the role or scope that is missing.

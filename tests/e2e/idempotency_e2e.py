@@ -140,6 +140,14 @@ class OneServer(ServerTest):
                 self.assertEqual(reply.status, 200)
                 self.assertNotIn("Idempotency-Replayed", reply.headers)
 
+    def test_the_gate_ignores_a_key_and_its_yes_is_never_of_before(self):
+        session = self.redoubt.new_session()
+        body = {"token": session["token"]}
+        headers = {"Idempotency-Key": "k-gate"}
+        self.assertEqual(self.redoubt.post("/api/v1/gate", body, headers=headers).status, 200)
+        self.redoubt.delete(f"{PATH}/{session['id']}")
+        self.assertEqual(self.redoubt.post("/api/v1/gate", body, headers=headers).status, 401)
+
     def test_what_became_of_keys_is_counted(self):
         before = self.redoubt.metric("redoubt_idempotency_requests_total", outcome="replayed")
         create(self.redoubt, "k-metric")
