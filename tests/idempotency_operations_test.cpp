@@ -215,6 +215,28 @@ TEST_F(IdempotentOperations, AnotherRequestUnderAUsedKeyIsRefused) {
   EXPECT_EQ(update(other, "", R"({"data":{"a":1}})").status, 422);
 }
 
+// Both tokens are the user's, and nothing else in the requests says which session is meant.
+TEST_F(IdempotentOperations, OfTwoSessionsOfAUserEachLogsOutItself) {
+  const auto log_out = [&](const IssuedSession& session) {
+    Caller caller;
+    caller.kind = Caller::Kind::session;
+    caller.tenant = session.session->tenant;
+    caller.principal = "user:ada";
+    caller.session_id = session.session->id;
+    const VerifiedSession verified{session.session, session.expires_at};
+    Context context = test::context_of(caller);
+    context.session = &verified;
+    return call(context, "sessions.logout", {.idempotency_key = "k1"});
+  };
+  const IssuedSession one = create("ada");
+  const IssuedSession other = create("ada");
+
+  EXPECT_EQ(log_out(one).status, 204);
+  EXPECT_EQ(slug(log_out(other)), "idempotency_key_reused");
+  EXPECT_TRUE(is_replayed(log_out(one)));
+  EXPECT_TRUE(authenticate(other.token));
+}
+
 TEST_F(IdempotentOperations, ARefusalOfTheOperationIsRepeatedToo) {
   const std::array<PathParam, 1> params{{{"id", "initech"}}};
   const OperationInput input{.path = params, .idempotency_key = "k1"};

@@ -10,8 +10,9 @@
 namespace redoubt::operations::detail {
 namespace {
 
-// Everything that the operation reads, each part after its length.
-Digest256 fingerprint_of(const KeyedCall& call) {
+// Everything that the operation reads, each part after its length. To a user, whose tokens are one
+// principal, the session that calls is a part of it: of two that log out, each means its own.
+Digest256 fingerprint_of(const Context& context, const KeyedCall& call) {
   const OperationInput& input = call.input;
   PackedWriter parts;
   for (const PathParam& param : input.path) parts.text(param.value);
@@ -22,6 +23,7 @@ Digest256 fingerprint_of(const KeyedCall& call) {
     if (field.where != Where::header || input.headers == nullptr) continue;
     parts.text(input.headers->header(field.wire_name));
   }
+  parts.text(context.caller.session_id);
   return sha256(parts.out);
 }
 
@@ -71,7 +73,7 @@ boost::asio::awaitable<void> run_keyed(Idempotency& idempotency, const Context& 
   }
   const KeyedRequest request{.key = *key,
                              .operation = call.info.id,
-                             .fingerprint = fingerprint_of(call),
+                             .fingerprint = fingerprint_of(context, call),
                              .make = call.make,
                              .urgent = call.info.priority == Priority::revocation};
   Idempotency::Run run =

@@ -148,6 +148,14 @@ class OneServer(ServerTest):
         self.redoubt.delete(f"{PATH}/{session['id']}")
         self.assertEqual(self.redoubt.post("/api/v1/gate", body, headers=headers).status, 401)
 
+    def test_of_two_sessions_of_a_user_each_logs_out_itself(self):
+        headers = {"Idempotency-Key": "k-logout"}
+        one, other = (self.redoubt.new_session("twice")["token"] for _ in range(2))
+        current = PATH + "/current"
+        self.assertEqual(self.redoubt.delete(current, key=one, headers=headers).status, 204)
+        self.assertEqual(self.redoubt.delete(current, key=other, headers=headers).status, 422)
+        self.assertEqual(self.redoubt.get(current, key=other).status, 200)
+
     def test_what_became_of_keys_is_counted(self):
         before = self.redoubt.metric("redoubt_idempotency_requests_total", outcome="replayed")
         create(self.redoubt, "k-metric")
