@@ -148,6 +148,14 @@ class OneServer(ServerTest):
         self.redoubt.delete(f"{PATH}/{session['id']}")
         self.assertEqual(self.redoubt.post("/api/v1/gate", body, headers=headers).status, 401)
 
+    def test_the_key_of_a_request_that_a_proxy_asks_about_is_not_looked_at(self):
+        token = self.redoubt.new_session()["token"].encode()
+        for keys in (b"Idempotency-Key: a\r\nIdempotency-Key: b\r\n", b"Idempotency-Key:\r\n"):
+            with self.redoubt.connect() as raw:
+                raw.send(b"GET /api/v1/gate/forward HTTP/1.1\r\nHost: x\r\n" + keys
+                         + b"Authorization: Bearer " + token + b"\r\n\r\n")
+                self.assertEqual(raw.read(1)[0].status, 200)
+
     def test_of_two_sessions_of_a_user_each_logs_out_itself(self):
         headers = {"Idempotency-Key": "k-logout"}
         one, other = (self.redoubt.new_session("twice")["token"] for _ in range(2))

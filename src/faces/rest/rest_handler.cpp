@@ -252,7 +252,7 @@ bool RestHandler::answer_unrouted(const net::HttpRequest& request, Exchange& exc
 }
 
 // Two keys, or one that says nothing: what was meant is not guessed at, as whoever sends it relies
-// on it.
+// on it. Those of a request that a proxy asks about are for the server behind it.
 bool RestHandler::answer_doubtful_key(const net::HttpRequest& request, Exchange& exchange,
                                       net::HttpResponse& response) {
   if (!exchange.facts.doubtful_key) return false;
@@ -279,9 +279,9 @@ bool RestHandler::answer_without_operation(const net::HttpRequest& request, Exch
                                            net::HttpResponse& response) {
   if (answer_doubtful(request, exchange, response)) return true;
   if (answer_bad_timeout(request, exchange, response)) return true;
-  if (answer_doubtful_key(request, exchange, response)) return true;
   // Whatever is asked there is the gate's question; a preflight would be a yes to it.
   if (ForwardAuth::serves(request.head.path)) return false;
+  if (answer_doubtful_key(request, exchange, response)) return true;
   router_.match(method_of(request.head.method), request.head.path, exchange.route);
   if (exchange.route.status == operations::RouteMatch::Status::found) return false;
   return answer_static(request, exchange, response) ||
