@@ -522,18 +522,20 @@ Task<SessionPtr> RecordSessions::update(const Context& context, std::string id, 
   merge.target = std::move(target);
   merge.patch = std::move(patch);
   merge.if_version = if_version;
-  std::function<Task<OpenedSession>(record::Unit&)> work =
-      [&](record::Unit& unit) -> Task<OpenedSession> {
+  SessionPtr updated;
+  std::function<Task<record::SessionRow>(record::Unit&)> work =
+      [&](record::Unit& unit) -> Task<record::SessionRow> {
     RD_CO_TRY(merged, co_await merge_unit(unit, parts_.vault, merge));
-    RD_CO_CHECK(co_await keep_answer(context, unit, make_session(merged.row, merged.data)));
-    co_return merged;
+    updated = make_session(merged.row, std::move(merged.data));
+    RD_CO_CHECK(co_await keep_answer(context, unit, updated));
+    co_return std::move(merged.row);
   };
   const std::int64_t stamp = copy_stamp();
   auto written =
-      co_await parts_.record.write<OpenedSession>(reach_for(context, merge.target), work);
-  RD_CO_TRY(merged, co_await told(std::move(written), context, merge.target, "session.updated"));
-  co_await copy(merged.row, merged.data, stamp, SessionCopies::Name::known);
-  co_return make_session(merged.row, std::move(merged.data));
+      co_await parts_.record.write<record::SessionRow>(reach_for(context, merge.target), work);
+  RD_CO_TRY(row, co_await told(std::move(written), context, merge.target, "session.updated"));
+  co_await copy(row, updated->data, stamp, SessionCopies::Name::known);
+  co_return updated;
 }
 
 Task<VerifiedSession> RecordSessions::extend(const Context& context, std::string id,
@@ -561,33 +563,30 @@ Task<IssuedSession> RecordSessions::rotate(const Context& context, std::string i
   const TokenParts parts = TokenCodec::make_parts(rotation.new_id, parts_.random);
   rotation.new_verifier = codec_.verifier(parts);
   rotation.audit = audit_event(context, "session.rotated", id);
-  const auto issued_of = [&](const OpenedSession& rotated) {
-    IssuedSession issued;
-    issued.token = codec_.write(parts);
-    issued.expires_at = rotated.row.expires_at();
-    issued.session = make_session(rotated.row, rotated.data);
-    return issued;
-  };
-  std::function<Task<OpenedSession>(record::Unit&)> work =
-      [&](record::Unit& unit) -> Task<OpenedSession> {
+  IssuedSession issued;
+  issued.token = codec_.write(parts);
+  std::function<Task<record::SessionRow>(record::Unit&)> work =
+      [&](record::Unit& unit) -> Task<record::SessionRow> {
     RD_CO_TRY(rotated, co_await rotate_unit(unit, parts_.vault, rotation));
-    RD_CO_CHECK(co_await keep_answer(context, unit, issued_of(rotated)));
-    co_return rotated;
+    issued.expires_at = rotated.row.expires_at();
+    issued.session = make_session(rotated.row, std::move(rotated.data));
+    RD_CO_CHECK(co_await keep_answer(context, unit, issued));
+    co_return std::move(rotated.row);
   };
   const std::int64_t stamp = copy_stamp();
   // The new one is the user's too: nobody ends or counts the user's sessions meanwhile.
   record::Reach reach = reach_for(context, rotation.target);
   RD_CO_TRY(row, co_await read_row(rotation.target.id, rotation.target.tenant));
   if (row) reach.keys.push_back(record::reach::user(row->tenant, row->user));
-  auto written = co_await parts_.record.write<OpenedSession>(std::move(reach), work);
+  auto written = co_await parts_.record.write<record::SessionRow>(std::move(reach), work);
   RD_CO_TRY(rotated,
             co_await told(std::move(written), context, rotation.target, "session.rotated"));
 
   metrics_.created.add();
   metrics_.revoked.add();
   if (parts_.copies != nullptr) co_await parts_.copies->end(rotation.target.id);
-  co_await copy(rotated.row, rotated.data, stamp, SessionCopies::Name::fresh);
-  co_return issued_of(rotated);
+  co_await copy(rotated, issued.session->data, stamp, SessionCopies::Name::fresh);
+  co_return issued;
 }
 
 Task<void> RecordSessions::revoke(const Context& context, std::string id) {
