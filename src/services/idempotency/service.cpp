@@ -98,12 +98,14 @@ class Keeper final : public record::AnswerKeeper {
     co_return co_await parts_.record.write_within(std::move(reach), std::move(work));
   }
 
-  Task<OptionalRow> find() {
+  Task<OptionalRow> find(BootTime deadline) {
     const WallTime now = parts_.clock.wall();
     std::function<Task<OptionalRow>(sql::Transaction&)> look = [this, now](sql::Transaction& tx) {
       return record::find_answer(tx, id_, now);
     };
-    co_return co_await parts_.record.read<OptionalRow>(tenant_, std::move(look));
+    record::Reach reach{tenant_, {}};
+    reach.deadline = deadline;
+    co_return co_await parts_.record.read_by<OptionalRow>(std::move(reach), std::move(look));
   }
 
   // Both as of the last time that the work ran; whether that was committed is another question.
@@ -149,7 +151,8 @@ class IdempotencyService final : public Idempotency {
       count(Outcome::in_progress);
       co_return fail(in_progress());
     }
-    auto before = co_await answer_of(keeper, request);
+    const BootTime deadline = request.urgent ? record::kNoDeadline : context.deadline;
+    auto before = co_await answer_of(keeper, request, deadline);
     const bool unknown = !before && before.error().code == Errc::unavailable;
     if (!before && !(unknown && request.urgent)) co_return fail(std::move(before).error());
     if (before && *before) co_return before;
@@ -185,9 +188,10 @@ class IdempotencyService final : public Idempotency {
   }
 
   // The one that was kept, if there is one.
-  Task<OptionalAnswer> answer_of(Keeper& keeper, const KeyedRequest& request) {
+  Task<OptionalAnswer> answer_of(Keeper& keeper, const KeyedRequest& request,
+                                 BootTime deadline = record::kNoDeadline) {
     OptionalAnswer answer;
-    RD_CO_TRY(row, co_await keeper.find());
+    RD_CO_TRY(row, co_await keeper.find(deadline));
     if (!row) co_return answer;
     RD_CO_TRY(answered, open(parts_.vault, *row));
     if (answered.fingerprint != request.fingerprint) {
