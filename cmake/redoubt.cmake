@@ -119,7 +119,7 @@ function(redoubt_test name)
   endforeach()
   target_link_libraries(${name} PRIVATE ${ARG_LINK} redoubt_flags GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS unit)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS unit)
 endfunction()
 
 # redoubt_test_on_postgres(name [filter]): the same test program once more, its records on PostgreSQL
@@ -131,7 +131,7 @@ function(redoubt_test_on_postgres name)
   if(REDOUBT_INITDB)
     add_test(NAME ${name}_on_postgresql COMMAND ${name} ${ARGN})
     set_tests_properties(${name}_on_postgresql PROPERTIES
-      TIMEOUT 300 LABELS unit ENVIRONMENT REDOUBT_TEST_RECORD=postgresql)
+      TIMEOUT 900 LABELS unit ENVIRONMENT REDOUBT_TEST_RECORD=postgresql)
   endif()
 endfunction()
 
