@@ -58,12 +58,16 @@ TEST(SingleClient, RunsCommandsOverAUnixSocket) {
 TEST(SingleClient, CarriesWhateverBytesInWhateverSize) {
   RedisServer redis;
   RedisLoop loop;
-  const auto client = loop.client(standalone(redis.port()));
+  Options options = standalone(redis.port());
+  options.timeouts.operation = Duration(60'000);  // However slow the machine is.
+  const auto client = loop.client(options);
   std::string big(20 * 1024 * 1024, 'x');
   for (std::size_t i = 0; i < big.size(); i += 7) big[i] = static_cast<char>(i * 31);
 
   ASSERT_TRUE(loop.run(client->run(set("big", big))));
-  EXPECT_EQ(loop.run(client->run(get("big")))->text(), big);
+  const auto reply = loop.run(client->run(get("big")));
+  ASSERT_TRUE(reply);
+  EXPECT_TRUE(reply->text() == big);  // Nobody wants to read the difference.
 }
 
 TEST(SingleClient, AnErrorReplyIsAnErrorAndRawOnesAreValues) {
