@@ -94,6 +94,7 @@ std::unique_ptr<Claims> make_redis_claims(redis::Client& client, SharedState& st
 
 boost::asio::awaitable<Claimed> MemoryClaims::claim(CopyName name, std::string token,
                                                     Duration life) {
+  if (auto elsewhere = std::exchange(elsewhere_, {})) elsewhere();
   if (failing_) co_return Claimed::unknown;
   Held& held = held_[key_in(KeySpace(0), name)];
   if (clock_.boot() < held.ends) co_return Claimed::held;

@@ -18,9 +18,11 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace redoubt::shared {
 
@@ -53,6 +55,8 @@ class MemoryClaims final : public Claims {
   boost::asio::awaitable<void> give_back(CopyName name, std::string token) override;
 
   void fail(bool failing) { failing_ = failing; }
+  // What happens elsewhere while the next claim is on its way.
+  void before_next(std::function<void()> elsewhere) { elsewhere_ = std::move(elsewhere); }
 
  private:
   struct Held {
@@ -62,6 +66,7 @@ class MemoryClaims final : public Claims {
   const Clock& clock_;
   std::map<std::string, Held> held_;
   bool failing_ = false;
+  std::function<void()> elsewhere_ = {};
 };
 
 }  // namespace redoubt::shared

@@ -108,32 +108,37 @@ class ClusterTest(unittest.TestCase):
         wait_for(lambda: second.get("/api/v1/cache/entries/users:2").status == 404,
                  "the invalidation to arrive")
 
+    def put_entry(self, instance, key, value):
+        reply = instance.request("PUT", key + "?ttl=1h", body=value,
+                                 headers={"Content-Type": "text/plain"})
+        self.assertIn(reply.status, (200, 201, 204), reply)
+
+    def await_trusted_copies(self):
+        """An instance that has just started does not judge copies of the time before, nor those of
+        an instance that does not know of its start yet."""
+        def is_trusted(writer):
+            key = "/api/v1/cache/entries/trusted-" + secrets.token_hex(4)
+            self.put_entry(writer, key, "v")
+            return all(instance.get(key).body == "v" for instance in self.instances)
+
+        for writer in self.instances:
+            wait_for(lambda w=writer: is_trusted(w), "a copy to be trusted")
+
     def test_a_cache_entry_put_again_or_erased_on_one_is_so_on_all(self):
         key = "/api/v1/cache/entries/shared-" + secrets.token_hex(4)
-
-        def put(instance, value):
-            reply = instance.request("PUT", key + "?ttl=1h", body=value,
-                                     headers={"Content-Type": "text/plain"})
-            self.assertIn(reply.status, (200, 201, 204), reply)
 
         def all_have(value):
             for instance in self.instances:
                 wait_for(lambda i=instance: i.get(key).body == value, "the value of another")
 
-        def is_trusted(writer):
-            put(writer, "old")
-            return all(instance.get(key).body == "old" for instance in self.instances)
-
-        # An instance that has just started does not judge copies of the time before, nor those of
-        # an instance that does not know of its start yet.
-        for writer in self.instances:
-            wait_for(lambda w=writer: is_trusted(w), "a copy to be trusted")
-        all_have("old")  # From memory.
-        put(self.instances[1], "new")
+        self.await_trusted_copies()
+        self.put_entry(self.instances[0], key, "old")
+        all_have("old")
+        self.put_entry(self.instances[1], key, "new")
         all_have("new")
         self.redis.cli("client", "kill", "type", "normal")
         self.setUp()
-        put(self.instances[2], "newer")
+        self.put_entry(self.instances[2], key, "newer")
         all_have("newer")
         self.instances[0].delete(key)
         for instance in self.instances:
@@ -158,6 +163,7 @@ class ClusterTest(unittest.TestCase):
         return answers.count(None), [answer for answer in answers if answer is not None]
 
     def test_of_all_instances_one_fills(self):
+        self.await_trusted_copies()
         for _ in range(3):
             key = "/api/v1/cache/entries/filled-" + secrets.token_hex(4)
             fills, others = self.fill_together(key, self.instances)
@@ -171,6 +177,7 @@ class ClusterTest(unittest.TestCase):
         extra.admin_key = self.admin_key
         wait_for(lambda: "Redoubt-Mode" not in extra.post("/api/v1/limits/check", {
             "limits": [{"policy": "default", "subject": "set-up"}]}).headers, "Redis to be used")
+        self.await_trusted_copies()
         granted = extra.get(key + "?lease=2s")
         self.assertTrue(granted.headers.get("Redoubt-Fill-Lease"), granted)
         extra.kill()

@@ -113,6 +113,23 @@ TEST_F(FillsAmongInstancesTest, OfThreeInstancesOneFillsAndAllGetItsValue) {
   EXPECT_EQ(fillers().size(), 1U);
 }
 
+TEST_F(FillsAmongInstancesTest, AFillThatEndsWhileAnotherClaimsIsNotDoneAgain) {
+  const std::string lease = lease_at(0);
+  ASSERT_FALSE(lease.empty());
+  claims_.before_next([&] { fill({0, lease}, "computed"); });
+
+  const auto lookup = run(cache(1).get(context_, with_lease(0s)));
+
+  ASSERT_TRUE(lookup);
+  EXPECT_TRUE(lookup->lease.empty());
+  ASSERT_TRUE(lookup->entry);
+  EXPECT_EQ(lookup->entry->value, "computed");
+  CacheInvalidation all;
+  all.everything = true;
+  invalidate(2, std::move(all));
+  EXPECT_FALSE(lease_at(2).empty()) << "the claim was given back";
+}
+
 TEST_F(FillsAmongInstancesTest, WithoutBeingToldTheOthersLookAgainSoon) {
   told_ = false;
   for (std::size_t at = 0; at < 3; ++at) start(at);

@@ -309,6 +309,15 @@ class CacheService final : public Cache {
     // Before the claim: so it lasts here no longer than there.
     while (engine_->renew(at, holding.lease(), *request.lease, alarm)) {
       const auto claimed = co_await copies_->claim(at, holding.lease(), *request.lease);
+      if (claimed == shared::Claimed::ours) {
+        // Who held it until now may have filled since the copy was looked for.
+        co_await copies_->fetch(at);
+        auto found = engine_->found_elsewhere(at, holding.lease());
+        if (found) {
+          co_await copies_->give_back(at, holding.lease());
+          co_return found;
+        }
+      }
       if (claimed != shared::Claimed::held) {
         holding.keep();
         co_return lookup;
