@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -31,3 +32,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/value.hpp>
+
+// What nearly every file would instantiate for itself.
+static_assert(std::is_convertible_v<boost::asio::io_context::executor_type, boost::asio::any_io_executor>);

@@ -22,9 +22,38 @@ endif()
 
 find_program(REDOUBT_CCACHE ccache)
 if(REDOUBT_CCACHE)
+  # A clone finds what another one has built: paths count from the root of the tree, and a precompiled
+  # header, which has its own path in it, is known by what it was made of (redoubt_precompile).
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${REDOUBT_CCACHE}")
+      "${CMAKE_COMMAND};-E;env;CCACHE_BASEDIR=${CMAKE_SOURCE_DIR};CCACHE_NOHASHDIR=1;CCACHE_PCH_EXTSUM=1;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${REDOUBT_CCACHE}")
 endif()
+
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # CMake names the header as well, in a way that ccache takes for part of the compilation.
+  set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include-pch <PCH_FILE>)
+endif()
+
+# redoubt_precompile(target header): what the targets that reuse it share. The header has only others'
+# headers in it.
+function(redoubt_precompile target header)
+  target_precompile_headers(${target} PRIVATE ${header})
+  if(NOT REDOUBT_CCACHE OR NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER "")  # It would come with a path.
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} ${CMAKE_CXX23_STANDARD_COMPILE_OPTION} -M ${header}
+                  OUTPUT_VARIABLE made_of COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "/[^ \\\n]+" made_of "${made_of}")
+  set(sums "")
+  foreach(file IN LISTS made_of)
+    file(SHA256 ${file} sum)
+    string(APPEND sums ${sum})
+  endforeach()
+  string(SHA256 sum "${sums}")
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/CMakeFiles/${target}.dir/cmake_pch.hxx.pch.sum
+       CONTENT "${sum}\n")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${made_of})
+endfunction()
 
 add_library(redoubt_flags INTERFACE)
 target_compile_options(redoubt_flags INTERFACE
@@ -71,7 +100,7 @@ find_package(tomlplusplus REQUIRED)
 # One precompiled header for everything: the standard library, fmt, and Asio's coroutine vocabulary.
 # Beast, TLS and SQLite stay in the files that need them.
 add_library(redoubt_pch STATIC ${CMAKE_CURRENT_LIST_DIR}/pch.cpp)
-target_precompile_headers(redoubt_pch PRIVATE ${CMAKE_CURRENT_LIST_DIR}/pch.hpp)
+redoubt_precompile(redoubt_pch ${CMAKE_CURRENT_LIST_DIR}/pch.hpp)
 target_link_libraries(redoubt_pch PUBLIC redoubt_flags Boost::headers fmt::fmt Threads::Threads)
 
 # redoubt_module(name SOURCES a.cpp ... [DEPS module ...] [LINK target ...])
@@ -103,21 +132,32 @@ function(redoubt_module name)
   endif()
 endfunction()
 
+# What is tested is optimised, its tests need not be. -fPIC as the precompiled headers are made.
+set(REDOUBT_TEST_OPTIONS -fPIC $<$<CONFIG:Release>:-O1>)
+if(REDOUBT_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  # Of test programs, and what is compiled once for all of them.
+  add_library(redoubt_test_pch STATIC ${PROJECT_SOURCE_DIR}/tests/support/run.cpp)
+  target_compile_options(redoubt_test_pch PRIVATE ${REDOUBT_TEST_OPTIONS})
+  redoubt_precompile(redoubt_test_pch ${CMAKE_CURRENT_LIST_DIR}/test_pch.hpp)
+  target_include_directories(redoubt_test_pch PUBLIC ${PROJECT_SOURCE_DIR}
+                             ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(redoubt_test_pch PUBLIC redoubt_flags Boost::headers fmt::fmt
+                        Threads::Threads GTest::gmock)
+endif()
+
 # redoubt_test(name SOURCES ... DEPS module ...): a GoogleTest program, one ctest entry per program.
 function(redoubt_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})
-  find_package(GTest REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
-  # -fPIC as the precompiled header was made; what is tested is optimised, its tests need not be.
-  target_compile_options(${name} PRIVATE -fPIC $<$<CONFIG:Release>:-O1>)
-  target_precompile_headers(${name} REUSE_FROM redoubt_pch)
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_options(${name} PRIVATE ${REDOUBT_TEST_OPTIONS})
+  target_precompile_headers(${name} REUSE_FROM redoubt_test_pch)
   # For tests that compare a file of the tree with the code.
   target_compile_definitions(${name} PRIVATE SOURCE_DIRECTORY="${PROJECT_SOURCE_DIR}")
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(${name} PRIVATE redoubt_${dep})
   endforeach()
-  target_link_libraries(${name} PRIVATE ${ARG_LINK} redoubt_flags GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} redoubt_test_pch GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 900 LABELS unit)
 endfunction()

@@ -6,11 +6,10 @@
 #include "base/random.hpp"
 #include "base/timers.hpp"
 #include "redis/client.hpp"
+#include "tests/support/run.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
 #include <exception>
@@ -45,18 +44,13 @@ class RedisLoop {
   // The loop runs until the coroutine is over, at most `limit`.
   template <class T>
   T run(boost::asio::awaitable<T> task, std::chrono::seconds limit = std::chrono::seconds(30)) {
-    // Outlives a coroutine that does not end in time.
-    const auto outcome = std::make_shared<Outcome<T>>();
-    boost::asio::co_spawn(io, keep<T>(std::move(task), outcome->result),
-                          [outcome](std::exception_ptr e) {
-                            outcome->thrown = e;
-                            outcome->over = true;
-                          });
-    if (!until([&] { return outcome->over; }, limit)) {
+    const auto result = std::make_shared<std::optional<T>>();
+    const auto spawned = spawn(io, keep<T>(std::move(task), result));
+    if (!until([&] { return spawned->over; }, limit)) {
       throw std::runtime_error("the coroutine does not end");
     }
-    if (outcome->thrown) std::rethrow_exception(outcome->thrown);
-    return std::move(*outcome->result);
+    if (spawned->thrown) std::rethrow_exception(spawned->thrown);
+    return std::move(**result);
   }
 
   // False: `done` never held.
@@ -76,15 +70,11 @@ class RedisLoop {
   }
 
  private:
+  // `out` outlives a coroutine that does not end in time.
   template <class T>
-  struct Outcome {
-    std::optional<T> result;
-    std::exception_ptr thrown;
-    bool over = false;
-  };
-  template <class T>
-  static boost::asio::awaitable<void> keep(boost::asio::awaitable<T> task, std::optional<T>& out) {
-    out.emplace(co_await std::move(task));
+  static boost::asio::awaitable<void> keep(boost::asio::awaitable<T> task,
+                                           std::shared_ptr<std::optional<T>> out) {
+    out->emplace(co_await std::move(task));
   }
 };
 

@@ -3,10 +3,11 @@
 
 #include <redoubt/result.hpp>
 
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <exception>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -17,15 +18,21 @@ boost::asio::awaitable<void> keep_result(Task<T> task, std::optional<Result<T>>&
   out.emplace(co_await std::move(task));
 }
 
+// What became of a coroutine on a loop that somebody turns.
+struct Spawned {
+  bool over = false;
+  std::exception_ptr thrown;
+};
+std::shared_ptr<const Spawned> spawn(boost::asio::io_context& io,
+                                     boost::asio::awaitable<void> work);
+
+// Until nothing is left to do there. Throws what the coroutine threw.
+void drive(boost::asio::io_context& io, boost::asio::awaitable<void> work);
+
 template <class T>
 Result<T> run(boost::asio::io_context& io, Task<T> task) {
   std::optional<Result<T>> result;
-  std::exception_ptr thrown;
-  boost::asio::co_spawn(io, keep_result<T>(std::move(task), result),
-                        [&thrown](std::exception_ptr e) { thrown = e; });
-  io.restart();
-  io.run();
-  if (thrown) std::rethrow_exception(thrown);
+  drive(io, keep_result<T>(std::move(task), result));
   return std::move(*result);
 }
 
