@@ -1,5 +1,7 @@
 #include "net/http_connection.hpp"
 
+#include "net/http_connection_stream.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
@@ -13,7 +15,6 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kGrowBytes = 8 * 1024;     // First step beyond the bytes inside.
 constexpr std::size_t kFlushBytes = 256 * 1024;  // Answers gathered before a write.
-constexpr std::size_t kSpareBytes = 16 * 1024;   // Larger scratch is not kept.
 constexpr std::chrono::seconds kLingerTime{2};   // For the peer's FIN after our last answer.
 constexpr std::size_t kSuspendedKept = 256;      // For reuse,
 constexpr std::size_t kBodyKept = 64 * 1024;     // and the body of each.
@@ -51,101 +52,6 @@ void give_back(ServerState& server, const std::shared_ptr<Suspended>& suspended)
 }
 
 }  // namespace
-
-// The end of a stream that its source holds. Without a connection it has ended.
-class HttpConnection::Stream final : public ResponseStream {
- public:
-  Stream(HttpConnection& connection, bool chunked, StreamStart start)
-      : connection_(&connection), chunked_(chunked), start_(std::move(start)) {
-    ++connection_->server_->counters.streams;
-  }
-
-  bool open() const override { return connection_ != nullptr; }
-
-  std::size_t queued() const override {
-    if (!open()) return 0;
-    const HttpConnection& c = *connection_;
-    return pending_.size() + (c.unsent_.size() - c.sent_) + c.queued_.size();
-  }
-
-  bool send(std::string_view bytes) override {
-    if (!open()) return false;
-    if (bytes.empty()) return true;
-    if (queued() + bytes.size() > connection_->server_->options.stream_queue_max) {
-      connection_->give_up();
-      return false;
-    }
-    if (chunked_) {
-      append_chunk(pending_, bytes);
-    } else {
-      pending_ += bytes;
-    }
-    flush_later();
-    return true;
-  }
-
-  void end() override {
-    if (!open()) return;
-    HttpConnection& connection = *connection_;
-    const auto alive = connection.shared_from_this();
-    if (chunked_) pending_ += "0\r\n\r\n";
-    const std::string last = std::move(pending_);
-    connection.must_close_ = true;
-    connection.stream_.reset();
-    let_go();
-    if (connection.send_out(last) && !connection.closed()) connection.written();
-  }
-
-  void begin(const std::shared_ptr<Stream>& self) {
-    const StreamStart start = std::move(start_);
-    if (open()) start(self);
-  }
-
-  // Everything is with the kernel; what was gathered meanwhile follows.
-  void drained() {
-    if (!flush() || !std::exchange(behind_, false) || !on_drained) return;
-    const auto call = on_drained;  // Which may replace itself.
-    call();
-  }
-
-  // The connection is gone or about to go.
-  void let_go() {
-    if (!open()) return;
-    --connection_->server_->counters.streams;
-    connection_ = nullptr;
-    const auto closed = std::exchange(on_closed, nullptr);
-    on_drained = nullptr;
-    if (closed) closed();
-  }
-
- private:
-  // What is sent in one turn leaves in one write.
-  void flush_later() {
-    if (std::exchange(flush_posted_, true)) return;
-    asio::post(connection_->server_->io, [self = connection_->stream_] {
-      self->flush_posted_ = false;
-      if (self->open() && !self->connection_->writing_) self->flush();
-    });
-  }
-
-  // True: nothing is left to send.
-  bool flush() {
-    if (pending_.empty()) return true;
-    const std::string bytes = std::move(pending_);
-    pending_.clear();
-    const auto alive = connection_->shared_from_this();
-    const bool all = connection_->send_out(bytes);
-    if (!all) behind_ = true;
-    return all;
-  }
-
-  HttpConnection* connection_;
-  const bool chunked_;
-  StreamStart start_;
-  std::string pending_;
-  bool flush_posted_ = false;
-  bool behind_ = false;  // The peer has not taken everything yet.
-};
 
 HttpConnection::HttpConnection(std::shared_ptr<ServerState> server, std::string peer, bool tls)
     : server_(std::move(server)), peer_(std::move(peer)), tls_(tls) {
@@ -462,30 +368,6 @@ void HttpConnection::finish(const wire::RequestHead& head, HttpResponse& respons
   if (phase_ == Phase::head || phase_ == Phase::body) enter(Phase::head);
 }
 
-// The last answer of this connection: what else has arrived is not looked at.
-void HttpConnection::start_stream(const wire::RequestHead& head, HttpResponse& response) {
-  const bool chunked = head.minor_version > 0;
-  append_stream_response(server_->out, response, server_->date_line, chunked);
-  const auto stream = std::make_shared<Stream>(*this, chunked, std::move(response.stream));
-  response.stream = nullptr;
-  stream_ = stream;
-  begin_ = end_;
-  head_size_ = body_size_ = body_length_ = wanted_ = 0;
-  continue_expected_ = false;
-  chunked_.reset();
-  // The head is on its way by then.
-  asio::post(server_->io, [stream] { stream->begin(stream); });
-}
-
-void HttpConnection::stream_written() {
-  if (phase_ != Phase::streaming) enter(Phase::streaming);
-  if (!reading_) {  // To see the peer go.
-    release_input();
-    read();
-  }
-  if (const auto stream = stream_) stream->drained();
-}
-
 void HttpConnection::suspend(const HttpRequest& request) {
   waiting_ = true;
   enter(Phase::handling);
@@ -552,109 +434,6 @@ void HttpConnection::refuse(int status, std::string_view reason) {
   handler->refuse(status, reason, response);
   append_response(server_->out, response, server_->date_line, false, false, head_only);
   must_close_ = true;
-}
-
-// ---- Writing ----
-
-void HttpConnection::flush() {
-  std::string& out = server_->out;
-  if (writing_) {
-    queued_ += out;
-    return;
-  }
-  if (gathering_) {
-    flush_due_ = true;
-    gathered_ = std::exchange(out, take_spare());
-    return;
-  }
-  if (out.empty() || send_out(out)) written();
-}
-
-void HttpConnection::send_answers() {
-  gathering_ = false;
-  if (!std::exchange(flush_due_, false)) return;
-  std::string out = std::exchange(gathered_, {});
-  if (out.empty() || send_out(out)) written();
-  if (out.capacity() > kSpareBytes) return;
-  out.clear();
-  server_->spare.push_back(std::move(out));
-}
-
-std::string HttpConnection::take_spare() {
-  if (server_->spare.empty()) return {};
-  std::string spare = std::move(server_->spare.back());
-  server_->spare.pop_back();
-  return spare;
-}
-
-bool HttpConnection::send_out(std::string_view bytes) {
-  if (writing_) {
-    queued_ += bytes;
-    return false;
-  }
-  const ssize_t sent = write_now(bytes);
-  if (sent < 0) {
-    close();
-    return false;
-  }
-  if (static_cast<std::size_t>(sent) == bytes.size()) return true;
-  unsent_.assign(bytes.substr(static_cast<std::size_t>(sent)));
-  sent_ = 0;
-  write_rest();
-  return false;
-}
-
-void HttpConnection::write_rest() {
-  if (!waiting_) enter(Phase::writing);
-  writing_ = true;
-  wrote_ = server_->now;
-  start_write(std::string_view(unsent_).substr(sent_));
-}
-
-void HttpConnection::on_write(bool failed, std::size_t n) {
-  writing_ = false;
-  if (phase_ == Phase::closed) return;
-  if (failed) return close();
-  sent_ += n;
-  if (sent_ == unsent_.size()) {
-    sent_ = 0;
-    std::string().swap(unsent_);
-    unsent_.swap(queued_);
-  }
-  if (!unsent_.empty()) return write_rest();
-  written();
-}
-
-void HttpConnection::written() {
-  if (stream_) return stream_written();
-  if (must_close_) return finish_and_close();
-  if (waiting_) {
-    if (phase_ != Phase::handling) enter(Phase::handling);
-    return;
-  }
-  if (phase_ == Phase::writing && begin_ != end_) {
-    enter(head_size_ != 0 ? Phase::body : Phase::head);
-  }
-  // Stopped gathering at kFlushBytes: there may be whole requests left, but others have their turn.
-  if (begin_ != end_ && wanted_ == 0) return process_later();
-  read_more();
-}
-
-void HttpConnection::process_later() {
-  if (process_posted_) return;
-  process_posted_ = true;
-  asio::post(server_->io, [self = shared_from_this()] {
-    self->process_posted_ = false;
-    if (!self->closed() && !self->writing_ && !self->waiting_) self->process();
-  });
-}
-
-// Says goodbye and reads until the peer does, so that a reset does not overtake the last answer.
-void HttpConnection::finish_and_close() {
-  enter(Phase::closing);
-  if (!say_goodbye() || phase_ == Phase::closed || reading_) return;
-  release_input();
-  read();
 }
 
 }  // namespace redoubt::net
