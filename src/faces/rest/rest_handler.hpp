@@ -51,6 +51,8 @@ class RestHandler final : public net::HttpHandler {
   void refuse(int status, std::string_view reason, net::HttpResponse& response) override;
 
  private:
+  static constexpr std::string_view kUnrouted = "(none)";  // In metrics: bounded, whatever comes.
+
   // One request on its way through; what both paths share.
   struct Exchange {
     RequestFacts facts;
@@ -104,6 +106,10 @@ class RestHandler final : public net::HttpHandler {
   bool answer_bad_timeout(const net::HttpRequest& request, Exchange& exchange,
                           net::HttpResponse& response);
   Context context_of(Exchange& exchange) const;
+  static operations::Method method_of(wire::HttpMethod method);
+
+  // rest_answers.cpp
+  static std::string_view method_label(wire::HttpMethod method);
   void note_downgrades(Exchange& exchange) const;
   void put_downgrades(const Exchange& exchange, net::HttpResponse& response);
   void put_output(const net::HttpRequest& request, Exchange& exchange, net::HttpResponse& response);
