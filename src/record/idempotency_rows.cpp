@@ -1,6 +1,7 @@
 #include "record/idempotency_rows.hpp"
 
-#include <algorithm>
+#include "record/columns.hpp"
+
 #include <initializer_list>
 #include <string_view>
 #include <utility>
@@ -20,24 +21,8 @@ WHERE rd_idempotency.expires_at <= $6)sql"};
 constexpr sql::Statement kDeleteExpired{R"sql(
 DELETE FROM rd_idempotency WHERE id IN (
   SELECT id FROM rd_idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2))sql"};
-constexpr sql::Statement kUnder{R"sql(
-SELECT id, tenant, expires_at, sealed FROM rd_idempotency
-WHERE kid = $1 AND id > $2 ORDER BY id LIMIT $3)sql"};
-constexpr sql::Statement kReplaceSealed{
-    "UPDATE rd_idempotency SET sealed = $2, kid = $3 WHERE id = $1 AND expires_at = $4"};
-constexpr sql::Statement kNextKey{
-    "SELECT kid FROM rd_idempotency WHERE kid > $1 ORDER BY kid LIMIT 1"};
-constexpr sql::Statement kCountUnder{"SELECT count(*) FROM rd_idempotency WHERE kid = $1"};
-
 // It has expired by the clock of the instance that wrote it; others may be behind.
 constexpr Duration kKeptAfterExpiry{60'000};
-
-template <std::size_t N>
-std::array<std::uint8_t, N> fixed_bytes(const Bytes& bytes) {
-  std::array<std::uint8_t, N> out{};
-  std::copy_n(bytes.begin(), std::min(bytes.size(), N), out.begin());
-  return out;
-}
 
 AnswerRow read_row(const sql::Row& row) {
   AnswerRow answer;
@@ -78,37 +63,16 @@ RetentionClass answer_retention() {
   return rows;
 }
 
-Task<std::vector<AnswerRow>> answers_under(sql::Transaction& tx, const KeyId& key, ByteView after,
-                                           std::size_t limit) {
-  const Params params{ByteView(key), after, static_cast<std::int64_t>(limit)};
-  RD_CO_TRY(found, co_await tx.run(kUnder, params));
-  std::vector<AnswerRow> answers;
-  answers.reserve(found.size());
-  for (const sql::Row& row : found.rows) answers.push_back(read_row(row));
-  co_return answers;
-}
-
-Task<bool> replace_sealed_answer(sql::Transaction& tx, const AnswerRow& row) {
-  const KeyId kid = Vault::kid_of(row.sealed);
-  const Params params{ByteView(row.id), ByteView(row.sealed), ByteView(kid), row.expires_at.ms};
-  RD_CO_TRY(replaced, co_await tx.run(kReplaceSealed, params));
-  co_return replaced.changed == 1;
-}
-
-Task<std::vector<KeyId>> answer_keys(sql::Transaction& tx) {
-  std::vector<KeyId> keys;
-  Bytes last;
-  for (;;) {
-    RD_CO_TRY(next, co_await tx.run(kNextKey, {ByteView(last)}));
-    if (next.empty()) co_return keys;
-    last = next[0].bytes(0);
-    keys.push_back(fixed_bytes<KeyId{}.size()>(last));
-  }
-}
-
-Task<std::int64_t> count_answers_under(sql::Transaction& tx, const KeyId& key) {
-  RD_CO_TRY(counted, co_await tx.run(kCountUnder, {ByteView(key)}));
-  co_return counted[0].integer(0);
+SealedTable sealed_answers() {
+  SealedTable table;
+  table.under = {
+      "SELECT id, tenant, expires_at, sealed FROM rd_idempotency"
+      " WHERE kid = $1 AND id > $2 ORDER BY id LIMIT $3"};
+  table.replace = {
+      "UPDATE rd_idempotency SET sealed = $2, kid = $3 WHERE id = $1 AND expires_at = $4"};
+  table.next_key = {"SELECT kid FROM rd_idempotency WHERE kid > $1 ORDER BY kid LIMIT 1"};
+  table.count_under = {"SELECT count(*) FROM rd_idempotency WHERE kid = $1"};
+  return table;
 }
 
 }  // namespace redoubt::record

@@ -5,15 +5,12 @@
 
 #include "base/bytes.hpp"
 #include "base/ids.hpp"
-#include "base/vault.hpp"
 #include "record/record.hpp"
 #include "record/retention.hpp"
+#include "record/sealed_rows.hpp"
 
-#include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace redoubt::record {
 
@@ -32,12 +29,7 @@ Task<bool> insert_answer(sql::Transaction& tx, const AnswerRow& row, WallTime no
 
 RetentionClass answer_retention();
 
-// Rows sealed under `key` whose ids come after `after`, in the order of their ids.
-Task<std::vector<AnswerRow>> answers_under(sql::Transaction& tx, const KeyId& key, ByteView after,
-                                           std::size_t limit);
-// False when the row is not the one that was read.
-Task<bool> replace_sealed_answer(sql::Transaction& tx, const AnswerRow& row);
-Task<std::vector<KeyId>> answer_keys(sql::Transaction& tx);
-Task<std::int64_t> count_answers_under(sql::Transaction& tx, const KeyId& key);
+// The version is the expiry.
+SealedTable sealed_answers();
 
 }  // namespace redoubt::record

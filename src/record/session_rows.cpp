@@ -1,5 +1,7 @@
 #include "record/session_rows.hpp"
 
+#include "record/columns.hpp"
+
 namespace redoubt::record {
 namespace {
 
@@ -89,30 +91,12 @@ constexpr sql::Statement kForgetEpochs{
     " (SELECT tenant, user_id FROM rd_user_epoch"
     " WHERE epoch > 1000000000000 AND epoch < $1 ORDER BY epoch LIMIT $2)"};
 
-constexpr sql::Statement kUnder{
-    "SELECT id, tenant, ver, data FROM rd_session WHERE kid = $1 AND id > $2 ORDER BY id LIMIT $3"};
-
-constexpr sql::Statement kReplaceSealed{
-    "UPDATE rd_session SET data = $2, kid = $3 WHERE id = $1 AND ver = $4"};
-
-// One step of the index for each key, however many rows it has.
-constexpr sql::Statement kNextKey{"SELECT kid FROM rd_session WHERE kid > $1 ORDER BY kid LIMIT 1"};
-
-constexpr sql::Statement kCountUnder{"SELECT count(*) FROM rd_session WHERE kid = $1"};
-
 constexpr Id128 kAboveEveryId = [] {
   Id128 id{};
   id.fill(0xff);
   return id;
 }();
 constexpr Id128 kNoId{};
-
-template <std::size_t N>
-std::array<std::uint8_t, N> fixed_bytes(const Bytes& bytes) {
-  std::array<std::uint8_t, N> out{};
-  std::copy_n(bytes.begin(), std::min(bytes.size(), N), out.begin());
-  return out;
-}
 
 SessionRow read_row(const sql::Row& row) {
   SessionRow session;
@@ -273,46 +257,15 @@ Task<std::int64_t> forget_user_epochs(sql::Transaction& tx, WallTime cutoff, std
   co_return forgotten.changed;
 }
 
-Task<std::vector<SealedSessionRow>> sessions_under(sql::Transaction& tx, const KeyId& key,
-                                                   ByteView after, std::size_t limit) {
-  const Params params{ByteView(key), after, static_cast<std::int64_t>(limit)};
-  RD_CO_TRY(found, co_await tx.run(kUnder, params));
-  std::vector<SealedSessionRow> sessions;
-  sessions.reserve(found.size());
-  for (const sql::Row& row : found.rows) {
-    SealedSessionRow sealed;
-    sealed.id = fixed_bytes<16>(row.bytes(0));
-    sealed.tenant = row.text(1);
-    sealed.version = row.integer(2);
-    sealed.data = row.bytes(3);
-    sessions.push_back(std::move(sealed));
-  }
-  co_return sessions;
-}
-
-Task<bool> replace_sealed_session(sql::Transaction& tx, const SealedSessionRow& resealed) {
-  const KeyId kid = Vault::kid_of(resealed.data);
-  const Params params{ByteView(resealed.id), ByteView(resealed.data), ByteView(kid),
-                      resealed.version};
-  RD_CO_TRY(replaced, co_await tx.run(kReplaceSealed, params));
-  co_return replaced.changed == 1;
-}
-
-Task<std::vector<KeyId>> session_keys(sql::Transaction& tx) {
-  std::vector<KeyId> keys;
-  Bytes last;
-  for (;;) {
-    RD_CO_TRY(next, co_await tx.run(kNextKey, {ByteView(last)}));
-    if (next.empty()) co_return keys;
-    last = next[0].bytes(0);
-    keys.push_back(fixed_bytes<KeyId{}.size()>(last));
-  }
-}
-
-Task<std::int64_t> count_sessions_under(sql::Transaction& tx, const KeyId& id) {
-  const Params params{ByteView(id)};
-  RD_CO_TRY(counted, co_await tx.run(kCountUnder, params));
-  co_return counted[0].integer(0);
+SealedTable sealed_sessions() {
+  SealedTable table;
+  table.under = {
+      "SELECT id, tenant, ver, data FROM rd_session"
+      " WHERE kid = $1 AND id > $2 ORDER BY id LIMIT $3"};
+  table.replace = {"UPDATE rd_session SET data = $2, kid = $3 WHERE id = $1 AND ver = $4"};
+  table.next_key = {"SELECT kid FROM rd_session WHERE kid > $1 ORDER BY kid LIMIT 1"};
+  table.count_under = {"SELECT count(*) FROM rd_session WHERE kid = $1"};
+  return table;
 }
 
 }  // namespace redoubt::record

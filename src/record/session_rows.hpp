@@ -9,7 +9,7 @@
 #include "base/bytes.hpp"
 #include "base/crypto.hpp"
 #include "base/ids.hpp"
-#include "base/vault.hpp"
+#include "record/sealed_rows.hpp"
 #include "sql/sql.hpp"
 
 #include <redoubt/clock.hpp>
@@ -116,19 +116,7 @@ Task<void> advance_user_epoch(sql::Transaction& tx, std::string_view tenant, std
 // Deletes at most `batch` of those before `cutoff`; how many.
 Task<std::int64_t> forget_user_epochs(sql::Transaction& tx, WallTime cutoff, std::int64_t batch);
 
-// For the rotation of the key ring.
-struct SealedSessionRow {
-  Id128 id{};
-  std::string tenant;
-  std::int64_t version = 0;
-  Bytes data;
-};
-// By id, above `after` (all, when empty).
-Task<std::vector<SealedSessionRow>> sessions_under(sql::Transaction& tx, const KeyId& key,
-                                                   ByteView after, std::size_t limit);
-// False when the row has changed or gone since it was read.
-Task<bool> replace_sealed_session(sql::Transaction& tx, const SealedSessionRow& resealed);
-Task<std::vector<KeyId>> session_keys(sql::Transaction& tx);
-Task<std::int64_t> count_sessions_under(sql::Transaction& tx, const KeyId& id);
+// The version is that of the session.
+SealedTable sealed_sessions();
 
 }  // namespace redoubt::record

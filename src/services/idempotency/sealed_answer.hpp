@@ -9,7 +9,11 @@
 #include <redoubt/idempotency.hpp>
 #include <redoubt/result.hpp>
 
+#include <string_view>
+
 namespace redoubt::idempotency {
+
+inline constexpr std::string_view kSealedKind = "idempotency";
 
 struct AnsweredRequest {
   Digest256 fingerprint{};
@@ -18,7 +22,7 @@ struct AnsweredRequest {
 
 inline SealedAs sealed_as(const record::AnswerRow& row) {
   return {.tenant = row.tenant,
-          .kind = "idempotency",
+          .kind = kSealedKind,
           .record_id = row.id,
           .version = row.expires_at.ms};
 }

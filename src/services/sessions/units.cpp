@@ -13,7 +13,7 @@ namespace {
 using Kind = record::JournalEntry::Kind;
 
 SealedAs sealed_as(const record::SessionRow& row) {
-  return {.tenant = row.tenant, .kind = "session", .record_id = row.id, .version = row.version};
+  return {.tenant = row.tenant, .kind = kSealedKind, .record_id = row.id, .version = row.version};
 }
 
 // `version`: copies of it or later have the change in them; 0: no copy that was made before has.

@@ -19,6 +19,8 @@
 
 namespace redoubt::sessions {
 
+inline constexpr std::string_view kSealedKind = "session";
+
 struct OpenedSession {
   record::SessionRow row;
   std::string data;  // In the clear.
