@@ -75,6 +75,8 @@ SessionMemory::Entry* SessionMemory::find(const Hash128& key, WallTime now) {
 }
 
 void SessionMemory::keep(const Hash128& key, Entry entry) {
+  const Entry* const known = entries_.peek(key);
+  if (known != nullptr && known->session->version > entry.session->version) return;
   const std::size_t weight = weight_of(*entry.session);
   entries_.insert(key, std::move(entry), weight);
 }

@@ -59,6 +59,7 @@ class SessionMemory {
   // The copy under `key` if it is still good and, as far as this worker knows, not expired. Good
   // until the next call.
   Entry* find(const Hash128& key, WallTime now);
+  // Unless a newer one is there: reads that overlap may end in any order.
   void keep(const Hash128& key, Entry entry);
   // The session was seen at `version`, in a copy that is not kept: an older one must not answer.
   void forget_older(const Hash128& key, std::int64_t version);

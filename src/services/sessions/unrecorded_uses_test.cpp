@@ -161,5 +161,27 @@ TEST_F(WaitingUsesTest, AUseThatFoundNoRoomIsNotedByTheNextOne) {
   EXPECT_FALSE(SessionMemory::worth_noting(entry, clock_.wall()));
 }
 
+TEST_F(WaitingUsesTest, AReadThatIsOvertakenReplacesNothingNewer) {
+  const IssuedSession issued = create();
+  const auto entry_of = [&](std::int64_t version) {
+    auto session = std::make_shared<Session>(*issued.session);
+    session->version = version;
+    SessionMemory::Entry entry;
+    entry.absolute_expires_at = session->absolute_expires_at;
+    entry.idle_ttl = session->idle_ttl;
+    entry.last_seen = session->last_seen_at;
+    entry.stamps = read_stamps(invalidations_, *session);
+    entry.session = std::move(session);
+    return entry;
+  };
+  const Hash128 key = memory_.key_of(issued.token);
+  memory_.keep(key, entry_of(2));
+  memory_.keep(key, entry_of(1));
+  ASSERT_NE(memory_.find(key, clock_.wall()), nullptr);
+  EXPECT_EQ(memory_.find(key, clock_.wall())->session->version, 2);
+  memory_.keep(key, entry_of(3));
+  EXPECT_EQ(memory_.find(key, clock_.wall())->session->version, 3);
+}
+
 }  // namespace
 }  // namespace redoubt::sessions
