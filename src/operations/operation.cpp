@@ -215,6 +215,10 @@ void Registry::check_waiting(const OperationInfo& info, bool waits, bool answers
             fmt::format("{}: only what changes something has others to wait for", info.id));
 }
 
+void Registry::check_reply(const OperationInfo& info, bool made) {
+  RD_ASSERT(made, fmt::format("{}: does not say how its reply is made", info.id));
+}
+
 void Registry::add_checked(Operation operation) {
   const OperationInfo& info = operation.info;
   RD_ASSERT(find(info.id) == nullptr, fmt::format("operation {} is declared twice", info.id));

@@ -193,6 +193,7 @@ class Registry {
   void add_checked(Operation operation);
   // REQUIRES: what offers `wait` changes something, so it does not answer without suspending.
   static void check_waiting(const OperationInfo& info, bool waits, bool answers_now);
+  static void check_reply(const OperationInfo& info, bool made);
 
   Barrier barrier_;
   Idempotency* idempotency_ = nullptr;
@@ -233,21 +234,24 @@ void finish(const OperationSpec<Req, Rep, Value>& spec, Result<Rep>& result,
 }
 
 template <class Req, class Rep, class Value>
+Rep reply_from(const OperationSpec<Req, Rep, Value>& spec, Value value) {
+  if constexpr (std::constructible_from<Rep, Value>) {
+    if (!spec.reply) return Rep(std::move(value));
+  }
+  return spec.reply(std::move(value));
+}
+
+template <class Req, class Rep, class Value>
 void finish(const OperationSpec<Req, Rep, Value>& spec, Result<Value>& result,
             OperationOutput& output)
   requires(!std::is_same_v<Rep, Value>)
 {
   if (!result) {
     output.error = std::move(result).error();
-  } else if (spec.reply) {
-    Rep reply = spec.reply(std::move(*result));
-    put_reply(spec, reply, output);
-  } else if constexpr (std::constructible_from<Rep, Value>) {
-    Rep reply(std::move(*result));
-    put_reply(spec, reply, output);
-  } else {
-    output.error = internal("an operation does not say how its reply is made");
+    return;
   }
+  Rep reply = reply_from(spec, std::move(*result));
+  put_reply(spec, reply, output);
 }
 
 // A request with a key, on its way.
@@ -291,6 +295,7 @@ void Registry::add(OperationSpec<Req, Rep, Value> spec) {
   op.request_fields = fields_of<Req>();
   op.request_name = Description<Req>::name;
   check_waiting(spec.info, Waits<Req>, static_cast<bool>(spec.now));
+  if constexpr (!std::constructible_from<Rep, Value>) check_reply(spec.info, spec.reply != nullptr);
   op.request_defaults = std::make_shared<Req>();
   op.raw_reply = std::derived_from<Rep, RawReply>;
   if constexpr (Described<Rep>) {

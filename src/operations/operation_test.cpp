@@ -1,5 +1,6 @@
 #include "operations/operation.hpp"
 
+#include "tests/support/call_operation.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/example_operations.hpp"
 #include "tests/support/run.hpp"
@@ -108,14 +109,7 @@ class RegistryTest : public testing::Test {
   RegistryTest() { test::register_widgets(registry_); }
 
   OperationOutput run(std::string_view id, const OperationInput& input) {
-    OperationOutput output;
-    boost::asio::io_context io;
-    const Operation* operation = registry_.find(id);
-    boost::asio::co_spawn(io, operation->run(context_, input, output), [](std::exception_ptr e) {
-      if (e) std::rethrow_exception(e);
-    });
-    io.run();
-    return output;
+    return test::call_operation(registry_, context_, id, input).output;
   }
 
   Registry registry_;
@@ -182,6 +176,18 @@ TEST_F(RegistryDeathTest, RefusesWhatCouldNotBeTold) {
   EXPECT_DEATH(registry_.add(same), "name.* is not a path field");
   same.info.path = "/api/v1/other";
   EXPECT_DEATH(registry_.add(same), "a path field is not in /api/v1/other");
+}
+
+TEST_F(RegistryDeathTest, RefusesAReplyThatNothingMakes) {
+  struct Counted {
+    explicit Counted(std::int64_t n) : number(n) {}
+    std::int64_t number;
+  };
+  OperationSpec<test::WidgetId, NoReply, Counted> mute{
+      .info = test::widget_info("count", Method::post, "/api/v1/widgets/{id}/count", "x",
+                                Access::write),
+      .run = [](const Context&, test::WidgetId) -> Task<Counted> { co_return Counted(1); }};
+  EXPECT_DEATH(registry_.add(mute), "count: does not say how its reply is made");
 }
 
 }  // namespace
