@@ -4,6 +4,7 @@
 #include "base/bytes.hpp"
 #include "base/json.hpp"
 #include "tests/support/cache_fixture.hpp"
+#include "tests/support/call_operation.hpp"
 
 #include <gmock/gmock.h>
 
@@ -40,22 +41,14 @@ class CacheOperations : public test::CacheFixture {
  protected:
   CacheOperations() { register_cache(registry_, *cache_); }
 
-  // As the server does: at once if it can be.
   OperationOutput call_as(const Context& context, const Call& call) {
-    const Operation* operation = registry_.find(call.id);
     const std::array<PathParam, 1> path{{{"key", call.key}}};
     const Headers headers(call.headers);
     OperationInput input{.query = call.query, .body = call.body, .headers = &headers};
     if (!call.key.empty()) input.path = path;
-    OperationOutput output;
-    answered_now_ = operation->now && operation->now(context, input, output);
-    if (answered_now_) return output;
-    boost::asio::io_context io;
-    boost::asio::co_spawn(io, operation->run(context, input, output), [](std::exception_ptr e) {
-      if (e) std::rethrow_exception(e);
-    });
-    io.run();
-    return output;
+    auto called = test::call_operation(registry_, context, call.id, input);
+    answered_now_ = called.at_once;
+    return std::move(called.output);
   }
   OperationOutput call(const Call& call) { return call_as(context_, call); }
 

@@ -47,24 +47,13 @@ class SharedGateTest : public test::SessionsFixture {
 
   void make_sessions() {
     copies_ = shared::make_redis_copies(*client_, state_, metrics_);
-    const sessions::SessionCopiesParts parts{*copies_, state_,      changes_, *record_,
-                                             vault_,   loop_.clock, metrics_};
-    session_copies_ = std::make_unique<sessions::SessionCopies>(parts);
-    SessionOptions no_memory;
-    no_memory.cache_bytes = 0;
-    sessions_ = sessions::make_sessions({.record = *record_,
-                                         .vault = vault_,
-                                         .invalidations = invalidations_,
-                                         .clock = clock_,
-                                         .random = random_,
-                                         .log = null_log(),
-                                         .metrics = metrics_,
-                                         .ends = ends_,
-                                         .use_flushes = flushes_,
-                                         .refusals = refusals_,
-                                         .copies = session_copies_.get(),
-                                         .timers = loop_.timers.get()},
-                                        no_memory);
+    const sessions::SessionCopiesParts copies{*copies_, state_,      changes_, *record_,
+                                              vault_,   loop_.clock, metrics_};
+    session_copies_ = std::make_unique<sessions::SessionCopies>(copies);
+    sessions::SessionParts parts = this->parts(*record_);
+    parts.copies = session_copies_.get();
+    parts.timers = loop_.timers.get();
+    sessions_ = sessions::make_sessions(parts, without_memory());
   }
 
   void make_limits() {

@@ -4,12 +4,9 @@
 #include "operations/tenants_operations.hpp"
 #include "services/idempotency/service.hpp"
 #include "services/tenants/service.hpp"
+#include "tests/support/call_operation.hpp"
 #include "tests/support/sessions_fixture.hpp"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-
-#include <exception>
 #include <map>
 #include <span>
 #include <vector>
@@ -85,15 +82,7 @@ class IdempotentOperations : public test::SessionsFixture {
   }
 
   OperationOutput call(const Context& context, std::string_view id, const OperationInput& input) {
-    OperationOutput output;
-    const Operation* operation = registry_.find(id);
-    if (operation->now && operation->now(context, input, output)) return output;
-    boost::asio::io_context io;
-    boost::asio::co_spawn(io, operation->run(context, input, output), [](std::exception_ptr e) {
-      if (e) std::rethrow_exception(e);
-    });
-    io.run();
-    return output;
+    return test::call_operation(registry_, context, id, input).output;
   }
   OperationOutput keyed(std::string_view id, std::string_view key, std::string_view body = {}) {
     return call(acme_, id, {.body = body, .idempotency_key = key});

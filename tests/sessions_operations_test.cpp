@@ -2,6 +2,7 @@
 #include "operations/sessions_operations.hpp"
 
 #include "base/json.hpp"
+#include "tests/support/call_operation.hpp"
 #include "tests/support/sessions_fixture.hpp"
 
 #include <gmock/gmock.h>
@@ -32,17 +33,8 @@ class SessionsOperations : public test::SessionsFixture {
     register_sessions(registry_, *sessions_);
   }
 
-  // As the server does: at once if it can be.
   OperationOutput call(const Context& context, std::string_view id, const OperationInput& input) {
-    OperationOutput output;
-    const Operation* operation = registry_.find(id);
-    if (operation->now && operation->now(context, input, output)) return output;
-    boost::asio::io_context io;
-    boost::asio::co_spawn(io, operation->run(context, input, output), [](std::exception_ptr e) {
-      if (e) std::rethrow_exception(e);
-    });
-    io.run();
-    return output;
+    return test::call_operation(registry_, context, id, input).output;
   }
   OperationOutput call(std::string_view id, std::string body) {
     return call(acme_, id, {.body = body});

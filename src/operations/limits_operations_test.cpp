@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/json.hpp"
 #include "tests/support/audit_double.hpp"
+#include "tests/support/call_operation.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/run.hpp"
 
@@ -76,15 +77,7 @@ class LimitsOperationsTest : public testing::Test {
   OperationOutput call(std::string_view id, std::string_view body) {
     const Context context = test::context_of(caller_);
     const OperationInput input{.body = body, .content_type = "application/json"};
-    OperationOutput output;
-    const Operation* operation = registry_.find(id);
-    if (operation->now && operation->now(context, input, output)) return output;
-    boost::asio::io_context io;
-    boost::asio::co_spawn(io, operation->run(context, input, output), [](std::exception_ptr e) {
-      if (e) std::rethrow_exception(e);
-    });
-    io.run();
-    return output;
+    return test::call_operation(registry_, context, id, input).output;
   }
 
   ManualClock clock_{WallTime{1'800'000'000'000}};

@@ -3,6 +3,7 @@
 #include "base/json.hpp"
 #include "operations/keys_operations.hpp"
 #include "tests/support/audit_double.hpp"
+#include "tests/support/call_operation.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/run.hpp"
 
@@ -99,8 +100,6 @@ class TenantsOperations : public testing::Test {
   }
   OperationOutput call(std::string_view id, std::string_view body, std::string_view query = "",
                        std::vector<PathParam> path = {}) {
-    const Operation* operation = registry.find(id);
-    EXPECT_NE(operation, nullptr) << id;
     const Caller caller = test::admin_of("default");
     const Context context = test::context_of(caller);
     OperationInput input;
@@ -108,13 +107,7 @@ class TenantsOperations : public testing::Test {
     input.query = query;
     input.body = body;
     input.content_type = "application/json";
-    OperationOutput output;
-    boost::asio::io_context io;
-    boost::asio::co_spawn(io, operation->run(context, input, output), [](std::exception_ptr e) {
-      if (e) std::rethrow_exception(e);
-    });
-    io.run();
-    return output;
+    return test::call_operation(registry, context, id, input).output;
   }
 
   TenantsDouble tenants;

@@ -59,19 +59,31 @@ class SessionsFixture : public ::testing::Test {
     record_.reset();
   }
 
+  sessions::SessionParts parts(record::Record& record) {
+    return parts(record, metrics_, invalidations_);
+  }
+  sessions::SessionParts parts(record::Record& record, Metrics& metrics,
+                               const local::Invalidations& heard) {
+    return {.record = record,
+            .vault = vault_,
+            .invalidations = heard,
+            .clock = clock_,
+            .random = random_,
+            .log = null_log(),
+            .metrics = metrics,
+            .ends = ends_,
+            .use_flushes = flushes_,
+            .refusals = refusals_};
+  }
+  // That keeps no session in memory.
+  static SessionOptions without_memory(SessionOptions options = {}) {
+    options.cache_bytes = 0;
+    return options;
+  }
+
   std::unique_ptr<Sessions> worker() { return worker(*record_); }
   std::unique_ptr<Sessions> worker(record::Record& record) {
-    return sessions::make_sessions({.record = record,
-                                    .vault = vault_,
-                                    .invalidations = invalidations_,
-                                    .clock = clock_,
-                                    .random = random_,
-                                    .log = null_log(),
-                                    .metrics = metrics_,
-                                    .ends = ends_,
-                                    .use_flushes = flushes_,
-                                    .refusals = refusals_},
-                                   options_);
+    return sessions::make_sessions(parts(record), options_);
   }
   void reopen_with(SessionOptions options) {
     options_ = options;

@@ -98,21 +98,10 @@ class SessionCopiesTest : public test::SessionsFixture {
     ++era_;
     poll();
     process_->state.canary_answered(true, {});
-    SessionOptions no_memory = options_;
-    no_memory.cache_bytes = 0;
-    process_->sessions = make_sessions({.record = *late_,
-                                        .vault = vault_,
-                                        .invalidations = invalidations_,
-                                        .clock = clock_,
-                                        .random = random_,
-                                        .log = null_log(),
-                                        .metrics = process_->metrics,
-                                        .ends = ends_,
-                                        .use_flushes = flushes_,
-                                        .refusals = refusals_,
-                                        .copies = &process_->session_copies,
-                                        .grace = &grace_},
-                                       no_memory);
+    SessionParts parts = this->parts(*late_, process_->metrics, invalidations_);
+    parts.copies = &process_->session_copies;
+    parts.grace = &grace_;
+    process_->sessions = make_sessions(parts, without_memory(options_));
   }
   void poll() {
     shared::Eras& eras = process_->state.eras();
@@ -378,17 +367,7 @@ TEST_F(SessionCopiesTest, ThatLookIdleLeaveItToTheRecord) {
 }
 
 TEST_F(SessionCopiesTest, InMemoryAreNotTrustedEitherWhileTheJournalIsBehind) {
-  const auto memory = make_sessions({.record = *late_,
-                                     .vault = vault_,
-                                     .invalidations = invalidations_,
-                                     .clock = clock_,
-                                     .random = random_,
-                                     .log = null_log(),
-                                     .metrics = metrics_,
-                                     .ends = ends_,
-                                     .use_flushes = flushes_,
-                                     .refusals = refusals_},
-                                    options_);
+  const auto memory = worker(*late_);
   const IssuedSession issued = make();
   ASSERT_TRUE(valid(*memory, issued.token));
   ASSERT_TRUE(memory->authenticate_now(issued.token));
@@ -500,17 +479,7 @@ TEST(Flights, OthersWaitForTheOneThatIsUnderWay) {
 
 TEST_F(SessionCopiesTest, InMemoryDoNotAnswerOnceANewerVersionWasRead) {
   const local::Invalidations untold;  // The journal is not heard here.
-  const auto other = make_sessions({.record = *late_,
-                                    .vault = vault_,
-                                    .invalidations = untold,
-                                    .clock = clock_,
-                                    .random = random_,
-                                    .log = null_log(),
-                                    .metrics = metrics_,
-                                    .ends = ends_,
-                                    .use_flushes = flushes_,
-                                    .refusals = refusals_},
-                                   options_);
+  const auto other = make_sessions(parts(*late_, metrics_, untold), options_);
   const IssuedSession issued = make();
   ASSERT_TRUE(valid(*other, issued.token));
   ASSERT_TRUE(run(sessions().update(acme_, issued.session->id, R"({"a":1})", {})));

@@ -26,18 +26,9 @@ class AuthGraceTest : public test::SessionsFixture {
   }
 
   std::unique_ptr<Sessions> graced() {
-    return make_sessions({.record = *away_,
-                          .vault = vault_,
-                          .invalidations = invalidations_,
-                          .clock = clock_,
-                          .random = random_,
-                          .log = null_log(),
-                          .metrics = metrics_,
-                          .ends = ends_,
-                          .use_flushes = flushes_,
-                          .refusals = refusals_,
-                          .grace = &grace_},
-                         options_);
+    SessionParts parts = this->parts(*away_);
+    parts.grace = &grace_;
+    return make_sessions(parts, options_);
   }
 
   // Heard everything until now, and nothing from now on.

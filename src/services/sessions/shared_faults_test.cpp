@@ -40,24 +40,13 @@ class SharedFaultsTest : public test::SessionsFixture {
     client_ = loop_.client(
         options, [this](const redis::ServerFacts& facts) { return monitor_->admit(facts); });
     copies_ = shared::make_redis_copies(*client_, state_, metrics_);
-    const SessionCopiesParts parts{*copies_, state_,      changes_, *record_,
-                                   vault_,   loop_.clock, metrics_};
-    session_copies_ = std::make_unique<SessionCopies>(parts);
-    SessionOptions no_memory;
-    no_memory.cache_bytes = 0;
-    sessions_ = make_sessions({.record = *record_,
-                               .vault = vault_,
-                               .invalidations = invalidations_,
-                               .clock = clock_,
-                               .random = random_,
-                               .log = null_log(),
-                               .metrics = metrics_,
-                               .ends = ends_,
-                               .use_flushes = flushes_,
-                               .refusals = refusals_,
-                               .copies = session_copies_.get(),
-                               .timers = &timers()},
-                              no_memory);
+    const SessionCopiesParts copies{*copies_, state_,      changes_, *record_,
+                                    vault_,   loop_.clock, metrics_};
+    session_copies_ = std::make_unique<SessionCopies>(copies);
+    SessionParts parts = this->parts(*record_);
+    parts.copies = session_copies_.get();
+    parts.timers = &timers();
+    sessions_ = make_sessions(parts, without_memory());
     ASSERT_TRUE(loop_.run(client_->connected(Duration(5'000))));
   }
 
