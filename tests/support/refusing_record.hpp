@@ -45,6 +45,13 @@ class RefusingRecord final : public record::Record {
     if (cut_off_) co_return fail(unavailable("record_unavailable", "cut off"));
     co_return co_await record_.read_snapshot(std::move(work));
   }
+  Task<void> read_within(record::Reach reach,
+                         std::function<Task<void>(sql::Transaction&)> work) override {
+    read_deadline_ = reach.deadline;
+    co_return co_await Record::read_within(std::move(reach), std::move(work));
+  }
+  // That the last read had which gave one.
+  BootTime read_deadline() const { return read_deadline_; }
   void subscribe(record::JournalListener listener) override {
     record_.subscribe(std::move(listener));
   }
@@ -62,6 +69,7 @@ class RefusingRecord final : public record::Record {
   bool cut_off_ = false;
   bool cuts_off_ = false;
   BootTime fresh_until_{INT64_MAX};
+  BootTime read_deadline_{INT64_MAX};
 };
 
 }  // namespace redoubt::test

@@ -380,5 +380,20 @@ TEST_F(IdempotencyTest, WhileTheRecordIsAwayOnlyWhatIsUrgentIsTried) {
   EXPECT_EQ(runs_, 1);
 }
 
+// ---- Deadlines ----
+
+TEST_F(IdempotencyTest, WhatWasKeptIsLookedForUntilTheDeadlineOfTheRequest) {
+  const Caller caller = test::admin_of("acme");
+  Context context = test::context_of(caller);
+  context.deadline = clock_.boot() + 5s;
+  ASSERT_TRUE(test::run(service_->once(context, request("k1"), effect())));
+  EXPECT_EQ(refusing_->read_deadline(), context.deadline);
+
+  KeyedRequest urgent = request("k2");
+  urgent.urgent = true;
+  ASSERT_TRUE(test::run(service_->once(context, urgent, effect())));
+  EXPECT_EQ(refusing_->read_deadline(), record::kNoDeadline) << "what ends something is not late";
+}
+
 }  // namespace
 }  // namespace redoubt::idempotency
