@@ -390,6 +390,20 @@ TEST_F(Checkers, LimitsGoByWhatReallyPassedWhereAClockWasPutBack) {
   charge(milliseconds(1'300)).clock_us = 1'100'000;
   EXPECT_GT(found_by_limits(), 0u);
 }
+// Whoever asks while the clock is back has what is owed capped, though he is refused.
+TEST_F(Checkers, LimitsKnowThatAClockWasPutBackBetweenTwoCharges) {
+  limit();
+  for (int i = 0; i < 5; ++i) charge(seconds(1));
+  history_.clock_moves.push_back({milliseconds(1'001), 0, -400'000});
+  Charge& refused = charge(milliseconds(1'002));
+  refused.clock_us = 602'000;
+  refused.charged = false;
+  history_.clock_moves.push_back({milliseconds(1'003), 0, 400'000});
+  for (int i = 0; i < 4; ++i) charge(milliseconds(1'004));
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(milliseconds(1'004));
+  EXPECT_GT(found_by_limits(), 0u);
+}
 TEST_F(Checkers, LimitsTakeShares) {
   limit();
   for (int i = 0; i < 2; ++i) share(seconds(1), 3, 0);

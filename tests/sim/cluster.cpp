@@ -227,8 +227,9 @@ void Cluster::schedule_faults() {
   for (const Fault& fault : plan_.faults) {
     if (fault.kind == FaultKind::redis_rolls_back || fault.kind == FaultKind::redis_fork) {
       const Nanos when = fault.at - std::chrono::milliseconds(fault.amount);
-      world_.after(when - world_.now(),
-                   [this, &fault] { snapshots_[describe(fault)] = master().saved(); });
+      world_.after(when - world_.now(), [this, &fault] {
+        snapshots_[describe(fault)] = {master().saved(), master().ahead()};
+      });
     }
     world_.after(fault.at - world_.now(), [this, &fault] {
       begin(fault);
@@ -253,7 +254,7 @@ void Cluster::begin(const Fault& fault) {
     case FaultKind::redis_restarts:
       return master().start_empty();
     case FaultKind::redis_rolls_back:
-      return master().start_with(snapshots_[describe(fault)]);
+      return start_from(snapshots_[describe(fault)]);
     case FaultKind::redis_flushed:
       return master().flush();
     case FaultKind::redis_evicts:
@@ -352,13 +353,22 @@ void Cluster::restart(ModelRedis& server) {
   if (&server != &master()) server.demote();
 }
 
+// What is in it was written by another clock: where that was behind, it is as if this one jumped.
+void Cluster::start_from(const Snapshot& snapshot) {
+  master().start_with(snapshot.keys);
+  const std::chrono::microseconds jump = master().ahead() - snapshot.ahead;
+  if (jump > std::chrono::microseconds(0)) {
+    history_.clock_moves.push_back({world_.now(), master_, jump.count()});
+  }
+}
+
 // A replica is promoted. The name leads to it, for one instance sooner than for another, and the old
 // master takes writes until it hears of it; one in three never does.
 void Cluster::fork(const Fault& fault) {
   const int old = master_;
   add_server();
   master_ = static_cast<int>(network_.servers().size()) - 1;
-  master().start_with(snapshots_[describe(fault)]);
+  start_from(snapshots_[describe(fault)]);
   Chance& chance = world_.chance();
   for (int i = 0; i < size(); ++i) {
     const int now = master_;

@@ -8,6 +8,7 @@
 #include "tests/sim/truth.hpp"
 #include "tests/sim/world.hpp"
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -51,10 +52,16 @@ class Cluster {
     Reach reach{.at = Nanos(-1)};  // As it was noted last.
   };
 
+  struct Snapshot {
+    Keyspace keys;
+    std::chrono::microseconds ahead{0};  // The clock of who wrote it.
+  };
+
   void prepare_truth();
   void start(int number);
   void begin(const Fault& fault);
   void end(const Fault& fault);
+  void start_from(const Snapshot& snapshot);  // The master.
   void fork(const Fault& fault);
   ModelRedis& master() { return *network_.servers()[static_cast<std::size_t>(master_)]; }
   void add_server();
@@ -74,7 +81,7 @@ class Cluster {
   std::unique_ptr<InstanceSetup> setup_;
   std::vector<Machine> machines_;
   int master_ = 0;
-  std::unordered_map<std::string, Keyspace> snapshots_;  // By fault.
+  std::unordered_map<std::string, Snapshot> snapshots_;  // By fault.
   std::unordered_map<std::string, std::int32_t> limits_by_name_;
 };
 

@@ -50,6 +50,14 @@ std::string describe(const Operation& op) {
                      op.held ? " held" : "");
 }
 
+std::string describe(const Charge& charge, const LimitFact& limit) {
+  return fmt::format("{:9.4f} server {} memory {} generation {} clock {:.4f} instance {}.{} {} {} us -> {}",
+                     seconds(charge.at), charge.server, charge.memory, charge.generation,
+                     static_cast<double>(charge.clock_us % 1'000'000'000) / 1e6, charge.instance,
+                     charge.run, limit.name, charge.price_us,
+                     charge.charged ? "charged" : "refused");
+}
+
 std::uint64_t History::digest() const {
   Digest digest;
   for (const Operation& op : operations) {

@@ -148,5 +148,6 @@ struct History {
 };
 
 std::string describe(const Operation& operation);
+std::string describe(const Charge& charge, const LimitFact& limit);
 
 }  // namespace redoubt::sim

@@ -125,7 +125,6 @@ class LimitChecker {
     };
     std::map<std::pair<std::uint64_t, std::int64_t>, Memory> memories;
     for (const Charge* charge : limit_.charges) {
-      if (!charge->charged) continue;
       Memory& memory = memories[{charge->memory, charge->generation}];
       std::int64_t back = 0;
       if (memory.clock_us != INT64_MIN) {
@@ -134,7 +133,8 @@ class LimitChecker {
       }
       memory.clock_us = charge->clock_us;
       memory.at = charge->at;
-      memory.rising.spend(charge->clock_us, charge->price_us, back);
+      // Whoever is refused has what is owed capped, too.
+      memory.rising.spend(charge->clock_us, charge->charged ? charge->price_us : 0, back);
     }
     for (const auto& [number, memory] : memories) {
       const Rising& rising = memory.rising;

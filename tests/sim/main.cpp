@@ -62,6 +62,10 @@ int replay(const Arguments& arguments, Bug bug, Truth& truth) {
   const Verdict verdict = simulate(plan, truth, history);
   if (arguments.history) {
     for (const Operation& op : history.operations) fmt::print("{}\n", describe(op));
+    for (const Charge& charge : history.charges) {
+      const LimitFact& limit = history.limits[static_cast<std::size_t>(charge.limit)];
+      fmt::print("{}\n", describe(charge, limit));
+    }
   }
   for (const Violation& violation : verdict.violations) {
     fmt::print("violated: {}: {}\n", violation.checker, violation.what);

@@ -66,6 +66,7 @@ class ModelRedis {
   void refuse_writes(std::string error) { write_error_ = std::move(error); }
   void demote();
   void move_clock(std::chrono::microseconds by) { ahead_ += by; }
+  std::chrono::microseconds ahead() const { return ahead_; }  // Of the world's clock.
 
   std::int64_t clock_us() const;
 
