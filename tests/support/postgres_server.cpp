@@ -96,6 +96,11 @@ pid_t spawn(std::vector<std::string> command, const std::string& directory) {
   ::_exit(127);
 }
 
+std::string name_in(const std::string& socket_url) {
+  const auto name = socket_url.substr(socket_url.find("@/") + 2);
+  return name.substr(0, name.find('?'));
+}
+
 int wait_for(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
@@ -226,20 +231,22 @@ std::string PostgresServer::url(const std::string& role, const std::string& data
 }
 
 std::string PostgresServer::new_database() {
+  return copy_of(url("redoubt", "template1"));
+}
+
+std::string PostgresServer::copy_of(const std::string& other) {
   const std::string name = "test_" + std::to_string(++databases_);
-  execute(url("postgres", "postgres"), "CREATE DATABASE " + name + " OWNER redoubt");
+  execute(url("postgres", "postgres"),
+          "CREATE DATABASE " + name + " OWNER redoubt STRATEGY file_copy TEMPLATE " + name_in(other));
   return url("redoubt", name);
 }
 
 std::string PostgresServer::over_tcp(const std::string& socket_url) const {
-  const auto name = socket_url.substr(socket_url.find("@/") + 2);
-  return "postgresql://redoubt@127.0.0.1:" + std::to_string(port_) + "/" +
-         name.substr(0, name.find('?'));
+  return "postgresql://redoubt@127.0.0.1:" + std::to_string(port_) + "/" + name_in(socket_url);
 }
 
 std::string PostgresServer::url_of(const std::string& other) const {
-  const auto name = other.substr(other.find("@/") + 2);
-  return url("redoubt", name.substr(0, name.find('?')));
+  return url("redoubt", name_in(other));
 }
 
 std::string PostgresServer::execute(const std::string& database_url, const std::string& sql) {

@@ -37,6 +37,8 @@ class PostgresServer {
 
   // A new, empty database owned by a role without privileges, as a URL on the Unix socket.
   std::string new_database();
+  // With everything that is in `other`, which nobody is connected to for long any more.
+  std::string copy_of(const std::string& other);
   // The same database over TCP.
   std::string over_tcp(const std::string& url) const;
   std::uint16_t port() const { return port_; }

@@ -1,5 +1,6 @@
 #include "tests/support/record_home.hpp"
 
+#include "base/clock.hpp"
 #include "record/postgres_record.hpp"
 #include "record/sqlite_record.hpp"
 #include "sql/sqlite/connection.hpp"
@@ -19,6 +20,20 @@ std::unique_ptr<record::Record> checked(Result<std::unique_ptr<record::Record>> 
   throw std::runtime_error(opened.error().message + " " + opened.error().cause);
 }
 
+// Migrated once for all homes of the process.
+const std::string& migrated() {
+  static const std::string url = [] {
+    SystemClock clock;
+    Metrics metrics;
+    record::PostgresRecordOptions options;
+    std::string made = PostgresServer::shared().new_database();
+    options.url = Secret(made);
+    checked(record::open_postgres_record(options, clock, null_log(), metrics))->stop();
+    return made;
+  }();
+  return url;
+}
+
 }  // namespace
 
 bool RecordHome::is_postgres() {
@@ -33,7 +48,7 @@ std::unique_ptr<record::Record> RecordHome::open(Clock& clock, Metrics& metrics,
     sqlite.queue_units_max = options.queue_units_max;
     return checked(record::open_sqlite_record(sqlite, clock, null_log(), metrics));
   }
-  if (url_.empty()) url_ = PostgresServer::shared().new_database();
+  if (url_.empty()) url_ = PostgresServer::shared().copy_of(migrated());
   record::PostgresRecordOptions postgres;
   postgres.url = Secret(url_);
   postgres.queue_units_max = options.queue_units_max;
