@@ -244,6 +244,9 @@ LimitCell* LimitEngine::settled(const LimitCharge& charge, Now& now) {
   LimitTable& table = stripe_of(charge.key).table;
   LimitCell* cell = table.find(charge.key);
   if (cell == nullptr) return nullptr;
+  // Its clock does not go back, and a share may have charged more than the present one lets stand:
+  // what is owed is worked off.
+  if (rule.algorithm == LimitAlgorithm::gcra) return cell;
   const std::size_t before = log_bytes_of(cell->memory);
   if (settle(rule, cell->memory, now.of(rule))) {
     // The clock went back, and when it is full has moved with it.

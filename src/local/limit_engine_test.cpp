@@ -275,5 +275,17 @@ TEST_F(LimitEngineTest, ShowsHowManyLimitsItHolds) {
       << metrics_->prometheus_text();
 }
 
+// As when instances go and come while each enforces its share: its size changes.
+TEST_F(LimitEngineTest, WhatIsOwedIsNotForgottenUnderASmallerBurst) {
+  LimitRule larger = gcra_;
+  larger.burst = 15;
+  ASSERT_TRUE(take(larger, "a", 15).allowed);
+  EXPECT_EQ(remaining(gcra_, "a"), 0);
+  EXPECT_FALSE(take(gcra_, "a").allowed);
+  clock_.advance(3s);
+  EXPECT_FALSE(take(larger, "a", 4).allowed);
+  EXPECT_TRUE(take(larger, "a", 3).allowed);
+}
+
 }  // namespace
 }  // namespace redoubt::local

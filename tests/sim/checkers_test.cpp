@@ -372,6 +372,25 @@ TEST_F(Checkers, LimitsSeeALossThatSomebodyKnewOfAfterARefusal) {
   for (int i = 0; i < 3; ++i) charge(seconds(1) + milliseconds(20), 2, 1);
   EXPECT_GT(found_by_limits(), 0u);
 }
+TEST_F(Checkers, LimitsAllowABurstToEachOfTwoMemoriesInUseAtATime) {
+  limit();
+  charge(milliseconds(500), 1, 0);
+  for (int i = 0; i < 5; ++i) charge(seconds(1), 2, 1);
+  for (int i = 0; i < 5; ++i) charge(milliseconds(1'001), 1, 0);
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(milliseconds(1'001), 1, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsAllowNoSecondBurstOnceTheOtherMemoryIsLeft) {
+  limit();
+  charge(milliseconds(500), 1, 0);
+  charge(milliseconds(600), 2, 1);
+  charge(milliseconds(601), 1, 0);
+  for (int i = 0; i < 5; ++i) charge(seconds(2), 2, 1);
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(seconds(2), 2, 1);
+  EXPECT_GT(found_by_limits(), 0u);
+}
 TEST_F(Checkers, LimitsAllowAClockThatWasMoved) {
   limit();
   for (int i = 0; i < 5; ++i) charge(seconds(1));

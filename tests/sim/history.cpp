@@ -43,11 +43,15 @@ std::string_view outcome_name(Outcome outcome) {
 }
 
 std::string describe(const Operation& op) {
-  return fmt::format("{:9.4f}..{:.4f} instance {}.{} tenant {} {} {} -> {} value {}{}{}{}",
-                     seconds(op.begun), seconds(op.ended), op.instance, op.run, op.tenant,
-                     deed_name(op.deed), op.object, outcome_name(op.outcome), op.value,
-                     op.degraded ? " by share" : "", op.by_grace ? " by grace" : "",
-                     op.held ? " held" : "");
+  std::string text = fmt::format(
+      "{:9.4f}..{:.4f} instance {}.{} tenant {} {} {} -> {} value {}{}{}{}", seconds(op.begun),
+      seconds(op.ended), op.instance, op.run, op.tenant, deed_name(op.deed), op.object,
+      outcome_name(op.outcome), op.value, op.degraded ? " by share" : "",
+      op.by_grace ? " by grace" : "", op.held ? " held" : "");
+  if (op.deed == Deed::check) {
+    text += fmt::format(" cost {} of {} instances, {} left", op.cost, op.instances, op.remaining);
+  }
+  return text;
 }
 
 std::string describe(const Charge& charge, const LimitFact& limit) {

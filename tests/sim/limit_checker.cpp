@@ -31,17 +31,29 @@ std::int64_t in_us(Nanos time) {
 class Rising {
  public:
   void spend(std::int64_t at_us, std::int64_t price_us, std::int64_t allowed_us = 0) {
+    while (!passing_.empty() && passing_.begin()->first < at_us) {
+      withheld_ -= passing_.begin()->second;
+      passing_.erase(passing_.begin());
+    }
     allowed_ += allowed_us;
     const std::int64_t before = spent_ - at_us - allowed_;
-    lowest_ = std::min(lowest_, before);
+    lowest_ = std::min(lowest_, before + withheld_);
     spent_ += price_us;
     most_ = std::max(most_, before + price_us - lowest_);
+  }
+  // To every interval that has a part of the time from now on until then.
+  void allow_until(std::int64_t until_us, std::int64_t allowed_us) {
+    allowed_ += allowed_us;
+    withheld_ += allowed_us;
+    passing_.emplace(until_us, allowed_us);
   }
   std::int64_t most() const { return most_; }
 
  private:
   std::int64_t spent_ = 0;
   std::int64_t allowed_ = 0;
+  std::int64_t withheld_ = 0;  // Of that, what an interval that begins now has as well.
+  std::multimap<std::int64_t, std::int64_t> passing_;
   std::int64_t lowest_ = INT64_MAX;
   std::int64_t most_ = 0;
 };
@@ -212,11 +224,16 @@ class LimitChecker {
       std::int64_t allowed = 0;
       const MemoryKey memory{charge->memory, charge->generation};
       if (begun.insert(memory).second && begun.size() > 1) {
-        // Beside another one that goes on, it is a second burst.
-        const bool beside = std::ranges::any_of(begun, [&](const auto& other) {
-          return other != memory && uses.at(other).last > charge->at;
-        });
-        allowed += beside ? limit_.rule.tau_us() : not_known(*charge, uses);
+        // Beside another one that goes on, it is a second burst for as long as both are in use.
+        Nanos others{0};
+        for (const MemoryKey& other : begun) {
+          if (other != memory) others = std::max(others, uses.at(other).last);
+        }
+        if (others > charge->at) {
+          rising.allow_until(in_us(std::min(others, uses.at(memory).last)), limit_.rule.tau_us());
+        } else {
+          allowed += not_known(*charge, uses);
+        }
       }
       while (moves < history_.clock_moves.size() &&
              history_.clock_moves[moves].at <= charge->at) {
