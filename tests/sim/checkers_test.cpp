@@ -391,6 +391,16 @@ TEST_F(Checkers, LimitsAllowNoSecondBurstOnceTheOtherMemoryIsLeft) {
   charge(seconds(2), 2, 1);
   EXPECT_GT(found_by_limits(), 0u);
 }
+// Instance 0 knows of all five, and what was put back has the key with the first one alone.
+TEST_F(Checkers, LimitsAllowWhatWasChargedSinceAMemoryThatIsPutBack) {
+  limit();
+  for (int i = 0; i < 5; ++i) charge(seconds(1) + milliseconds(i), 1, 0);
+  history_.put_back.push_back({2, seconds(1) + milliseconds(1)});
+  for (int i = 0; i < 4; ++i) charge(seconds(1) + milliseconds(9), 2, 0);
+  EXPECT_EQ(found_by_limits(), 0u);
+  charge(seconds(1) + milliseconds(9), 2, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
 TEST_F(Checkers, LimitsAllowAClockThatWasMoved) {
   limit();
   for (int i = 0; i < 5; ++i) charge(seconds(1));

@@ -15,6 +15,7 @@ namespace redoubt::sim {
 namespace {
 
 constexpr Nanos kSampleEvery = std::chrono::milliseconds(500);
+constexpr Nanos kMovesOn = std::chrono::seconds(2);  // Until a monitor has followed.
 
 std::int64_t number(std::string_view text) {
   std::int64_t value = 0;
@@ -228,7 +229,7 @@ void Cluster::schedule_faults() {
     if (fault.kind == FaultKind::redis_rolls_back || fault.kind == FaultKind::redis_fork) {
       const Nanos when = fault.at - std::chrono::milliseconds(fault.amount);
       world_.after(when - world_.now(), [this, &fault] {
-        snapshots_[describe(fault)] = {master().saved(), master().ahead()};
+        snapshots_[describe(fault)] = {master().saved(), master().ahead(), world_.now()};
       });
     }
     world_.after(fault.at - world_.now(), [this, &fault] {
@@ -356,6 +357,7 @@ void Cluster::restart(ModelRedis& server) {
 // What is in it was written by another clock: where that was behind, it is as if this one jumped.
 void Cluster::start_from(const Snapshot& snapshot) {
   master().start_with(snapshot.keys);
+  history_.put_back.push_back({master().memory(), snapshot.taken_at});
   const std::chrono::microseconds jump = master().ahead() - snapshot.ahead;
   if (jump > std::chrono::microseconds(0)) {
     history_.clock_moves.push_back({world_.now(), master_, jump.count()});
@@ -364,18 +366,20 @@ void Cluster::start_from(const Snapshot& snapshot) {
 
 // A replica is promoted. The name leads to it, for one instance sooner than for another, and the old
 // master takes writes until it hears of it; one in three never does.
+// One at a time: of two failovers before everybody has heard of the first, an instance that still
+// uses the one in between may retire the last one for good, which docs/degradation.md says.
 void Cluster::fork(const Fault& fault) {
+  if (world_.now() < heard_at_) return;
+  heard_at_ = world_.now() + fault.lasts + kMovesOn;
   const int old = master_;
   add_server();
   master_ = static_cast<int>(network_.servers().size()) - 1;
   start_from(snapshots_[describe(fault)]);
   Chance& chance = world_.chance();
   for (int i = 0; i < size(); ++i) {
-    const int now = master_;
-    world_.after(chance.between(Nanos(0), std::max(fault.lasts, Nanos(1))),
-                 [this, i, now] {
-                   if (history_.healed_at == Nanos(0)) network_.lead(i, now);
-                 });
+    world_.after(chance.between(Nanos(0), std::max(fault.lasts, Nanos(1))), [this, i] {
+      if (history_.healed_at == Nanos(0)) network_.lead(i, master_);
+    });
   }
   if (fault.amount % 3 == 0) return;
   world_.after(fault.lasts, [this, old] {

@@ -55,6 +55,7 @@ class Cluster {
   struct Snapshot {
     Keyspace keys;
     std::chrono::microseconds ahead{0};  // The clock of who wrote it.
+    Nanos taken_at{0};
   };
 
   void prepare_truth();
@@ -81,6 +82,7 @@ class Cluster {
   std::unique_ptr<InstanceSetup> setup_;
   std::vector<Machine> machines_;
   int master_ = 0;
+  Nanos heard_at_{0};  // Of the last failover, by everybody.
   std::unordered_map<std::string, Snapshot> snapshots_;  // By fault.
   std::unordered_map<std::string, std::int32_t> limits_by_name_;
 };

@@ -111,6 +111,11 @@ struct ClockMove {  // Of a Redis, ahead.
   std::int64_t by_us = 0;
 };
 
+struct PutBack {  // A memory that began with what another one had at that time.
+  std::uint64_t memory = 0;
+  Nanos taken_at{0};
+};
+
 struct Sample {  // Taken of every instance twice a second.
   Nanos at{0};
   std::int8_t instance = 0;
@@ -136,6 +141,7 @@ struct History {
   std::map<std::string, bool> final_keys;              // Whether they have ended.
   std::vector<StateFact> states;
   std::vector<ClockMove> clock_moves;
+  std::vector<PutBack> put_back;
   std::vector<Sample> samples;
   std::vector<Reach> reach;  // In order; of each instance where it changed.
   std::vector<std::string> leaks;  // A value of one tenant in an answer to another.

@@ -200,6 +200,31 @@ class LimitChecker {
     return std::min(sum, limit_.rule.tau_us());
   }
 
+  // What clocks that went ahead took off what was owed; `next`: the first move that is not counted yet.
+  std::int64_t jumped_until(Nanos at, std::size_t& next) const {
+    std::int64_t sum = 0;
+    while (next < history_.clock_moves.size() && history_.clock_moves[next].at <= at) {
+      sum += std::clamp<std::int64_t>(history_.clock_moves[next++].by_us, 0, limit_.rule.tau_us());
+    }
+    return sum;
+  }
+
+  // A memory that was put back has its keys, and what is in them counts for as long as nobody knows
+  // that they are old: what was charged since is lost, whoever knew of it.
+  std::int64_t put_back(const Charge& first, const std::set<MemoryKey>& begun) const {
+    const auto found = std::ranges::find(history_.put_back, first.memory, &PutBack::memory);
+    const bool has_keys = std::ranges::any_of(
+        begun, [&](const MemoryKey& other) { return other.first != first.memory &&
+                                                    other.second == first.generation; });
+    if (found == history_.put_back.end() || !has_keys) return 0;
+    std::int64_t sum = 0;
+    for (const Charge* charge : limit_.charges) {
+      if (charge->at >= first.at) break;
+      if (charge->charged && charge->at >= found->taken_at) sum += charge->price_us;
+    }
+    return std::min(sum, limit_.rule.tau_us());
+  }
+
   // Whatever Redis lost in between. Two memories in use at a time (a fork, instances that have not
   // heard of a generation yet) are two that work off debt.
   // A memory is in use from the first check that it charged to the last one. A check that is
@@ -232,14 +257,10 @@ class LimitChecker {
         if (others > charge->at) {
           rising.allow_until(in_us(std::min(others, uses.at(memory).last)), limit_.rule.tau_us());
         } else {
-          allowed += not_known(*charge, uses);
+          allowed += std::max(not_known(*charge, uses), put_back(*charge, begun));
         }
       }
-      while (moves < history_.clock_moves.size() &&
-             history_.clock_moves[moves].at <= charge->at) {
-        const std::int64_t by = history_.clock_moves[moves++].by_us;
-        allowed += std::clamp<std::int64_t>(by, 0, limit_.rule.tau_us());
-      }
+      allowed += jumped_until(charge->at, moves);
       std::int64_t overlap = 0;
       std::vector<std::pair<std::int64_t, std::int64_t>> active;
       for (const auto& [other, use] : uses) {
@@ -285,14 +306,18 @@ class LimitChecker {
     struct Share {
       Rising rising;
       std::int64_t bound = 0;
+      std::size_t moves = 0;
     };
     std::map<Site, Share> sites;
     for (const Operation* op : limit_.checks) {
       if (!op->degraded || op->outcome != Outcome::ok) continue;
       Share& share = sites[{op->instance, op->run}];
+      // What it had told Redis is less there once the clock has jumped, and it goes on from that.
+      const std::int64_t jumped = jumped_until(op->ended, share.moves);
       share.bound = std::max(share.bound,
                              limit_.rule.share_burst(op->instances) * limit_.rule.interval_us);
-      share.rising.spend(in_us(op->ended), op->cost * op->instances * limit_.rule.interval_us);
+      share.rising.spend(in_us(op->ended), op->cost * op->instances * limit_.rule.interval_us,
+                         jumped);
     }
     for (const auto& [site, share] : sites) {
       if (share.rising.most() > share.bound + kRounding) {
