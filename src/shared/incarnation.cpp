@@ -52,6 +52,7 @@ std::string encode_incarnation(const Incarnation& incarnation) {
   json::array retired;
   for (const std::string& server : incarnation.retired) retired.emplace_back(server);
   object["retired"] = std::move(retired);
+  object["confirmations"] = incarnation.confirmations;
   return to_json(object);
 }
 
@@ -63,6 +64,7 @@ Result<Incarnation> decode_incarnation(std::string_view text) {
   const json::object& object = value->get_object();
   incarnation.generation = number_of(object, "generation");
   incarnation.era = number_of(object, "era");
+  incarnation.confirmations = number_of(object, "confirmations");
   incarnation.server = text_of(object, "server");
   incarnation.nonce = text_of(object, "nonce");
   if (incarnation.generation < 0 || incarnation.era < 0) return fail(damaged());
@@ -114,6 +116,7 @@ Incarnation next_incarnation(const Incarnation& known, const Sight& sight, std::
   next.generation = std::max(known.generation, mark ? mark->generation : 0) + 1;
   next.server = sight.server;
   next.nonce = std::move(nonce);
+  std::erase(next.retired, sight.server);
   if (!known.server.empty() && known.server != sight.server) next.retired.push_back(known.server);
   if (next.retired.size() > kRetiredMax) next.retired.erase(next.retired.begin());
   return next;

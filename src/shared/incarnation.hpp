@@ -6,14 +6,18 @@
 // process, another replica, or has lost its mark, the generation moves on: everything older is out
 // of reach at once, and what Redis forgot or brought back is no more than a miss.
 //
-// A server that was left behind is retired and never used again: else both sides of a fork would
-// take turns. One compare-and-set in the record decides between instances that see it differently.
+// A server that was left behind is retired: else both sides of a fork would take turns. Whoever uses
+// the one that took its place says so in the record every few seconds; only when nobody has done so
+// for a while is a retired one taken again, under a generation of its own. (Of two failovers in a
+// row, who hears of the first one late may have retired the master that stays.) One compare-and-set
+// in the record decides between instances that see it differently.
 //
 //   rd:inc := "redoubt1" SP <identity of the record> SP <generation> SP <nonce>
 //
 // Pure functions, but for the interface of the place in the record where this is kept.
 #pragma once
 
+#include <redoubt/clock.hpp>
 #include <redoubt/error.hpp>
 #include <redoubt/result.hpp>
 
@@ -32,11 +36,15 @@ struct Incarnation {
   std::string server;           // The process behind it; empty when it does not say.
   std::string nonce;
   std::vector<std::string> retired;  // Servers, the latest last.
+  std::int64_t confirmations = 0;    // Moves while `server` is in use.
 
   friend bool operator==(const Incarnation&, const Incarnation&) = default;
 };
 
 inline constexpr std::size_t kRetiredMax = 64;
+
+inline constexpr Duration kConfirmEvery{3'000};   // Of all instances together.
+inline constexpr Duration kUnusedAfter{10'000};  // Without a confirmation.
 
 // A JSON object. Errors: internal, for what is none of ours.
 std::string encode_incarnation(const Incarnation& incarnation);
@@ -78,7 +86,7 @@ enum class Verdict : std::uint8_t {
   same,            // As the record says.
   unmarked,        // The right server without the right mark: perhaps it is being written.
   another,         // Another server, or a Redis that never was used: the generation moves on.
-  retired,         // Left behind before.
+  retired,         // Left behind before: only when nobody uses the one after it.
   another_record,  // Somebody else's.
 };
 Verdict judge(const Incarnation& known, std::string_view record, const Sight& sight);

@@ -16,6 +16,7 @@ Incarnation known() {
   incarnation.server = "run1/repl1";
   incarnation.nonce = "abcd";
   incarnation.retired = {"run0/repl0"};
+  incarnation.confirmations = 7;
   return incarnation;
 }
 std::string mark_of(std::int64_t generation, std::string nonce = "abcd") {
@@ -83,6 +84,13 @@ TEST(Incarnation, MovesOnToAHigherGenerationAndRetiresTheServerThatIsLeft) {
   EXPECT_EQ(next.nonce, "ff");
   EXPECT_EQ(next.retired, (std::vector<std::string>{"run0/repl0", "run1/repl1"}));
   EXPECT_EQ(next.era, 9);
+}
+
+TEST(Incarnation, OneThatIsTakenAgainIsRetiredNoMore) {
+  const Incarnation next = next_incarnation(known(), {"run0/repl0", mark_of(2)}, "ff");
+  EXPECT_EQ(next.generation, 5);
+  EXPECT_EQ(next.server, "run0/repl0");
+  EXPECT_EQ(next.retired, std::vector<std::string>{"run1/repl1"});
 }
 
 TEST(Incarnation, ALostMarkRetiresNobody) {

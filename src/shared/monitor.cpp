@@ -93,7 +93,11 @@ Task<void> Monitor::learn() {
     era_since_ = began;
   }
   // Whoever is connected to the one before must not use it under the new generation.
-  if (page.incarnation.generation != page_.incarnation.generation) admit_only({}, {});
+  const Incarnation& found = page.incarnation;
+  if (found.generation != page_.incarnation.generation) admit_only({}, {});
+  const bool moved = found.confirmations != page_.incarnation.confirmations ||
+                     found.generation != page_.incarnation.generation;
+  if (moved || confirmed_at_ == BootTime{0}) confirmed_at_ = parts_.clock.boot();
   page_ = std::move(page);
   eras.poll_ended(poll, page_.incarnation.era, parts_.clock.boot());
   parts_.state.learned(page_.incarnation.generation, began);
@@ -118,6 +122,8 @@ Task<void> Monitor::run_once() {
     if (learned) {
       const Result<void> advanced = co_await advance_era(now);
       static_cast<void>(advanced);  // The next round tries again.
+    } else {
+      confirmed_at_ = now;  // Nobody can say that he uses it: that does not count.
     }
   }
   report();
@@ -191,11 +197,13 @@ Task<std::string> Monitor::reconcile() {
     switch (verdict) {
       case Verdict::same:
         admit_only(servers_of(parts_.client.status()), *sight.mark);
+        co_await confirm();
         co_return std::string();
       case Verdict::another_record:
         admit_only({}, {});
         co_return another_record(identity_, sight.mark).message;
       case Verdict::retired:
+        if (is_unused()) break;
         admit_only({}, {});
         co_return std::string(kLeftBehind);
       case Verdict::unmarked:
@@ -209,6 +217,19 @@ Task<std::string> Monitor::reconcile() {
     RD_CO_CHECK(co_await move_on(sight));
   }
   co_return std::string("Which Redis it is could not be settled yet.");
+}
+
+boost::asio::awaitable<void> Monitor::confirm() {
+  if (parts_.clock.boot() - confirmed_at_ < kConfirmEvery) co_return;
+  Incarnation next = page_.incarnation;
+  ++next.confirmations;
+  // Without the record it is not said, and nobody can take another one either.
+  const auto said = co_await parts_.ledger.replace(page_.revision, std::move(next));
+  if (said) static_cast<void>(co_await learn());
+}
+
+bool Monitor::is_unused() const {
+  return parts_.clock.boot() - confirmed_at_ >= kUnusedAfter;
 }
 
 Task<void> Monitor::move_on(const Sight& sight) {
@@ -251,7 +272,9 @@ Result<void> Monitor::watches(const redis::ServerFacts& facts) {
   const std::string server = server_of(facts);
   const bool left = std::ranges::find(page_.incarnation.retired, server) !=
                     page_.incarnation.retired.end();
-  if (left && !server.empty()) return fail(unavailable("redis_not_admitted", kLeftBehind));
+  if (left && !server.empty() && !is_unused()) {
+    return fail(unavailable("redis_not_admitted", kLeftBehind));
+  }
   const bool in_use = parts_.client.status().connected;
   const std::lock_guard lock(mutex_);
   if (in_use && led_elsewhere_) return fail(unavailable("redis_not_admitted", kLedElsewhere));

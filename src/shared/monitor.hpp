@@ -23,6 +23,8 @@
 #include <redoubt/random.hpp>
 #include <redoubt/result.hpp>
 
+#include <boost/asio/awaitable.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -65,8 +67,8 @@ class Monitor {
   // be ours, until the record says that it is not any more. Any thread.
   Result<void> admit(const redis::ServerFacts& facts);
 
-  // For its own client, on its executor: any server but one that was left behind. Else an address
-  // that leads to another one by now would not be looked up while the connection lasts. For the
+  // For its own client, on its executor: any server but one that was left behind for another that is
+  // in use. Else an address that leads to another one by now would not be looked up while the connection lasts. For the
   // same reason a connection is given up when a worker was led elsewhere.
   Result<void> watches(const redis::ServerFacts& facts);
 
@@ -82,6 +84,11 @@ class Monitor {
   // Empty: it is ours, as the record says. Otherwise why it cannot be used now.
   Task<std::string> reconcile();
   Task<void> move_on(const Sight& sight);
+  // Says that the server is in use, when nobody else has for a while.
+  boost::asio::awaitable<void> confirm();
+  // Nobody has used the server that the record knows for so long that one that was left behind may
+  // be taken again.
+  bool is_unused() const;
   void admit_only(std::vector<std::string> servers, std::string mark);
   void report();
 
@@ -94,6 +101,7 @@ class Monitor {
   BootTime learn_at_{0};
   BootTime probe_at_{0};
   BootTime era_since_{0};
+  BootTime confirmed_at_{0};  // When it was last seen that somebody uses the server.
   std::int64_t canary_ = 0;
   bool unmarked_before_ = false;
   bool another_record_ = false;

@@ -127,7 +127,43 @@ TEST_F(MonitorTest, AFlushedRedisIsANewGeneration) {
   EXPECT_TRUE(ledger_.now().retired.empty());
 }
 
-TEST_F(MonitorTest, ARetiredRedisIsNeverUsedAgain) {
+TEST_F(MonitorTest, ARetiredRedisIsTakenAgainOnlyOnceNobodyUsesTheOneAfterIt) {
+  ManualClock clock;
+  WatchedRedis back(loop_, clock, ledger_, test::standalone(redis_.port()));
+  ASSERT_TRUE(back.start());
+  RedisServer elsewhere;
+  WatchedRedis moved(loop_, clock, ledger_, test::standalone(elsewhere.port()));
+  ASSERT_TRUE(moved.start());
+  ASSERT_EQ(ledger_.now().generation, 2);
+  const std::string after = ledger_.now().server;
+
+  for (int i = 0; i < 30; ++i) {
+    clock.advance(Duration(1'000));
+    moved.round();
+    back.round();
+  }
+  EXPECT_FALSE(back.state.usable());
+  EXPECT_EQ(ledger_.now().generation, 2) << "both sides would take turns";
+
+  ledger_.set_away(true);  // Nobody can say what he uses: that does not count.
+  clock.advance(kUnusedAfter);
+  back.round();
+  ledger_.set_away(false);
+  for (Duration passed{0}; passed < kUnusedAfter; passed += Duration(1'000)) {
+    EXPECT_EQ(ledger_.now().generation, 2);
+    back.round();
+    clock.advance(Duration(1'000));
+  }
+  EXPECT_TRUE(loop_.until([&] {
+    back.round();
+    clock.advance(Duration(100));
+    return back.state.usable();
+  }));
+  EXPECT_EQ(ledger_.now().generation, 3);
+  EXPECT_EQ(ledger_.now().retired, std::vector<std::string>{after});
+}
+
+TEST_F(MonitorTest, ARetiredRedisIsNotUsedWhileAnotherOneIs) {
   Watched instance(loop_, ledger_, redis_.port());
   ASSERT_TRUE(instance.start());
   RedisServer elsewhere;

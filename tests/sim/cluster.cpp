@@ -15,7 +15,6 @@ namespace redoubt::sim {
 namespace {
 
 constexpr Nanos kSampleEvery = std::chrono::milliseconds(500);
-constexpr Nanos kMovesOn = std::chrono::seconds(2);  // Until a monitor has followed.
 
 std::int64_t number(std::string_view text) {
   std::int64_t value = 0;
@@ -366,11 +365,7 @@ void Cluster::start_from(const Snapshot& snapshot) {
 
 // A replica is promoted. The name leads to it, for one instance sooner than for another, and the old
 // master takes writes until it hears of it; one in three never does.
-// One at a time: of two failovers before everybody has heard of the first, an instance that still
-// uses the one in between may retire the last one for good, which docs/degradation.md says.
 void Cluster::fork(const Fault& fault) {
-  if (world_.now() < heard_at_) return;
-  heard_at_ = world_.now() + fault.lasts + kMovesOn;
   const int old = master_;
   add_server();
   master_ = static_cast<int>(network_.servers().size()) - 1;

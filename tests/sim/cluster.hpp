@@ -82,7 +82,6 @@ class Cluster {
   std::unique_ptr<InstanceSetup> setup_;
   std::vector<Machine> machines_;
   int master_ = 0;
-  Nanos heard_at_{0};  // Of the last failover, by everybody.
   std::unordered_map<std::string, Snapshot> snapshots_;  // By fault.
   std::unordered_map<std::string, std::int32_t> limits_by_name_;
 };
