@@ -82,7 +82,9 @@ class IdempotentOperations : public test::SessionsFixture {
   }
 
   OperationOutput call(const Context& context, std::string_view id, const OperationInput& input) {
-    return test::call_operation(registry_, context, id, input).output;
+    OperationOutput output;
+    test::call_operation(registry_, context, id, input, output);
+    return output;
   }
   OperationOutput keyed(std::string_view id, std::string_view key, std::string_view body = {}) {
     return call(acme_, id, {.body = body, .idempotency_key = key});

@@ -34,7 +34,9 @@ class SessionsOperations : public test::SessionsFixture {
   }
 
   OperationOutput call(const Context& context, std::string_view id, const OperationInput& input) {
-    return test::call_operation(registry_, context, id, input).output;
+    OperationOutput output;
+    test::call_operation(registry_, context, id, input, output);
+    return output;
   }
   OperationOutput call(std::string_view id, std::string body) {
     return call(acme_, id, {.body = body});

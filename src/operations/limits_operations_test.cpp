@@ -77,7 +77,9 @@ class LimitsOperationsTest : public testing::Test {
   OperationOutput call(std::string_view id, std::string_view body) {
     const Context context = test::context_of(caller_);
     const OperationInput input{.body = body, .content_type = "application/json"};
-    return test::call_operation(registry_, context, id, input).output;
+    OperationOutput output;
+    test::call_operation(registry_, context, id, input, output);
+    return output;
   }
 
   ManualClock clock_{WallTime{1'800'000'000'000}};

@@ -109,7 +109,9 @@ class RegistryTest : public testing::Test {
   RegistryTest() { test::register_widgets(registry_); }
 
   OperationOutput run(std::string_view id, const OperationInput& input) {
-    return test::call_operation(registry_, context_, id, input).output;
+    OperationOutput output;
+    test::call_operation(registry_, context_, id, input, output);
+    return output;
   }
 
   Registry registry_;

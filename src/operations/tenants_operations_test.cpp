@@ -107,7 +107,9 @@ class TenantsOperations : public testing::Test {
     input.query = query;
     input.body = body;
     input.content_type = "application/json";
-    return test::call_operation(registry, context, id, input).output;
+    OperationOutput output;
+    test::call_operation(registry, context, id, input, output);
+    return output;
   }
 
   TenantsDouble tenants;

@@ -12,22 +12,16 @@
 
 namespace redoubt::test {
 
-struct CalledOperation {
-  operations::OperationOutput output;
-  bool at_once = false;
-};
-
-inline CalledOperation call_operation(const operations::Registry& registry, const Context& context,
-                                      std::string_view id,
-                                      const operations::OperationInput& input) {
-  CalledOperation called;
+// Whether it was at once. `output` stays where it is: its content type may point into it.
+inline bool call_operation(const operations::Registry& registry, const Context& context,
+                           std::string_view id, const operations::OperationInput& input,
+                           operations::OperationOutput& output) {
   const operations::Operation* operation = registry.find(id);
   if (operation == nullptr) throw std::out_of_range("no operation " + std::string(id));
-  called.at_once = operation->now && operation->now(context, input, called.output);
-  if (called.at_once) return called;
+  if (operation->now && operation->now(context, input, output)) return true;
   boost::asio::io_context io;
-  drive(io, operation->run(context, input, called.output));
-  return called;
+  drive(io, operation->run(context, input, output));
+  return false;
 }
 
 }  // namespace redoubt::test
