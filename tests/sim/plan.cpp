@@ -87,7 +87,26 @@ void add_swizzle(Chance& chance, Plan& plan) {
   }
 }
 
+void add_emphasis(Chance& chance, const Emphasis& emphasis, Plan& plan) {
+  constexpr int kTimes = 4;
+  for (int i = 0; i < kTimes; ++i) {
+    Fault fault = drawn_fault(chance, plan);
+    fault.kind = emphasis.kind;
+    fault.lasts = chance.between(seconds(2), seconds(6));
+    fault.amount = chance.between(emphasis.least, emphasis.most);
+    plan.faults.push_back(fault);
+  }
+}
+
 }  // namespace
+
+std::optional<Emphasis> emphasis_of(Bug bug) {
+  // Commits that never were, and their replies lost.
+  if (bug == Bug::doubt_is_told) return Emphasis{FaultKind::record_loses, 200, 500};
+  // Looks at the journal that take so long that it is never fresh, though it answers.
+  if (bug == Bug::grace_in_reach) return Emphasis{FaultKind::record_slow, 500, 1'000};
+  return std::nullopt;
+}
 
 std::string_view fault_name(FaultKind kind) {
   return kNames[static_cast<std::size_t>(kind)];
@@ -121,6 +140,7 @@ Plan draw_plan(std::uint64_t seed, const PlanOptions& options) {
     plan.faults.push_back(drawn_fault(chance, plan));
   }
   if (chance.percent(25)) add_swizzle(chance, plan);
+  if (const auto emphasis = emphasis_of(options.bug)) add_emphasis(chance, *emphasis, plan);
   std::ranges::sort(plan.faults, {}, [](const Fault& fault) {
     return std::tuple(fault.at, fault.kind, fault.instance, fault.lasts);
   });

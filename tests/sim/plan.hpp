@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -82,6 +83,15 @@ struct Plan {
   Duration auth_grace{0};  // While an instance is cut off from the record.
   std::vector<Fault> faults;
 };
+
+// A kind of fault that every plan has, beside those that are drawn.
+struct Emphasis {
+  FaultKind kind{};
+  std::int64_t least = 0;  // Its amount.
+  std::int64_t most = 0;
+};
+// Of mistakes that show only where two rare things meet: one of them is always there.
+std::optional<Emphasis> emphasis_of(Bug bug);
 
 // What is drawn.
 struct PlanOptions {
