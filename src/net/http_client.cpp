@@ -111,7 +111,7 @@ asio::awaitable<ClientResponse> exchange(Stream& stream, const ClientRequest& re
   while (!answer.complete()) {
     const auto [error, size] =
         co_await stream.async_read_some(asio::buffer(piece), asio::as_tuple(asio::use_awaitable));
-    answer.take({piece.data(), size});
+    if (size > 0) answer.take({piece.data(), size});
     if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) {
       answer.take_end();
     } else if (error) {

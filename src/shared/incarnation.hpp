@@ -43,7 +43,7 @@ struct Incarnation {
 
 inline constexpr std::size_t kRetiredMax = 64;
 
-inline constexpr Duration kConfirmEvery{3'000};   // Of all instances together.
+inline constexpr Duration kConfirmEvery{3'000};  // Of all instances together.
 inline constexpr Duration kUnusedAfter{10'000};  // Without a confirmation.
 
 // A JSON object. Errors: internal, for what is none of ours.

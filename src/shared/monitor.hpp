@@ -68,8 +68,8 @@ class Monitor {
   Result<void> admit(const redis::ServerFacts& facts);
 
   // For its own client, on its executor: any server but one that was left behind for another that is
-  // in use. Else an address that leads to another one by now would not be looked up while the connection lasts. For the
-  // same reason a connection is given up when a worker was led elsewhere.
+  // in use. Else an address that leads to another one by now would not be looked up while the
+  // connection lasts. For the same reason a connection is given up when a worker was led elsewhere.
   Result<void> watches(const redis::ServerFacts& facts);
 
   SharedStatus status() const { return parts_.state.status(); }

@@ -55,7 +55,8 @@ std::string describe(const Operation& op) {
 }
 
 std::string describe(const Charge& charge, const LimitFact& limit) {
-  return fmt::format("{:9.4f} server {} memory {} generation {} clock {:.4f} instance {}.{} {} {} us -> {}",
+  return fmt::format("{:9.4f} server {} memory {} generation {} clock {:.4f} instance {}.{} {} {} us"
+                     " -> {}",
                      seconds(charge.at), charge.server, charge.memory, charge.generation,
                      static_cast<double>(charge.clock_us % 1'000'000'000) / 1e6, charge.instance,
                      charge.run, limit.name, charge.price_us,

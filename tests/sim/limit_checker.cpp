@@ -200,7 +200,7 @@ class LimitChecker {
     return std::min(sum, limit_.rule.tau_us());
   }
 
-  // What clocks that went ahead took off what was owed; `next`: the first move that is not counted yet.
+  // What clocks that went ahead took off what was owed; `next`: the first move not counted yet.
   std::int64_t jumped_until(Nanos at, std::size_t& next) const {
     std::int64_t sum = 0;
     while (next < history_.clock_moves.size() && history_.clock_moves[next].at <= at) {
@@ -213,9 +213,9 @@ class LimitChecker {
   // that they are old: what was charged since is lost, whoever knew of it.
   std::int64_t put_back(const Charge& first, const std::set<MemoryKey>& begun) const {
     const auto found = std::ranges::find(history_.put_back, first.memory, &PutBack::memory);
-    const bool has_keys = std::ranges::any_of(
-        begun, [&](const MemoryKey& other) { return other.first != first.memory &&
-                                                    other.second == first.generation; });
+    const bool has_keys = std::ranges::any_of(begun, [&](const MemoryKey& other) {
+      return other.first != first.memory && other.second == first.generation;
+    });
     if (found == history_.put_back.end() || !has_keys) return 0;
     std::int64_t sum = 0;
     for (const Charge* charge : limit_.charges) {

@@ -13,8 +13,8 @@
 namespace redoubt::limits {
 
 inline LimitPolicy policy_of(std::string name, LimitAlgorithm algorithm, std::int64_t limit,
-                      Duration period, std::int64_t burst = 1,
-                      LimitClass limit_class = LimitClass::soft) {
+                             Duration period, std::int64_t burst = 1,
+                             LimitClass limit_class = LimitClass::soft) {
   LimitPolicy policy;
   policy.name = std::move(name);
   policy.algorithm = algorithm;
