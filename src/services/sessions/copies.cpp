@@ -32,36 +32,40 @@ SessionCopies::SessionCopies(const SessionCopiesParts& parts)
       stale_(parts.metrics.counter(kFound, kFoundHelp, {{"result", "stale"}})),
       unreadable_(parts.metrics.counter(kFound, kFoundHelp, {{"result", "unreadable"}})) {}
 
-bool SessionCopies::may_answer(const SessionCopy& copy, std::string_view id,
+bool SessionCopies::may_answer(const SessionCopy& copy, const Dependencies& on,
                                record::Trust trust) const {
   if (trust == record::Trust::fresh && parts_.clock.boot() >= parts_.record.fresh_until()) {
     return false;
   }
-  const std::string session = names::session(copy.row.tenant, id);
-  const std::string user = names::user(copy.row.tenant, copy.row.user);
-  const std::string tenant = names::tenant(copy.row.tenant);
-  const shared::Changes::Dependency on[] = {{session, copy.row.version}, {user, 0}, {tenant, 0}};
-  return parts_.changes.allows(copy.era, on);
+  const shared::Changes::Dependency each[] = {
+      {on.session, copy.row.version}, {on.user, 0}, {on.tenant, 0}};
+  return parts_.changes.allows(copy.era, each);
 }
 
-boost::asio::awaitable<std::optional<SessionCopy>> SessionCopies::find(Id128 id,
-                                                                       record::Trust trust) {
-  const std::string text = format_id(kIdPrefix, id);
+boost::asio::awaitable<std::optional<GoodCopy>> SessionCopies::find(Id128 id,
+                                                                    record::Trust trust) {
+  std::string text = format_id(kIdPrefix, id);
   const shared::View view =
       trust == record::Trust::grace ? shared::View::as_last_known : shared::View::fresh;
   const std::optional<shared::Copy> found = co_await parts_.copies.get(name_of(text), view);
   if (!found) co_return std::nullopt;
-  std::optional<SessionCopy> copy = open_copy(parts_.vault, id, found->version, found->bytes);
+  co_return judge(id, std::move(text), *found, trust);
+}
+
+std::optional<GoodCopy> SessionCopies::judge(const Id128& id, std::string text,
+                                             const shared::Copy& found, record::Trust trust) {
+  std::optional<SessionCopy> copy = open_copy(parts_.vault, id, found.version, found.bytes);
   if (!copy) {
     unreadable_.add();
-    co_return std::nullopt;
+    return std::nullopt;
   }
-  if (!may_answer(*copy, text, trust)) {
+  Dependencies on(copy->row.tenant, copy->row.user, text);
+  if (!may_answer(*copy, on, trust)) {
     stale_.add();
-    co_return std::nullopt;
+    return std::nullopt;
   }
   good_.add();
-  co_return copy;
+  return GoodCopy{std::move(*copy), std::move(text), std::move(on)};
 }
 
 boost::asio::awaitable<void> SessionCopies::keep(const record::SessionRow& row,

@@ -13,6 +13,7 @@
 #include "record/copy_trust.hpp"
 #include "record/record.hpp"
 #include "services/sessions/copy_format.hpp"
+#include "services/sessions/dependencies.hpp"
 #include "shared/changes.hpp"
 #include "shared/copies.hpp"
 #include "shared/state.hpp"
@@ -23,6 +24,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace redoubt::sessions {
@@ -40,14 +42,20 @@ struct SessionCopiesParts {
   Metrics& metrics;
 };
 
+// A copy that may answer.
+struct GoodCopy {
+  SessionCopy copy;
+  std::string id;   // As text.
+  Dependencies on;  // What it was judged by.
+};
+
 class SessionCopies {
  public:
   explicit SessionCopies(const SessionCopiesParts& parts);
 
   // A copy that may answer now; with Trust::grace, also while the journal is not fresh: by all that
   // was heard until then.
-  boost::asio::awaitable<std::optional<SessionCopy>> find(
-      Id128 id, record::Trust trust = record::Trust::fresh);
+  boost::asio::awaitable<std::optional<GoodCopy>> find(Id128 id, record::Trust trust);
 
   // To be read before the record is: what the copy that is made of it is stamped with.
   std::int64_t stamp() const { return parts_.state.eras().current(); }
@@ -64,7 +72,10 @@ class SessionCopies {
   boost::asio::awaitable<void> end(Id128 id);
 
  private:
-  bool may_answer(const SessionCopy& copy, std::string_view id, record::Trust trust) const;
+  // `text`: the id.
+  std::optional<GoodCopy> judge(const Id128& id, std::string text, const shared::Copy& found,
+                                record::Trust trust);
+  bool may_answer(const SessionCopy& copy, const Dependencies& on, record::Trust trust) const;
 
   SessionCopiesParts parts_;
   Counter& good_;

@@ -1,7 +1,5 @@
 #include "services/sessions/memory.hpp"
 
-#include "local/invalidation_names.hpp"
-
 #include <algorithm>
 #include <functional>
 
@@ -43,12 +41,10 @@ SipKey sip_key(const Vault& vault) {
 
 }  // namespace
 
-Stamps read_stamps(const local::Invalidations& invalidations, const Session& session) {
-  namespace names = local::invalidation;
+Stamps read_stamps(const local::Invalidations& invalidations, const Dependencies& on) {
   Stamps stamps;
-  stamps.slots = {invalidations.slot(names::session(session.tenant, session.id)),
-                  invalidations.slot(names::user(session.tenant, session.user)),
-                  invalidations.slot(names::tenant(session.tenant))};
+  stamps.slots = {invalidations.slot(on.session), invalidations.slot(on.user),
+                  invalidations.slot(on.tenant)};
   for (std::size_t i = 0; i < stamps.slots.size(); ++i) {
     stamps.values[i] = invalidations.stamp_of(stamps.slots[i]);
   }

@@ -9,6 +9,7 @@
 #include "base/vault.hpp"
 #include "local/invalidations.hpp"
 #include "local/tiny_lfu.hpp"
+#include "services/sessions/dependencies.hpp"
 
 #include <redoubt/sessions.hpp>
 
@@ -25,7 +26,7 @@ struct Stamps {
   std::array<std::uint32_t, 3> slots{};  // Of the session, its user, its tenant.
   std::array<local::Invalidations::Stamp, 3> values{};
 };
-Stamps read_stamps(const local::Invalidations& invalidations, const Session& session);
+Stamps read_stamps(const local::Invalidations& invalidations, const Dependencies& on);
 
 // A use on its way to the record.
 struct Use {

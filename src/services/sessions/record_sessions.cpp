@@ -46,7 +46,7 @@ Task<IssuedSession> RecordSessions::create(const Context& context, NewSession re
   issued.token = codec_.write(parts);
   issued.expires_at = creation.row.expires_at();
   issued.session = make_session(creation.row, std::move(request.data));
-  const Stamps stamps = read_stamps(parts_.invalidations, *issued.session);
+  const Stamps stamps = read_stamps(parts_.invalidations, Dependencies(*issued.session));
   const std::int64_t stamp = copy_stamp();
   std::function<Task<std::int64_t>(record::Unit&)> work =
       [&](record::Unit& unit) -> Task<std::int64_t> {

@@ -129,19 +129,22 @@ boost::asio::awaitable<std::optional<Result<VerifiedSession>>> RecordSessions::a
     const Known& known, const std::string& tenant) {
   const std::uint64_t generation = parts_.invalidations.generation();
   if (known.trust == Trust::none) co_return std::nullopt;
-  std::optional<SessionCopy> found = co_await parts_.copies->find(known.parts->id, known.trust);
+  std::optional<GoodCopy> found = co_await parts_.copies->find(known.parts->id, known.trust);
+  if (!found) co_return std::nullopt;
   const WallTime now = parts_.clock.wall();
-  if (!found || !proves(found->row, *known.parts, tenant, now)) co_return std::nullopt;
+  record::SessionRow& row = found->copy.row;
+  if (!proves(row, *known.parts, tenant, now)) co_return std::nullopt;
 
-  Found good{entry_of(make_session(found->row, std::move(found->data)), found->row.id, {})};
-  good.entry.stamps = read_stamps(parts_.invalidations, *good.entry.session);
+  auto session = make_session(row, std::move(found->id), std::move(found->copy.data));
+  const Stamps stamps = read_stamps(parts_.invalidations, found->on);
+  Found good{entry_of(std::move(session), row.id, stamps)};
   good.keep = parts_.invalidations.generation() == generation;
   metrics_.from_copy.add();
   if (known.trust == Trust::fresh && SessionMemory::worth_noting(good.entry, now)) {
     // Whoever reads the copy next need not note the use again.
-    const SessionPtr session = good.entry.session;
-    found->row.last_seen_at = std::max(found->row.last_seen_at, now);
-    co_await copy(found->row, session->data, found->era, SessionCopies::Name::known);
+    const SessionPtr kept = good.entry.session;
+    row.last_seen_at = std::max(row.last_seen_at, now);
+    co_await copy(row, kept->data, found->copy.era, SessionCopies::Name::known);
   }
   Accepted accepted = accept(known.key, std::move(good), now);
   if (accepted.write) co_await write_use(*accepted.write);
@@ -166,7 +169,7 @@ Task<VerifiedSession> RecordSessions::answer_from_record(const Known& known,
     }
     RD_CO_TRY(data, open_data(parts_.vault, *row));
     Found found{entry_of(make_session(*row, std::move(data)), row->id, {})};
-    found.entry.stamps = read_stamps(parts_.invalidations, *found.entry.session);
+    found.entry.stamps = read_stamps(parts_.invalidations, Dependencies(*found.entry.session));
     found.keep = parts_.invalidations.generation() == generation;
     if (!found.keep && attempt < kReadAttempts) continue;
 

@@ -228,7 +228,7 @@ Task<VerifiedSession> SealedSessions::answer(std::string token, std::string tena
   const WallTime now = parts_.clock.wall();
   SessionMemory::Entry entry;
   entry.session = std::make_shared<Session>(std::move(sealed->session));
-  entry.stamps = read_stamps(parts_.invalidations, *entry.session);
+  entry.stamps = read_stamps(parts_.invalidations, Dependencies(*entry.session));
   entry.last_seen = now;
   entry.noted = now;
   entry.note_after = Duration::max();

@@ -69,8 +69,12 @@ Result<std::string> open_data(const Vault& vault, const record::SessionRow& row)
 }
 
 SessionPtr make_session(const record::SessionRow& row, std::string data) {
+  return make_session(row, format_id(kIdPrefix, row.id), std::move(data));
+}
+
+SessionPtr make_session(const record::SessionRow& row, std::string id, std::string data) {
   auto session = std::make_shared<Session>();
-  session->id = format_id(kIdPrefix, row.id);
+  session->id = std::move(id);
   session->tenant = row.tenant;
   session->user = row.user;
   session->agent = row.agent;

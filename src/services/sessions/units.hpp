@@ -40,6 +40,8 @@ inline UnsavedEnds::Who who_of(const record::SessionRow& row) {
   return {row.tenant, row.user, row.id, row.created_at};
 }
 SessionPtr make_session(const record::SessionRow& row, std::string data);
+// `id`: as the row's is written.
+SessionPtr make_session(const record::SessionRow& row, std::string id, std::string data);
 
 // The live session of the target's tenant, or not_found.
 Task<OpenedSession> find_live(sql::Transaction& tx, const Vault& vault, const Target& target);

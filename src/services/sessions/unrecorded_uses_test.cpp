@@ -170,7 +170,7 @@ TEST_F(WaitingUsesTest, AReadThatIsOvertakenReplacesNothingNewer) {
     entry.absolute_expires_at = session->absolute_expires_at;
     entry.idle_ttl = session->idle_ttl;
     entry.last_seen = session->last_seen_at;
-    entry.stamps = read_stamps(invalidations_, *session);
+    entry.stamps = read_stamps(invalidations_, Dependencies(*session));
     entry.session = std::move(session);
     return entry;
   };
