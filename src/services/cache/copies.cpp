@@ -48,14 +48,9 @@ std::optional<CacheCopy> CacheCopies::take(const Address& at, const shared::Watc
   // The journal may have fallen behind while Redis was asked.
   if (found.watched == shared::Watched::no || !usable()) return std::nullopt;
   tracks_ = found.watched == shared::Watched::yes;
-  std::optional<CacheCopy> copy = adopt(at, found.copy, before);
+  std::optional<CacheCopy> again = adopt(at, found.copy, before);
   engine_.confirm(at, before);
-  if (!copy) return std::nullopt;
-  // Good now means: it has every change of the eras that were over when the journal was last read.
-  const auto settled = parts_.state.eras().settled(parts_.clock.boot());
-  if (settled <= copy->era) return std::nullopt;
-  copy->era = settled;
-  return copy;
+  return again;
 }
 
 std::optional<CacheCopy> CacheCopies::adopt(const Address& at,
@@ -68,9 +63,16 @@ std::optional<CacheCopy> CacheCopies::adopt(const Address& at,
     return std::nullopt;
   }
   engine_.saw_version(found->version);
+  // If it is good: it has every change of the eras that were over when the journal was last read.
+  std::optional<CacheCopy> again;
+  const auto settled = parts_.state.eras().settled(parts_.clock.boot());
+  if (settled > copy->era) {
+    again = copy;
+    again->era = settled;
+  }
   const bool good =
-      !copy->gone && engine_.adopt(at, entry_of(*copy, found->version, now()), before);
-  if (good) return copy;
+      !copy->gone && engine_.adopt(at, entry_of(std::move(*copy), found->version, now()), before);
+  if (good) return again;
   engine_.outdate(at, found->version);
   return std::nullopt;
 }

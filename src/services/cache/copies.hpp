@@ -80,7 +80,7 @@ class CacheCopies {
   // The copy to write again, under the era of now; empty: not good, or not worth it.
   std::optional<CacheCopy> take(const Address& at, const shared::WatchedCopy& found,
                                 const CacheEngine::Watch& before);
-  // Empty: there is nothing to be used.
+  // Into memory, if it is good; what take() returns.
   std::optional<CacheCopy> adopt(const Address& at, const std::optional<shared::Copy>& found,
                                  const CacheEngine::Watch& before);
   boost::asio::awaitable<shared::Stored> write(const Address& at, std::int64_t version,
