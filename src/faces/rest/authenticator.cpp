@@ -65,29 +65,36 @@ std::optional<Result<Identity>> Authenticator::now(std::string_view credential) 
   return std::nullopt;
 }
 
+// One coroutine for each kind, so that none has room for what another one needs.
 Task<Identity> Authenticator::later(std::string credential) {
   switch (kind_of(credential)) {
-    case CredentialKind::none: {
-      Identity nobody;
-      nobody.caller = anonymous_;
-      co_return nobody;
-    }
+    case CredentialKind::session:
+      return session_later(std::move(credential));
+    case CredentialKind::api_key:
+      return key_later(std::move(credential));
+    case CredentialKind::none:
     case CredentialKind::unknown:
-      co_return fail(unknown_credential());
-    case CredentialKind::session: {
-      RD_CO_TRY(verified, co_await sessions_.authenticate(std::move(credential)));
-      co_return of_session(std::move(verified));
-    }
-    case CredentialKind::api_key: {
-      // Another request may have made it known meanwhile.
-      if (auto known = now(credential)) co_return std::move(*known);
-      RD_CO_TRY(caller, co_await keys_.authenticate(std::move(credential)));
-      Identity identity;
-      identity.caller = std::move(caller);
-      co_return identity;
-    }
+      break;
   }
-  co_return fail(unknown_credential());
+  return known(std::move(credential));
+}
+
+Task<Identity> Authenticator::session_later(std::string token) {
+  RD_CO_TRY(verified, co_await sessions_.authenticate(std::move(token)));
+  co_return of_session(std::move(verified));
+}
+
+Task<Identity> Authenticator::key_later(std::string key) {
+  // Another request may have made it known meanwhile.
+  if (auto known = now(key)) co_return std::move(*known);
+  RD_CO_TRY(caller, co_await keys_.authenticate(std::move(key)));
+  Identity identity;
+  identity.caller = std::move(caller);
+  co_return identity;
+}
+
+Task<Identity> Authenticator::known(std::string credential) {
+  co_return *now(credential);
 }
 
 }  // namespace redoubt::faces

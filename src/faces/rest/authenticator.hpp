@@ -28,6 +28,9 @@ class Authenticator {
   Task<Identity> later(std::string credential);
 
  private:
+  Task<Identity> session_later(std::string token);
+  Task<Identity> key_later(std::string key);
+  Task<Identity> known(std::string credential);  // REQUIRES: now() is not empty.
   Identity of_session(VerifiedSession session);
 
   Sessions& sessions_;
