@@ -420,6 +420,9 @@ boost::asio::awaitable<void> RestHandler::operate_later(const Context& context,
   }
   const Fields fields(request.head);
   const operations::OperationInput input = input_of(request, exchange, fields);
+  // Of a caller who was not known at once, it has not been asked.
+  const bool unasked = !exchange.identified && operation.now;
+  if (unasked && operation.now(context, input, exchange.output)) co_return;
   co_await operation.run(context, input, exchange.output);
 }
 
