@@ -380,14 +380,15 @@ void HttpConnection::suspend(const HttpRequest& request) {
                                          .tls = tls_,
                                          .received = request.received});
   suspended->response.kept = std::move(server_->response.kept);
+  suspended->connection = shared_from_this();
   // Keeps all that the handler's coroutine refers to, as long as it is there.
-  const auto run = [self = shared_from_this(), server = server_, suspended] {
-    return server->handler.handle(*suspended->request, suspended->response);
+  const auto run = [suspended, &handler = server_->handler] {
+    return handler.handle(*suspended->request, suspended->response);
   };
-  asio::co_spawn(server_->io, run,
-                 [self = shared_from_this(), suspended](std::exception_ptr thrown) {
-                   self->resume(suspended, thrown);
-                 });
+  asio::co_spawn(server_->io, run, [suspended](std::exception_ptr thrown) {
+    const auto connection = std::move(suspended->connection);
+    connection->resume(suspended, std::move(thrown));
+  });
 }
 
 void HttpConnection::resume(const std::shared_ptr<Suspended>& suspended,

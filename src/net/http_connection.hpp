@@ -28,8 +28,11 @@ namespace redoubt::net {
 
 using tcp = boost::asio::ip::tcp;
 
+class HttpConnection;
+
 // A request that is answered later, and its answer: what outlives the scratch of its server.
 struct Suspended {
+  std::shared_ptr<HttpConnection> connection;  // Until it is answered.
   wire::RequestHead head;
   std::optional<HttpRequest> request;
   HttpResponse response;
