@@ -7,8 +7,8 @@ import xml.etree.ElementTree
 
 import figure
 import history
-from checks import (budget, counters, durable, freshness, hygiene, isolation, limits, monotone,
-                    revocation)
+from checks import (budget, counters, durable, freshness, hygiene, idempotency, isolation, limits,
+                    monotone, revocation)
 
 
 def event(kind, key="s", t=0.0, took=0.01, outcome="ok", status=200, **more):
@@ -225,6 +225,61 @@ class Monotone(Case):
         self.sees("good again", monotone.check([read(t=1, **GONE), read(t=2)]))
 
 
+class Idempotency(Case):
+    def asked(self, what="id", replayed=False, **more):
+        return event("idempotent.create", "r", result={"made": what, "answer": f"of {what}",
+                                                       "replayed": replayed}, **more)
+
+    def unheard(self, **more):
+        return event("idempotent.create", "r", **{**UNKNOWN, **more})
+
+    def listed(self, *made, **more):
+        return event("idempotent.list", "path", result={"made": [["r", m] for m in made]}, **more)
+
+    def test_once_whoever_was_heard(self):
+        self.passes(idempotency.check([self.asked(), self.listed("id")]))
+        self.passes(idempotency.check([self.unheard(), self.asked(), self.listed("id")]))
+        self.passes(idempotency.check([self.unheard(), self.asked(replayed=True), self.listed("id")]))
+        self.passes(idempotency.check([self.asked(), self.asked(replayed=True), self.listed("id")]))
+
+    def test_one_that_was_done_twice(self):
+        self.sees("made ['id', 'other']", idempotency.check(
+            [self.unheard(), self.asked(), self.listed("id", "other")]))
+        self.sees("carried out anew", idempotency.check(
+            [self.asked(), self.asked(), self.listed("id")]))
+
+    def test_one_that_was_acknowledged_and_is_not_there(self):
+        self.sees("made []", idempotency.check([self.asked(), self.listed()]))
+        self.sees("made ['other']", idempotency.check([self.asked(), self.listed("other")]))
+
+    def test_two_answers(self):
+        self.sees("different ways", idempotency.check(
+            [self.asked(), self.asked("other", replayed=True), self.listed("id")]))
+
+    def test_what_is_no_answer_may_be_asked_for_again(self):
+        waits = {"outcome": "refused", "status": 409, "result": {"code": "idempotency_in_progress"}}
+        for busy in (waits, {"outcome": "refused", "status": 503}, {"outcome": "refused", "status": 0}):
+            self.passes(idempotency.check([self.unheard(**busy), self.asked(), self.listed("id")]))
+
+    def test_a_repetition_that_is_refused(self):
+        for code in ("idempotency_key_reused", "conflict"):
+            other = {"outcome": "refused", "status": 409, "result": {"code": code}}
+            self.sees("was refused", idempotency.check(
+                [self.unheard(), self.unheard(**other), self.asked(), self.listed("id")]))
+
+    def test_one_that_is_never_answered_or_not_looked_at(self):
+        self.sees("nobody was told", idempotency.check([self.unheard(), self.listed()]))
+        self.sees("could not be listed", idempotency.check(
+            [self.asked(), self.listed("id"), self.listed(**UNKNOWN)]))
+
+    def test_what_had_been_carried_out_when_it_was_asked_for_again(self):
+        self.assertEqual(idempotency.carried_out_unheard([self.unheard(), self.asked()]), 0)
+        self.assertEqual(idempotency.carried_out_unheard(
+            [self.unheard(), self.asked(replayed=True)]), 1)
+        self.assertEqual(idempotency.carried_out_unheard(
+            [self.asked(), self.asked(replayed=True)]), 0)
+
+
 class Isolation(Case):
     def test_a_stranger(self):
         self.passes(isolation.check([read(canaries=["a"])]))
@@ -268,6 +323,11 @@ class Budget(Case):
         stalled = [read(t=t / 10, took=.9 if t == 5 else .002) for t in range(30)]
         self.assertAlmostEqual(budget.typical_p99(stalled, 0, 3), 2.0)
         self.assertEqual(budget.slower_than(events, 0.1, 0, 2), {0: 1})
+
+    def test_who_hangs_up_was_not_failed(self):
+        hung_up = event("idempotent.create", "r", 0.5, args={"hangs_up": True}, **UNKNOWN)
+        only = budget.phases([hung_up, read(t=0.1)], [("one", 0, 1)])[0]
+        self.assertEqual((only.requests, only.failures), (1, 0))
 
 
 class Outcomes(Case):

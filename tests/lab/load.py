@@ -12,6 +12,7 @@ import threading
 import time
 
 from history import HELD, OK, UNKNOWN, outcome_of
+from idempotent import Requests
 from server import PATIENCE
 from wire import Lost, NotSent, Pool, encode
 
@@ -25,6 +26,9 @@ ENTRIES = 30            # Keys of the cache.
 # What comes how often.
 MIX = {"session.read": 46, "session.create": 6, "session.update": 9, "session.revoke": 5,
        "limit.check": 12, "counter.add": 6, "cache.put": 5, "cache.get": 9, "cache.invalidate": 2}
+
+# Where the record or an instance fails, also what is sent again until it is answered.
+WITH_REPETITIONS = {**MIX, "idempotent.create": 4}
 
 READ, SPEND = "lab", "spend"  # Policies: soft, and strict.
 
@@ -57,6 +61,7 @@ class Load:
         self.live, self.revoked = [], collections.deque(maxlen=REVOKED_KEPT)
         self.all = {}
         self.users = set()
+        self.idempotent = Requests(self)
         self.counter = 0
         self.counters = COUNTERS
         self.retries = 0  # How often a failed addition is tried again, as another one, at once.
@@ -123,9 +128,9 @@ class Load:
             self.pools[instance] = Pool(*self.instances[instance], timeout=self.timeout)
         return self.pools[instance]
 
-    async def ask(self, event, request, tenant, read_result, instance=None):
+    async def ask(self, event, request, tenant, read_result, instance=None, timeout=None):
         """Asks an instance and writes down what became of it, in the event too."""
-        answer = await self._exchange(event, request, tenant, read_result, instance)
+        answer = await self._exchange(event, request, tenant, read_result, instance, timeout)
         self.history.append(event)
         return answer
 
@@ -137,8 +142,9 @@ class Load:
             await asyncio.sleep(0.1)
             answer = await self._exchange(event, request, tenant, read_result, instance)
         self.history.append(event)
+        return answer
 
-    async def _exchange(self, event, request, tenant, read_result, instance):
+    async def _exchange(self, event, request, tenant, read_result, instance, timeout=None):
         if instance is None:
             instance = self.random.choice(self.targets)
         event.update(instance=instance, tenant=tenant.name, client=0, mode="", status=0,
@@ -151,7 +157,7 @@ class Load:
         else:
             event.update(client=connection.number, t_inv=self.now())
             try:
-                answer = await connection.ask(request, self.timeout)
+                answer = await connection.ask(request, self.timeout if timeout is None else timeout)
             except Lost as error:
                 event.update(outcome=UNKNOWN, result={"error": str(error)})
             finally:
@@ -305,9 +311,13 @@ class Load:
                        encode("POST", "/api/v1/cache/invalidate", tenant.key, {"tags": [key]}),
                        tenant, lambda a: {"generation": a.json()["generation"]})
 
+    async def create_once(self):
+        await self.idempotent.create()
+
     operations = {"session.read": read, "session.create": create, "session.update": update,
                   "session.revoke": revoke, "limit.check": check_limit, "counter.add": add,
-                  "cache.put": put, "cache.get": get, "cache.invalidate": invalidate}
+                  "cache.put": put, "cache.get": get, "cache.invalidate": invalidate,
+                  "idempotent.create": create_once}
 
 
 def _session(answer):

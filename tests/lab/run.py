@@ -5,8 +5,8 @@ import os
 import time
 
 import figure
-from checks import (budget, counters, durable, freshness, hygiene, isolation, limits, monotone,
-                    revocation)
+from checks import (budget, counters, durable, freshness, hygiene, idempotency, isolation, limits,
+                    monotone, revocation)
 from fleet import SOFT
 from history import History
 from load import COUNTERS, READ, SPEND, Load
@@ -178,8 +178,10 @@ class Run:
         for tenant, user in sorted(load.users, key=lambda pair: pair[1]):
             looks.append(self._list(tenant, user))
         looks += [self._count(f"{load.run}-counter-{n}") for n in range(COUNTERS)]
-        for start in range(0, len(looks), 64):
-            await asyncio.gather(*looks[start:start + 64])
+        again, counts = load.idempotent.last_look()
+        for some in (looks, again, counts):
+            for start in range(0, len(some), 64):
+                await asyncio.gather(*some[start:start + 64])
         for pool in load.pools.values():
             pool.close()
 
@@ -218,6 +220,11 @@ class Run:
                                                  self.row.restarts)
             self.complaints += freshness.check(events, BOUND, self.cut_off)
             self.complaints += monotone.check(events)
+            self.complaints += idempotency.check(events)
+        if self.load.idempotent.all:
+            unheard = idempotency.carried_out_unheard(events)
+            self.figure(f"carried out unheard, of {len(self.load.idempotent.all)} with a key", unheard)
+            self.require(unheard, "no request with a key was carried out unheard")
         self.complaints += limits.check(events, {READ: POLICY}, len(self.fleet.instances),
                                         self.losses, self.spread, bool(self.row.restarts))
         places = [(f"the log of instance {n}", i.log())

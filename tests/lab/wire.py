@@ -131,8 +131,9 @@ class Pool:
         self.idle.clear()
 
 
-def encode(method, path, key, body=None, content_type="application/json"):
-    head = f"{method} {path} HTTP/1.1\r\nHost: lab\r\nAuthorization: Bearer {key}\r\n"
+def encode(method, path, key, body=None, content_type="application/json", more=""):
+    """`more`: headers of its own, each with its end of line."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: lab\r\nAuthorization: Bearer {key}\r\n{more}"
     if body is None:
         return (head + "\r\n").encode()
     if not isinstance(body, str):

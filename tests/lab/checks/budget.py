@@ -45,9 +45,11 @@ HEAD = (f"{'phase':<16} {'length':>10} {'requests':>8} {'failed':>6} {'answered'
 
 
 def phases(events, marks):
-    """`marks`: [(name, start, end)] of one clock. An event belongs to where it began."""
-    return [Phase(name, start, end, [e for e in events if start <= e["t_inv"] < end
-                                     and not e["type"].endswith((".final", ".list"))])
+    """`marks`: [(name, start, end)] of one clock. An event belongs to where it began. What a client did
+    not wait for is nobody's failure."""
+    asked = [e for e in events if not e["type"].endswith((".final", ".list"))
+             and not e["args"].get("hangs_up")]
+    return [Phase(name, start, end, [e for e in asked if start <= e["t_inv"] < end])
             for name, start, end in marks]
 
 

@@ -3,6 +3,7 @@
 from server import wait_for
 
 ALL = "C1 C3 C6 C7 C8 C10 C11 C12"
+WITH_I1 = ALL + " I1"  # With the load WITH_REPETITIONS.
 
 # Seconds that an instance without the record may go on to accept what it knows, at most.
 GRACE = 30.0

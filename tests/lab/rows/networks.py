@@ -6,12 +6,13 @@ import time
 
 from backing import Redis
 from checks import budget
+from load import WITH_REPETITIONS
 from proxy import Proxy
 from registry import row
 from server import wait_for
 from shapes import Single
 
-from .common import ALL, GRACE, serve, serves
+from .common import ALL, GRACE, WITH_I1, serve, serves
 
 WORN = {"shape": functools.partial(Single, proxy=Proxy)}
 
@@ -120,7 +121,7 @@ def narrow(run):
 
 
 @row(32, "every link of three instances, Redis and PostgreSQL is cut and healed at random",
-     "every checker", ALL, **APART)
+     "every checker", WITH_I1, mix=WITH_REPETITIONS, **APART)
 def swizzle(run):
     serve(run)
     rng, network = random.Random(run.load.random.random()), run.fleet.network
@@ -192,7 +193,8 @@ def renamed(run):
 
 
 @row(34, "instance 1 is cut from PostgreSQL; Redis is fine",
-     "its copies answer within the grace and no longer; the others do not notice", ALL, **APART)
+     "its copies answer within the grace and no longer; the others do not notice", WITH_I1,
+     mix=WITH_REPETITIONS, **APART)
 def cut_from_record(run):
     serve(run)
     began = run.hold("cut")

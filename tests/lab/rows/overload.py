@@ -8,11 +8,12 @@ import time
 
 from checks import budget
 from database import Database
+from load import WITH_REPETITIONS
 from registry import row
 from server import PATIENCE, wait_for
 from wire import encode
 
-from .common import ALL, serve
+from .common import ALL, WITH_I1, serve
 from .postgres import until_written, without_record
 
 # Of a write to one hot row, of which PostgreSQL takes a few hundred a second however many cores it has.
@@ -112,9 +113,8 @@ async def _stampede(run, key, callers):
             if lease:
                 counts["fills"] += 1
                 await asyncio.sleep(0.3)
-                request = encode("PUT", path, tenant.key, "the value", "text/plain")
-                head = f"\r\nRedoubt-Fill-Lease: {lease}\r\n".encode()
-                answer = await ask(connection, request.replace(b"\r\n", head, 1))
+                answer = await ask(connection, encode("PUT", path, tenant.key, "the value", "text/plain",
+                                                      f"Redoubt-Fill-Lease: {lease}\r\n"))
             counts["served"] += answer.status < 300
         finally:
             pool.give_back(connection)
@@ -126,7 +126,7 @@ async def _stampede(run, key, callers):
 
 
 @row("soak", "a random fault every half minute, for --minutes", "every checker; memory does not grow",
-     ALL, fleet={"postgres": Database}, restarts=(0, 1, 2))
+     WITH_I1, fleet={"postgres": Database}, mix=WITH_REPETITIONS, restarts=(0, 1, 2))
 def soak(run):
     run.spread = 3 / 2
     rng = random.Random(run.load.random.random())

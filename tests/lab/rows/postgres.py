@@ -5,10 +5,11 @@ import time
 
 from checks import budget
 from database import Database, OnSmallDisk
+from load import WITH_REPETITIONS
 from registry import elsewhere, row
 from server import wait_for
 
-from .common import ALL, GRACE, serve
+from .common import ALL, GRACE, WITH_I1, serve
 
 PLAIN = {"postgres": Database}
 THROUGH_PROXIES = {"postgres": Database, "database_proxies": True}
@@ -32,8 +33,8 @@ def until_written(run, since, most=10):
 
 
 @row(35, "the postmaster is killed (-9) every 20 s",
-     "nothing acknowledged is lost; a commit whose answer was lost is called unknown", ALL,
-     fleet=PLAIN, short=True)
+     "nothing acknowledged is lost; a commit whose answer was lost is called unknown", WITH_I1,
+     fleet=PLAIN, mix=WITH_REPETITIONS, short=True)
 def postmaster_killed(run):
     serve(run)
     for number in range(run.pick(1, 50)):
@@ -49,7 +50,7 @@ def postmaster_killed(run):
 
 @row(36, "PostgreSQL is stopped (SIGSTOP)",
      "deadlines hold: whoever cannot be served is told so in bounded time; no connection is lost for "
-     "good", ALL, fleet=PLAIN)
+     "good", WITH_I1, fleet=PLAIN, mix=WITH_REPETITIONS)
 def stopped(run):
     serve(run)
     began = run.hold("stopped")
@@ -68,8 +69,8 @@ def stopped(run):
 
 
 @row(37, "PostgreSQL is down with Redis up; then both, which come back in either order",
-     "sessions are answered from copies within the grace; writes are refused; nothing is lost", ALL,
-     fleet=PLAIN)
+     "sessions are answered from copies within the grace; writes are refused; nothing is lost",
+     WITH_I1, fleet=PLAIN, mix=WITH_REPETITIONS)
 def down(run):
     serve(run)
     redis, postgres = run.fleet.redis, run.fleet.postgres
@@ -96,7 +97,7 @@ def down(run):
 
 @row(38, "the disk of PostgreSQL is full, then it is not",
      "writes are refused with the reason, reads go on, it recovers without a restart of an instance",
-     ALL, fleet={"postgres": OnSmallDisk}, needs=("root",))
+     WITH_I1, fleet={"postgres": OnSmallDisk}, mix=WITH_REPETITIONS, needs=("root",))
 def disk_full(run):
     serve(run)
     postgres = run.fleet.postgres
@@ -123,8 +124,8 @@ def disk_full(run):
 
 @row(39, "connections to PostgreSQL are cut after a COMMIT and before its answer; then all of them are "
          "terminated again and again",
-     "unknown is called unknown, and is done as a whole or not at all", ALL, fleet=THROUGH_PROXIES,
-     short=True)
+     "unknown is called unknown, and is done as a whole or not at all", WITH_I1,
+     fleet=THROUGH_PROXIES, mix=WITH_REPETITIONS, short=True)
 def commits_cut(run):
     serve(run)
     began = run.hold("commits cut")

@@ -12,19 +12,21 @@ import time
 
 from checks import brief, budget
 from database import Database
+from load import WITH_REPETITIONS
 from proxy import Proxy, Trap
 from registry import elsewhere, row
 from server import wait_for
 from shapes import Single
 
-from .common import ALL, serve, serves
+from .common import ALL, WITH_I1, serve, serves
 
 elsewhere(52, "every write and sync failing in turn: SqliteFaults; EMFILE and ENOMEM are not tested")
 elsewhere(53, "one version exists; PostgresMigrate.LetsAnOlderVersionStartOnWhatItCanStillUse")
 
 
 @row(49, "a random instance of three is killed (-9) every 5 s, and starts again",
-     "nothing acknowledged is lost, nothing revoked is back", ALL, restarts=(0, 1, 2), short=True)
+     "nothing acknowledged is lost, nothing revoked is back", WITH_I1, mix=WITH_REPETITIONS,
+     restarts=(0, 1, 2), short=True)
 def instances_killed(run):
     # While one is missed, the others' shares are of N, and for up to 5 s of fewer than there are.
     run.spread = 3 / 2
@@ -56,9 +58,9 @@ POINTS = {"a commit": ({"reply": b"UPDATE 1\0"}, {"reply": b"COMMIT\0"}),
 
 @row(50, "an instance is killed (-9) before and after each kind of step: a commit to PostgreSQL; a script, "
          "a copy, another write, a read and a message to Redis; and starts again",
-     "nothing acknowledged is lost or doubled, nothing revoked is back", ALL, restarts=(0, 1, 2),
-     fleet={"shape": functools.partial(Single, proxy=Proxy), "postgres": Database,
-            "database_proxies": True})
+     "nothing acknowledged is lost or doubled, nothing revoked is back", WITH_I1, mix=WITH_REPETITIONS,
+     restarts=(0, 1, 2), fleet={"shape": functools.partial(Single, proxy=Proxy),
+                                "postgres": Database, "database_proxies": True})
 def killed_at_a_step(run):
     run.spread = 3 / 2
     serve(run)
