@@ -22,6 +22,7 @@ build | libssl-dev                           | TLS and cryptography
 build | libsqlite3-dev                       | the record, embedded
 build | libpq-dev                            | the record on PostgreSQL
 build | libfmt-dev                           | text formatting
+build | libmimalloc-dev                      | the allocator of the server
 build | libcli11-dev                         | the command line
 build | libtomlplusplus-dev                  | redoubt.toml
 build | python3                              | checks of the tree
