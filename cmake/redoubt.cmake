@@ -86,6 +86,15 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT REDOUBT_SANITIZE)
   add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 endif()
 
+if(REDOUBT_PROFILE STREQUAL "collect")
+  add_compile_options(-fprofile-generate -fprofile-update=atomic)
+  add_link_options(-fprofile-generate)
+elseif(REDOUBT_PROFILE)
+  # What the profile does not name was never run.
+  add_compile_options(-fprofile-use=${REDOUBT_PROFILE} -Wno-profile-instr-unprofiled -flto=thin)
+  add_link_options(-flto=thin)
+endif()
+
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
 
 find_package(Threads REQUIRED)

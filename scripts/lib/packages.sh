@@ -2,6 +2,7 @@
 #
 #   rd_ensure_packages build             what `scripts/serve` needs
 #   rd_ensure_packages build data        and `scripts/cluster`
+#   rd_ensure_packages build data optimize   what `scripts/optimize` needs
 #   rd_ensure_packages build data lab    what `scripts/lab` needs
 #   rd_ensure_packages build data lab test   what `scripts/test` needs
 #
@@ -46,6 +47,8 @@ test  | nodejs                               | the OpenAPI linter; 18 or newer
 test  | npm                                  | installs it
 test  | chromium                             | the API page
 test  | wrk                                  | load
+optimize | wrk                               | load to train with
+optimize | llvm-19 llvm-20 llvm-21           | merges what the training noted
 '
 
 rd_say() { printf '%s\n' "$*" >&2; }
