@@ -109,6 +109,7 @@ Task<void> PostgresWriter::submit(Reach reach, Work work) {
 
 void PostgresWriter::enqueue(Pending pending) {
   Queue& queue = pending.reach.keys.empty() || pending.again ? alone_ : within_;
+  pending.since = clock_.boot();
   bool accepted = false;
   bool stopped = false;
   bool first = false;
@@ -159,19 +160,22 @@ bool PostgresWriter::take(Lane& lane, Batch& batch) {
   const auto end = queue.units.begin() + static_cast<std::ptrdiff_t>(count);
   batch.assign(std::make_move_iterator(queue.units.begin()), std::make_move_iterator(end));
   queue.units.erase(queue.units.begin(), end);
-  drop_late(batch);
+  const BootTime now = clock_.boot();
+  queue.standing.taken(queue.units.empty(), now);
+  drop_late(queue.standing, now, batch);
   return count > 0 || !stopping_;
 }
 
 // Work that nobody waits for any longer would only make others wait. What was tried before is not
 // late: part of its time was ours.
-void PostgresWriter::drop_late(Batch& batch) {
-  const BootTime now = clock_.boot();
+void PostgresWriter::drop_late(const StandingQueue& standing, BootTime now, Batch& batch) {
   std::erase_if(batch, [&](Pending& pending) {
-    if (pending.again || now < pending.reach.deadline) return false;
-    metrics_.late.add();
+    if (pending.again || pending.reach.deadline == kNoDeadline) return false;
+    const bool late = now >= pending.reach.deadline;
+    if (!late && !standing.refuses(pending.since, now)) return false;
+    (late ? metrics_.late : metrics_.overloaded).add();
     pending.work = nullptr;
-    pending.complete(fail(too_late()));
+    pending.complete(fail(late ? too_late() : too_many_writes()));
     return true;
   });
 }

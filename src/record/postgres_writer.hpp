@@ -21,6 +21,7 @@
 #include "record/postgres_record.hpp"
 #include "record/record.hpp"
 #include "record/signal.hpp"
+#include "record/standing_queue.hpp"
 #include "record/write_metrics.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -65,11 +66,13 @@ class PostgresWriter {
     Work work;
     Result<void> result = fail(internal("a unit of work was not reached"));
     std::move_only_function<void(Result<void>)> complete;  // On the caller's executor.
+    BootTime since{};  // It waits.
     bool again = false;
   };
   struct Queue {
     explicit Queue(const boost::asio::any_io_executor& executor) : changed(executor) {}
     std::deque<Pending> units;  // Guarded by queue_mutex_.
+    StandingQueue standing;     // The same.
     Signal changed;
   };
   struct Lane {
@@ -86,7 +89,7 @@ class PostgresWriter {
   boost::asio::awaitable<void> wait_for_work(Queue& queue);
   bool has_work(Queue& queue) const;
   bool take(Lane& lane, Batch& batch);  // False: stopped, and nothing is left.
-  void drop_late(Batch& batch);
+  void drop_late(const StandingQueue& standing, BootTime now, Batch& batch);
   boost::asio::awaitable<void> commit(Lane& lane, Batch& batch);
   boost::asio::awaitable<sql::postgres::Commit> execute(Lane& lane, PostgresBatch& transaction,
                                                         Batch& batch);

@@ -2,6 +2,7 @@
 #include "record/record.hpp"
 
 #include "base/clock.hpp"
+#include "record/standing_queue.hpp"
 #include "tests/support/record_fixture.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
@@ -290,6 +291,47 @@ TEST_F(EveryRecord, RefusesMoreUnitsThanItsQueueHolds) {
     if (result) continue;
     EXPECT_EQ(result.error().slug, "record_overloaded");
     EXPECT_GT(result.error().retry_after.count(), 0);
+  }
+}
+
+TEST_F(EveryRecord, RefusesWhatWaitedForLongInAQueueThatStands) {
+  options_.batch_units_max = 1;
+  open();
+  asio::io_context io;
+  std::barrier gate(2);  // Passed when a unit begins, and when it goes on.
+  std::vector<std::optional<Result<void>>> results(6);
+  const auto submit = [&](std::size_t i) {
+    Reach reach;
+    reach.deadline = clock_.boot() + std::chrono::hours(1);
+    std::function<Task<void>(Unit&)> work = [&gate, i](Unit& unit) {
+      gate.arrive_and_wait();
+      gate.arrive_and_wait();
+      return put(unit, "test." + std::to_string(i), 1);
+    };
+    asio::co_spawn(io, record_->write_within(std::move(reach), std::move(work)),
+                   [&results, i](std::exception_ptr, Result<void> r) { results[i] = std::move(r); });
+    io.poll();
+  };
+  const auto next = [&] {  // A while later the unit goes on, and the next one begins.
+    clock_.advance(StandingQueue::kPause - Duration{100});
+    gate.arrive_and_wait();
+    gate.arrive_and_wait();
+  };
+  submit(0);
+  gate.arrive_and_wait();
+  for (const std::size_t i : {1u, 2u, 3u, 4u}) submit(i);
+  next();
+  next();
+  submit(5);
+  next();  // Past the two that had waited since the beginning.
+  gate.arrive_and_wait();
+  io.run();
+
+  for (const std::size_t i : {0u, 1u, 2u, 5u}) EXPECT_TRUE(results[i] && *results[i]) << i;
+  for (const std::size_t i : {3u, 4u}) {
+    ASSERT_TRUE(results[i] && !*results[i]) << i;
+    EXPECT_EQ(results[i]->error().slug, "record_overloaded");
+    EXPECT_EQ(number_of("test." + std::to_string(i)), -1) << "it was not begun";
   }
 }
 

@@ -121,6 +121,7 @@ Task<void> SqliteWriter::submit(Work work, BootTime deadline) {
 }
 
 void SqliteWriter::enqueue(Pending pending) {
+  pending.since = clock_.boot();
   bool stopped = false;
   bool accepted = false;
   bool first = false;
@@ -159,6 +160,7 @@ void SqliteWriter::run() {
 // Waits for work; false: stopped, and nothing is left.
 bool SqliteWriter::take(std::vector<Pending>& units) {
   for (;;) {
+    bool all = false;
     {
       std::unique_lock lock(queue_mutex_);
       queue_changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
@@ -167,19 +169,23 @@ bool SqliteWriter::take(std::vector<Pending>& units) {
       const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
       units.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
       queue_.erase(queue_.begin(), end);
+      all = queue_.empty();
     }
-    drop_late(units);
+    drop_late(units, all);
     if (!units.empty()) return true;
   }
 }
 
 // Work that nobody waits for any longer would only make others wait.
-void SqliteWriter::drop_late(std::vector<Pending>& units) {
+void SqliteWriter::drop_late(std::vector<Pending>& units, bool all) {
   const BootTime now = clock_.boot();
+  standing_.taken(all, now);
   std::erase_if(units, [&](Pending& pending) {
-    if (now < pending.deadline) return false;
-    metrics_.late.add();
-    refuse(std::move(pending), too_late());
+    if (pending.deadline == kNoDeadline) return false;
+    const bool late = now >= pending.deadline;
+    if (!late && !standing_.refuses(pending.since, now)) return false;
+    (late ? metrics_.late : metrics_.overloaded).add();
+    refuse(std::move(pending), late ? too_late() : too_many_writes());
     return true;
   });
 }

@@ -22,6 +22,7 @@
 #include "record/file_identity.hpp"
 #include "record/record.hpp"
 #include "record/sqlite_record.hpp"
+#include "record/standing_queue.hpp"
 #include "record/write_metrics.hpp"
 #include "sql/sqlite/connection.hpp"
 
@@ -64,6 +65,7 @@ class SqliteWriter {
     Result<void> result = fail(internal("a unit of work was not reached"));
     Completion caller;
     BootTime deadline = kNoDeadline;
+    BootTime since{};  // It waits.
   };
   struct Batch;
   class BatchUnit;
@@ -72,7 +74,7 @@ class SqliteWriter {
   static void refuse(Pending pending, Error error);
   void run();
   bool take(std::vector<Pending>& units);
-  void drop_late(std::vector<Pending>& units);
+  void drop_late(std::vector<Pending>& units, bool all);
   void commit(Batch& batch);
   boost::asio::awaitable<void> execute(Batch& batch);
   Task<void> execute_units(Batch& batch);
@@ -111,6 +113,7 @@ class SqliteWriter {
   mutable std::mutex queue_mutex_;  // Guards the three below.
   std::condition_variable queue_changed_;
   std::deque<Pending> queue_;
+  StandingQueue standing_;  // Of the queue; the writer thread's.
   bool stopping_ = false;
 
   std::thread thread_;  // Last: it uses everything above.

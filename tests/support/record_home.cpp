@@ -46,12 +46,14 @@ std::unique_ptr<record::Record> RecordHome::open(Clock& clock, Metrics& metrics,
     record::SqliteRecordOptions sqlite;
     sqlite.path = path();
     sqlite.queue_units_max = options.queue_units_max;
+    if (options.batch_units_max > 0) sqlite.batch_units_max = options.batch_units_max;
     return checked(record::open_sqlite_record(sqlite, clock, null_log(), metrics));
   }
   if (url_.empty()) url_ = PostgresServer::shared().copy_of(migrated());
   record::PostgresRecordOptions postgres;
   postgres.url = Secret(url_);
   postgres.queue_units_max = options.queue_units_max;
+  if (options.batch_units_max > 0) postgres.batch_units_max = options.batch_units_max;
   postgres.limits_by_own_clock = true;  // The test's.
   return checked(record::open_postgres_record(postgres, clock, null_log(), metrics));
 }

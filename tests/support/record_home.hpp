@@ -21,6 +21,7 @@ class RecordHome {
  public:
   struct Options {
     std::size_t queue_units_max = 16'384;
+    std::size_t batch_units_max = 0;  // 0: as many as the engine takes by itself.
   };
 
   // `where` the SQLite file is: batches form while a disk syncs.
