@@ -1,5 +1,6 @@
 """What rows of several files share."""
 
+from checks import budget
 from server import wait_for
 
 ALL = "C1 C3 C6 C7 C8 C10 C11 C12"
@@ -18,6 +19,14 @@ def serves(run):
     failures = sum(p.failures for p in run.phases)
     total = sum(p.requests for p in run.phases)
     run.figure("answered", 100 * (1 - failures / max(total, 1)), "%", least=99.99)
+
+
+def serves_during(run, phase):
+    """The same of the phase in which it is broken, and of that phase's first second."""
+    run.figure(f"answered while {phase.name}", 100 * phase.availability, "%", least=99.99)
+    second = budget.phases(run.history.events, [("", phase.start, phase.start + 1)])[0]
+    run.figure("answered in its first second", 100 * second.availability, "%", least=99.9)
+    return second
 
 
 def generation(run, instance=0):
