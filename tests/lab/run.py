@@ -11,7 +11,7 @@ from fleet import SOFT
 from history import History
 from load import COUNTERS, READ, SPEND, Load
 from server import PATIENCE, wait_for
-from watch import States, Transactions
+from watch import States, Transactions, waited_for_processor
 from wire import encode
 
 BOUND = 2.0          # Seconds: what the freshness rule promises.
@@ -45,6 +45,7 @@ class Run:
         self.cut_off = {}   # See checks/revocation.
         self.away = set()   # Instances that are not running, by intent.
         self.spread = 1.0   # See checks/limits.
+        self.waited = None  # The part of the time in which somebody waited for a processor.
         path = os.path.join(out, f"row-{row.name}.jsonl") if out else None
         self.history = History(path)
         self.before = []  # A census of each instance before anything is broken.
@@ -104,6 +105,7 @@ class Run:
     # ---- Around it ----
 
     def execute(self):
+        began, waited = self.now(), waited_for_processor()
         self.load.run_now(self._open_everything())
         self.before = [None if n in self.row.restarts else self._census_in_the_beginning(i)
                        for n, i in enumerate(self.fleet.instances)]
@@ -116,6 +118,8 @@ class Run:
             self.states.stop()
             if self.transactions:
                 self.transactions.stop()
+        if waited is not None:
+            self.waited = (waited_for_processor() - waited) / (self.now() - began)
         self._settle()
         self.phases = budget.phases(self.history.events, [m for m in self.marks if m[2]])
         self._check()
@@ -275,6 +279,8 @@ class Run:
         lines.append(f"  {count} operations: {outcomes['ok']} ok, {outcomes['refused']} refused, "
                      f"{outcomes['unknown']} unknown; arrivals at most "
                      f"{1000 * self.load.behind:.0f} ms late")
+        if self.waited is not None:
+            lines.append(f"  somebody waited for a processor in {100 * self.waited:.0f} % of the time")
         lines += map(str, self.figures)
         lines += ["  VIOLATED " + complaint for complaint in self.complaints]
         lines.append(f"  {'held' if self.passed else 'DID NOT HOLD'}: {self.row.checks}")

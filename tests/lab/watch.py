@@ -1,8 +1,9 @@
-"""What is looked at from outside while a row runs: the state of Redis as each instance has it, and the
-transactions of PostgreSQL."""
+"""What is looked at from outside while a row runs: the state of Redis as each instance has it, the
+transactions of PostgreSQL, and whether the machine had processors enough."""
 
 import http.client
 import json
+import re
 import subprocess
 import threading
 
@@ -48,6 +49,16 @@ class States:
         self.stopping.set()
         for thread in self.threads:
             thread.join()
+
+
+def waited_for_processor():
+    """Seconds in which somebody on this machine was kept waiting, since it started; None where the
+    kernel does not say."""
+    try:
+        with open("/proc/pressure/cpu", encoding="utf-8") as file:
+            return int(re.search(r"some .*total=(\d+)", file.read())[1]) / 1e6
+    except OSError:
+        return None
 
 
 class Transactions:
