@@ -128,9 +128,11 @@ def connects(run):
     return [i.metric("redoubt_redis_connects_total") for i in run.fleet.instances]
 
 
-def rate_since(run, before, seconds):
-    """Of the attempts of one instance since then, in a second. Between n of them there are n - 1 pauses."""
-    return (max(after - b for after, b in zip(connects(run), before)) - 1) / seconds
+def rate_since(run, began, before):
+    """Of the attempts of one instance since then, in a second; asking for them may take a while. Between n
+    of them there are n - 1 pauses."""
+    attempts = max(after - b for after, b in zip(connects(run), before))
+    return (attempts - 1) / (run.now() - began)
 
 
 def until_gone(run):
@@ -274,9 +276,9 @@ def too_many_clients(run):
         began, before = run.now(), connects(run)
         cpu = [cpu_seconds(i) for i in run.fleet.instances]
         time.sleep(run.pick(4, 30))
-        seconds = run.now() - began
-        attempts = rate_since(run, before, seconds)
+        attempts = rate_since(run, began, before)
         used = [cpu_seconds(i) - c for i, c in zip(run.fleet.instances, cpu)]
+        seconds = run.now() - began
         taken.sendall(b"CONFIG SET maxclients 1000\r\n")
         taken.recv(100)
     back = run.hold("after")
@@ -393,7 +395,7 @@ def loading(run):
     wait_for(lambda: _info(redis, "persistence", "loading") == 0, "Redis to have loaded")
     back = run.hold("after")
     run.figure("loading took", back - began, "s")
-    run.figure("attempts of an instance to connect", rate_since(run, before, back - began), "/s",
+    run.figure("attempts of an instance to connect", rate_since(run, began, before), "/s",
                most=CONNECTS)
     run.until_normal(back)
 
