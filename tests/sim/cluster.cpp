@@ -377,8 +377,9 @@ void Cluster::fork(const Fault& fault) {
     });
   }
   if (fault.amount % 3 == 0) return;
+  to_be_demoted_.insert(old);
   world_.after(fault.lasts, [this, old] {
-    if (old != master_) network_.servers()[static_cast<std::size_t>(old)]->demote();
+    if (to_be_demoted_.erase(old) > 0) server_at(old).demote();
   });
 }
 
@@ -393,6 +394,9 @@ void Cluster::heal() {
     server->answer_with({});
     if (server->facts().role == "master") server->refuse_writes({});
   }
+  // Whoever is still connected to one of them loses Redis when it hears of the other: were that
+  // later, the fault would not be over.
+  for (const int old : std::exchange(to_be_demoted_, {})) server_at(old).demote();
   for (int i = 0; i < size(); ++i) {
     network_.lead(i, master_);
     Machine& machine = machines_[static_cast<std::size_t>(i)];

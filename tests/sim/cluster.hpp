@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -64,7 +65,10 @@ class Cluster {
   void end(const Fault& fault);
   void start_from(const Snapshot& snapshot);  // The master.
   void fork(const Fault& fault);
-  ModelRedis& master() { return *network_.servers()[static_cast<std::size_t>(master_)]; }
+  ModelRedis& server_at(int number) {
+    return *network_.servers()[static_cast<std::size_t>(number)];
+  }
+  ModelRedis& master() { return server_at(master_); }
   void add_server();
   void restart(ModelRedis& server);
   void witness(const ModelRedis::Ran& ran);
@@ -82,6 +86,7 @@ class Cluster {
   std::unique_ptr<InstanceSetup> setup_;
   std::vector<Machine> machines_;
   int master_ = 0;
+  std::set<int> to_be_demoted_;  // Another server took over, and they have not heard of it yet.
   std::unordered_map<std::string, Snapshot> snapshots_;  // By fault.
   std::unordered_map<std::string, std::int32_t> limits_by_name_;
 };

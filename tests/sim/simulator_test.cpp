@@ -148,6 +148,20 @@ TEST_F(Simulator, SharesHoldWhileRedisRefusesWrites) {
   EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
 }
 
+// Found by seed 7115: the old master was demoted seconds after everything else was healed, and what
+// its connections then needed was counted from the heal.
+TEST_F(Simulator, AFailoverIsOverWithTheHeal) {
+  Plan plan;
+  plan.length = std::chrono::seconds(6);
+  Fault fork;
+  fork.kind = FaultKind::redis_fork;
+  fork.at = std::chrono::milliseconds(5'500);
+  fork.lasts = std::chrono::milliseconds(5'500);
+  fork.amount = 400;
+  plan.faults.push_back(fork);
+  EXPECT_EQ(text_of(simulate(plan, *truth_).violations), "");
+}
+
 TEST_F(Simulator, AFailureIsMadeSmallAndStaysOne) {
   PlanOptions options;
   options.bug = Bug::deaf_to_others;
