@@ -105,12 +105,13 @@ void ModelLink::attempt_ended(ModelRedis& server, std::uint64_t run) {
   connection_.server = &server;
   connection_.run = run;
   connection_.number = ++connections_;
-  connection_.last_heard = ready_since_ = world_.now();
+  connection_.last_heard = connection_.last_used = ready_since_ = world_.now();
   ready_ = true;
   failing_ = false;
   ++shared_->counts.connects;
   for (auto& [ticket, waiting] : std::exchange(waiting_, {})) send(waiting);
   sweep(connection_.number);
+  ping_when_idle(connection_.number);
 }
 
 bool ModelLink::admits(const redis::ServerFacts& facts) const {
@@ -122,6 +123,20 @@ void ModelLink::sweep(std::uint64_t connection) {
   if (!ready_ || connection_.number != connection) return;
   if (!admits(facts_)) return lost("it is not admitted any more", true);
   later(kSweepEvery, [connection](ModelLink& self) { self.sweep(connection); });
+}
+
+void ModelLink::ping_when_idle(std::uint64_t connection) {
+  if (!ready_ || connection_.number != connection) return;
+  const redis::Timeouts& timeouts = shared_->options.timeouts;
+  Nanos due = connection_.last_used + timeouts.idle_ping;
+  if (due <= world_.now()) {
+    if (connection_.owed.empty()) {
+      send({&ping_, {}});
+      later(timeouts.silence, [connection](ModelLink& self) { self.silence_passed(connection); });
+    }
+    due = world_.now() + timeouts.idle_ping;
+  }
+  later(due - world_.now(), [connection](ModelLink& self) { self.ping_when_idle(connection); });
 }
 
 void ModelLink::attempt_failed(bool refused) {
@@ -192,15 +207,18 @@ void ModelLink::send(const Waiting& waiting) {
   packet->instance = instance_;
   packet->sent_at = world_.now();
   if (connection_.owed.empty()) connection_.last_heard = world_.now();
+  connection_.last_used = world_.now();
   connection_.owed.emplace(packet->sequence, waiting.submission);
   ++shared_->counts.sent;
 
   const Way& way = network_.to_redis(instance_, packet->server->number());
   connection_.last_there = std::max(connection_.last_there, world_.now() + network_.delay(way));
-  later(waiting.submission.deadline - world_.boot(),
-        [number = packet->connection, sequence = packet->sequence](ModelLink& self) {
-          self.deadline_passed(number, sequence);
-        });
+  if (waiting.submission.sink != nullptr) {
+    later(waiting.submission.deadline - world_.boot(),
+          [number = packet->connection, sequence = packet->sequence](ModelLink& self) {
+            self.deadline_passed(number, sequence);
+          });
+  }
   const Nanos delay = connection_.last_there - world_.now();
   world_.after(delay, [self = shared_from_this(), packet] { self->arrive(packet); });
 }
@@ -248,7 +266,7 @@ void ModelLink::answer(std::shared_ptr<Packet> packet) {
 
 void ModelLink::answered(std::uint64_t connection, std::uint64_t sequence, Value reply) {
   if (!ready_ || stopped_ || connection_.number != connection) return;
-  connection_.last_heard = world_.now();
+  connection_.last_heard = connection_.last_used = world_.now();
   const auto it = connection_.owed.find(sequence);
   const bool demoted =
       reply.is_error() && redis::classify(reply.text()) == redis::Meaning::read_only;

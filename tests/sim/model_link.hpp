@@ -1,6 +1,7 @@
 // A connection of an instance to the Redis that its name leads to, made again whenever it is lost:
 // what redis::Link is over a socket, over the simulated network. Commands are sent in order and
-// answered in order; each has its deadline.
+// answered in order; each has its deadline. An idle connection is pinged, so that its end is noticed
+// before somebody needs it.
 //
 // Threads: one.
 #pragma once
@@ -51,6 +52,7 @@ class ModelLink final : public std::enable_shared_from_this<ModelLink> {
     std::uint64_t sent = 0;
     std::map<std::uint64_t, redis::Submission> owed;
     Nanos last_heard{0};
+    Nanos last_used{0};  // Sent or heard.
     std::set<const redis::Script*> known;
   };
   struct Packet;
@@ -72,6 +74,7 @@ class ModelLink final : public std::enable_shared_from_this<ModelLink> {
   void silence_passed(std::uint64_t connection);
   bool admits(const redis::ServerFacts& facts) const;
   void sweep(std::uint64_t connection);
+  void ping_when_idle(std::uint64_t connection);
   void waited_too_long(std::uint64_t ticket);
   void later(Nanos delay, std::move_only_function<void(ModelLink&)> action);
 
@@ -82,6 +85,7 @@ class ModelLink final : public std::enable_shared_from_this<ModelLink> {
   const std::int64_t client_;
   const std::shared_ptr<redis::Shared> shared_;
   const Use use_;
+  const redis::Command ping_{"PING"};
   redis::BackoffMachine backoff_;
   redis::ServerFacts facts_;
   Connection connection_{};
