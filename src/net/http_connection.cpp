@@ -2,7 +2,6 @@
 
 #include "net/http_connection_stream.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
@@ -16,8 +15,6 @@ namespace asio = boost::asio;
 constexpr std::size_t kGrowBytes = 8 * 1024;     // First step beyond the bytes inside.
 constexpr std::size_t kFlushBytes = 256 * 1024;  // Answers gathered before a write.
 constexpr std::chrono::seconds kLingerTime{2};   // For the peer's FIN after our last answer.
-constexpr std::size_t kSuspendedKept = 256;      // For reuse,
-constexpr std::size_t kBodyKept = 64 * 1024;     // and the body of each.
 constexpr std::string_view kTooLarge = "the body is larger than this server accepts";
 
 void copy_head(const wire::RequestHead& from, wire::RequestHead& to) {
@@ -34,21 +31,6 @@ void copy_head(const wire::RequestHead& from, wire::RequestHead& to) {
   to.content_length = from.content_length;
   to.field_count = from.field_count;
   std::copy_n(from.fields.begin(), from.field_count, to.fields.begin());
-}
-
-// Their heads are large: one is made when none is spare, and used again.
-std::shared_ptr<Suspended> take_suspended(ServerState& server) {
-  if (server.suspended.empty()) return std::make_shared<Suspended>();
-  auto suspended = std::move(server.suspended.back());
-  server.suspended.pop_back();
-  return suspended;
-}
-
-void give_back(ServerState& server, const std::shared_ptr<Suspended>& suspended) {
-  if (server.suspended.size() >= kSuspendedKept) return;
-  if (suspended->response.body.capacity() > kBodyKept) return;
-  suspended->response.clear();
-  server.suspended.push_back(suspended);
 }
 
 }  // namespace
@@ -372,35 +354,29 @@ void HttpConnection::suspend(const HttpRequest& request) {
   waiting_ = true;
   enter(Phase::handling);
   ++server_->counters.in_flight;
-  const auto suspended = take_suspended(*server_);
-  copy_head(request.head, suspended->head);
-  suspended->request.emplace(HttpRequest{.head = suspended->head,
-                                         .body = request.body,
-                                         .peer_address = peer_,
-                                         .tls = tls_,
-                                         .received = request.received});
-  suspended->response.kept = std::move(server_->response.kept);
-  suspended->connection = shared_from_this();
-  // Keeps all that the handler's coroutine refers to, as long as it is there.
-  const auto run = [suspended, &handler = server_->handler] {
-    return handler.handle(*suspended->request, suspended->response);
-  };
-  asio::co_spawn(server_->io, run, [suspended](std::exception_ptr thrown) {
-    const auto connection = std::move(suspended->connection);
-    connection->resume(suspended, std::move(thrown));
-  });
+  std::unique_ptr<Carrier> carrier = server_->carriers.take(server_);
+  copy_head(request.head, carrier->head);
+  carrier->request.emplace(HttpRequest{.head = carrier->head,
+                                       .body = request.body,
+                                       .peer_address = peer_,
+                                       .tls = tls_,
+                                       .received = request.received});
+  carrier->response.kept = std::move(server_->response.kept);
+  carrier->connection = shared_from_this();
+  starting_ = true;
+  Carrier::carry(std::move(carrier));
+  starting_ = false;
 }
 
-void HttpConnection::resume(const std::shared_ptr<Suspended>& suspended,
-                            std::exception_ptr thrown) {
+void HttpConnection::resume(Carrier& carrier, std::exception_ptr thrown) {
   --server_->counters.in_flight;
   waiting_ = false;
-  if (phase_ == Phase::closed) return give_back(*server_, suspended);
-  if (thrown) put_failure(suspended->head, thrown, suspended->response);
+  if (phase_ == Phase::closed) return;
+  if (thrown) put_failure(carrier.head, thrown, carrier.response);
   enter(Phase::head);
+  if (starting_) return finish(carrier.head, carrier.response);  // Who started it goes on.
   server_->out.clear();
-  finish(suspended->head, suspended->response);
-  give_back(*server_, suspended);
+  finish(carrier.head, carrier.response);
   received_ = server_->clock.boot();
   answer_what_is_there();
   flush();

@@ -9,6 +9,7 @@
 //   refused, told to close --last answer written--> closing --peer closed too--> closed
 #pragma once
 
+#include "net/carrier.hpp"
 #include "net/http_server.hpp"
 #include "net/readiness.hpp"
 #include "wire/chunked.hpp"
@@ -30,14 +31,6 @@ using tcp = boost::asio::ip::tcp;
 
 class HttpConnection;
 
-// A request that is answered later, and its answer: what outlives the scratch of its server.
-struct Suspended {
-  std::shared_ptr<HttpConnection> connection;  // Until it is answered.
-  wire::RequestHead head;
-  std::optional<HttpRequest> request;
-  HttpResponse response;
-};
-
 // What the connections of one server share; lives as long as the last of them.
 struct ServerState {
   ServerState(boost::asio::io_context& io_context, const Clock& the_clock, Log& the_log,
@@ -58,7 +51,7 @@ struct ServerState {
   HttpServerCounters counters;
   std::string out;                                    // Scratch for the answers of one read.
   std::vector<std::string> spare;                     // For `out` while answers are gathered.
-  std::vector<std::shared_ptr<Suspended>> suspended;  // Not in use.
+  Carriers carriers;
   HttpResponse response;                              // Scratch for answers that need no coroutine.
   wire::RequestHead head;                             // Scratch for heads that need no coroutine.
   std::string date_line;                              // "Date: ...\r\n", renewed by the tick.
@@ -79,6 +72,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void drain();
   void close();
   bool closed() const { return phase_ == Phase::closed; }
+  // For what carries a request: `carrier` has its answer, or `thrown` why there is none.
+  void resume(Carrier& carrier, std::exception_ptr thrown);
+  boost::asio::io_context& io() { return server_->io; }
 
  protected:
   enum class Phase : std::uint8_t {
@@ -155,7 +151,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void answer(std::string_view body);
   void finish(const wire::RequestHead& head, HttpResponse& response);
   void suspend(const HttpRequest& request);
-  void resume(const std::shared_ptr<Suspended>& suspended, std::exception_ptr thrown);
   void put_failure(const wire::RequestHead& head, std::exception_ptr thrown,
                    HttpResponse& response);
   void refuse(int status, std::string_view reason);
@@ -176,6 +171,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   const bool tls_;
   Phase phase_ = Phase::idle;
   bool waiting_ = false;     // A coroutine works on the request at the front.
+  bool starting_ = false;    // What carries its request has not come to a wait yet.
   bool must_close_ = false;  // After what is written.
   bool reading_ = false;
   bool writing_ = false;

@@ -64,6 +64,7 @@ class Server final : public HttpServer {
         acceptor_(io),
         tick_(io),
         pause_(io) {}
+  ~Server() override { state_->carriers.dismiss(); }
 
   Result<void> listen() override {
     boost::system::error_code ec;
@@ -109,6 +110,7 @@ class Server final : public HttpServer {
     boost::system::error_code ec;
     acceptor_.close(ec);
     pause_.cancel();
+    state_->carriers.dismiss();  // They would keep the loop running.
     for (const auto& connection : connections_) connection->drain();
   }
 
