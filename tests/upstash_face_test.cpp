@@ -245,7 +245,7 @@ TEST_F(UpstashFaceTest, SaysClearlyThatThereIsNoRedis) {
 
 TEST_F(UpstashFaceTest, SaysSoWhenRedisIsAwayOrSilent) {
   UpstashOptions wanted = options();
-  wanted.rules.deadline = Duration(200);
+  wanted.deadline = Duration(200);
   start(std::move(wanted));
   redis_.pause();
   const Reply silent = ask({.path = "/incr/a"});
@@ -259,6 +259,48 @@ TEST_F(UpstashFaceTest, SaysSoWhenRedisIsAwayOrSilent) {
   };
   EXPECT_TRUE(test::poll_until(
       away, [] {}, std::chrono::milliseconds(20), 500));
+}
+
+TEST_F(UpstashFaceTest, DoesNotAskARedisThatIsMissing) {
+  start();
+  ASSERT_EQ(command(R"(["SET","a","1"])"), R"({"result":"OK"})");
+  running_->miss_redis("it is down");
+  redis_.pause();  // Who asks it waits for ever.
+  for (const Ask& wanted :
+       {Ask{.path = "/get/a"}, Ask{.path = "/pipeline", .body = "[[\"GET\",1]]"},
+        Ask{.path = "/multi-exec", .body = "[[\"GET\",1]]"}, Ask{.path = "/subscribe/chat"}}) {
+    const Reply reply = ask(wanted);
+    EXPECT_EQ(reply.status, 503) << wanted.path;
+    EXPECT_EQ(reply.body, R"({"error":"ERR Redis is not available: it is down"})");
+    EXPECT_EQ(reply.header("Retry-After"), "1");
+  }
+  redis_.resume();
+  running_->miss_redis("");
+  EXPECT_EQ(path("/get/a"), R"({"result":"1"})");
+}
+
+TEST_F(UpstashFaceTest, WaitsNoLongerThanTheCallerSays) {
+  UpstashOptions wanted = options();
+  wanted.deadline = Duration(3'600'000);  // Longer than anybody waits here.
+  start(std::move(wanted));
+  const auto within = [&](std::string limit, std::string path, std::string body) {
+    return ask({.path = std::move(path),
+                .body = std::move(body),
+                .headers = {{"Redoubt-Timeout-Ms", std::move(limit)}}});
+  };
+  EXPECT_EQ(within("60000", "/", R"(["SET","a","1"])").body, R"({"result":"OK"})");
+  for (const std::string limit : {"0", "-1", "soon", "3600001"}) {
+    const Reply reply = within(limit, "/get/a", "");
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_EQ(reply.body, R"({"error":"ERR Redoubt-Timeout-Ms must be a whole number of )"
+                          R"(milliseconds from 1 to 3600000"})");
+  }
+  redis_.pause();
+  EXPECT_EQ(within("50", "/", R"(["GET","a"])").status, 504);
+  EXPECT_THAT(within("50", "/pipeline", R"([["GET","a"]])").body,
+              HasSubstr("ERR no answer from Redis in time"));
+  EXPECT_EQ(within("50", "/multi-exec", R"([["GET","a"]])").status, 504);
+  redis_.resume();
 }
 
 TEST_F(UpstashFaceTest, LivesBelowAPathOfAnotherFace) {

@@ -12,7 +12,7 @@ class RestTransport : public UpstashFaceTest {
   void SetUp() override {
     UpstashFaceTest::SetUp();
     UpstashOptions wanted = options();
-    wanted.rules.deadline = Duration(10'000);
+    wanted.deadline = Duration(10'000);
     start(std::move(wanted));
     redis::Options rest;
     rest.topology =

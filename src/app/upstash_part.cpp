@@ -16,10 +16,18 @@ faces::UpstashOptions upstash_options(const config::Config& config) {
   }
   options.rules.tenant_prefix = settings.prefix == config::UpstashPrefix::tenant;
   options.rules.tenant_scripts = settings.tenant_scripts;
-  options.rules.deadline = settings.command_timeout;
+  options.deadline = settings.command_timeout;
   const std::size_t workers = worker_count(config.http);
   options.streams_max = (settings.streams_max + workers - 1) / workers;
   return options;
+}
+
+// While it is down the monitor looks whether it is back; no request waits for that.
+std::string_view why_missing(const Instance& instance) {
+  if (!instance.redis) return "none is configured";
+  const shared::SharedState& state = instance.redis->state();
+  if (state.off()) return "it is turned off by the configuration";
+  return state.away() ? "it is down" : std::string_view();
 }
 
 }  // namespace
@@ -35,16 +43,15 @@ Result<std::unique_ptr<UpstashPart>> UpstashPart::make(Instance& instance,
     RD_TRY(made, instance.redis->face_client(io, timers, limit));
     client = std::make_unique<redis::ReplaceableClient>(std::move(made));
   }
-  const faces::UpstashParts parts{
-      .executor = io.get_executor(),
-      .client = client.get(),
-      .keys = keys,
-      .clock = instance.clock,
-      .random = instance.random,
-      .log = *instance.log,
-      .metrics = instance.metrics,
-      .off = [&instance] { return instance.redis && instance.redis->state().off(); },
-      .admission = &admission};
+  const faces::UpstashParts parts{.executor = io.get_executor(),
+                                  .client = client.get(),
+                                  .keys = keys,
+                                  .clock = instance.clock,
+                                  .random = instance.random,
+                                  .log = *instance.log,
+                                  .metrics = instance.metrics,
+                                  .missing = [&instance] { return why_missing(instance); },
+                                  .admission = &admission};
   return std::unique_ptr<UpstashPart>(new UpstashPart(std::move(client), parts,
                                                       upstash_options(instance.config),
                                                       instance.config.upstash.path, rest));

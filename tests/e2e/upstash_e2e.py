@@ -2,6 +2,7 @@
 both ways to it, and the server runs against itself over its own REST transport."""
 
 import os
+import signal
 import subprocess
 import unittest
 
@@ -62,6 +63,34 @@ class Upstash(unittest.TestCase):
         self.assertEqual(reply.status, 503, reply)
         self.assertEqual(reply.json, {"error": "ERR Redis is not available: none is configured"})
         self.assertEqual(redoubt.get("/redis/get/k", key=None).status, 401)
+
+    def test_a_redis_that_is_down_or_turned_off_is_not_asked(self):
+        redoubt = Server(env={"REDOUBT_UPSTASH_COMMAND_TIMEOUT": "5m"}, start=False)
+        self.addCleanup(redoubt.__exit__)
+        def configure(text=""):
+            with open(os.path.join(redoubt.data_dir, ".env"), "w", encoding="utf-8") as file:
+                file.write(f"REDIS_URL={self.redis.url}\n{text}")
+        configure()
+        redoubt.start()
+        state = lambda: redoubt.get("/status", key=None).json["redis"]["state"]
+        ask = lambda: redoubt.get("/redis/set/k/v")
+        wait_for(lambda: state() == "normal", "Redis to be used")
+        self.assertEqual(ask().json, {"result": "OK"})
+
+        self.redis.pause()  # Who asks it now waits longer than this test.
+        wait_for(lambda: state() == "down", "Redis to be given up")
+        self.assertEqual((ask().status, ask().json),
+                         (503, {"error": "ERR Redis is not available: it is down"}))
+        self.redis.resume()
+        wait_for(lambda: state() == "normal", "Redis to be back")
+        self.assertEqual(ask().json, {"result": "OK"})
+
+        configure("REDIS_ENABLE=false\n")
+        redoubt.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: state() == "not_configured", "Redis to be turned off")
+        self.assertEqual((ask().status, ask().json),
+                         (503, {"error": "ERR Redis is not available: "
+                                         "it is turned off by the configuration"}))
 
     def test_a_server_counts_its_limits_over_rest(self):
         self.serve(REDOUBT_UPSTASH_PREFIX="tenant", REDOUBT_UPSTASH_TENANT_SCRIPTS="true")

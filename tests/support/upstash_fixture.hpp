@@ -59,6 +59,7 @@ class RunningFace {
                                                        .random = loop_.random,
                                                        .log = null_log(),
                                                        .metrics = loop_.metrics,
+                                                       .missing = [this] { return missing_; },
                                                        .admission = &admission_},
                                           std::move(options));
     own_ = std::make_unique<UpstashHandler>(*face_, "");
@@ -112,6 +113,10 @@ class RunningFace {
   }
   // As if the record's queue were so full.
   void fill_queue(double fill) { queue_fill_ = fill; }
+  // As if that were known of it; empty: nothing is.
+  void miss_redis(std::string_view why) {
+    run([&] { missing_ = why; });
+  }
   UpstashFace& face() { return *face_; }
   std::uint16_t port() const { return own_server_->port(); }
   std::uint16_t main_port() const { return main_server_->port(); }
@@ -134,6 +139,7 @@ class RunningFace {
       loop_.io.get_executor()};
   std::unique_ptr<redis::Client> client_;
   std::atomic<double> queue_fill_{0};
+  std::string_view missing_;  // Of the loop.
   operations::Admission admission_{{}, [this] { return queue_fill_.load(); }, loop_.metrics};
   std::unique_ptr<UpstashFace> face_;
   OtherHandler other_;

@@ -95,6 +95,14 @@ std::string_view credential_of(const RequestFacts& facts) {
   return given.empty() ? facts.api_key : std::string_view();
 }
 
+std::optional<Duration> asked_timeout(std::string_view text) {
+  constexpr std::int64_t kMax = 3'600'000;
+  if (text.empty()) return Duration(0);
+  const auto asked = parse_int(text);
+  if (!asked || *asked < 1 || *asked > kMax) return std::nullopt;
+  return Duration(*asked);
+}
+
 std::string_view cookie_value(std::string_view cookie, std::string_view name) {
   while (!cookie.empty()) {
     const std::size_t semicolon = cookie.find(';');

@@ -9,6 +9,7 @@
 #include <boost/asio/ip/network_v4.hpp>
 #include <boost/asio/ip/network_v6.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,11 @@ RequestFacts read_facts(const wire::RequestHead& head);
 
 // The bearer credential: `Authorization: Bearer x`, else X-API-Key; empty when there is none.
 std::string_view credential_of(const RequestFacts& facts);
+
+// What Redoubt-Timeout-Ms asks for. 0: nothing. Empty: it is no time.
+std::optional<Duration> asked_timeout(std::string_view text);
+inline constexpr std::string_view kTimeoutRange =
+    "must be a whole number of milliseconds from 1 to 3600000";
 
 // One cookie of a Cookie field (RFC 6265 4.2.1), "" when absent.
 std::string_view cookie_value(std::string_view cookie, std::string_view name);

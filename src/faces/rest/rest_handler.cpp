@@ -55,15 +55,6 @@ std::string_view own_query(const net::HttpRequest& request) {
   return request.head.path == ForwardAuth::kPath ? request.head.query : std::string_view();
 }
 
-// 0: none was asked for. Empty: what was asked for is no time.
-std::optional<Duration> asked_timeout(const RequestFacts& facts) {
-  constexpr std::int64_t kMax = 3'600'000;
-  if (facts.timeout_ms.empty()) return Duration(0);
-  const auto asked = parse_int(facts.timeout_ms);
-  if (!asked || *asked < 1 || *asked > kMax) return std::nullopt;
-  return Duration(*asked);
-}
-
 bool is_nobody(const Identity& identity) {
   return !identity.caller || identity.caller->kind == Caller::Kind::anonymous;
 }
@@ -113,7 +104,7 @@ void RestHandler::begin(const net::HttpRequest& request, Exchange& exchange) {
   }
   exchange.client = options_.proxies.client_address(request.peer_address, request.head);
   exchange.deadline = request.received + options_.request_deadline;
-  if (const auto asked = asked_timeout(exchange.facts); asked && *asked > Duration(0)) {
+  if (const auto asked = asked_timeout(exchange.facts.timeout_ms); asked && *asked > Duration(0)) {
     exchange.deadline = request.received + std::min(*asked, options_.request_deadline);
   }
 }
@@ -122,9 +113,8 @@ void RestHandler::begin(const net::HttpRequest& request, Exchange& exchange) {
 // thinks.
 bool RestHandler::answer_bad_timeout(const net::HttpRequest& request, Exchange& exchange,
                                      net::HttpResponse& response) {
-  if (asked_timeout(exchange.facts)) return false;
-  put_problem(invalid_argument("header.Redoubt-Timeout-Ms",
-                               "must be a whole number of milliseconds from 1 to 3600000", "range"),
+  if (asked_timeout(exchange.facts.timeout_ms)) return false;
+  put_problem(invalid_argument("header.Redoubt-Timeout-Ms", std::string(kTimeoutRange), "range"),
               exchange.request_id, response);
   put_standard_headers(request, exchange, response);
   account(request, exchange, kUnrouted, response);

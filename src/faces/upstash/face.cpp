@@ -2,6 +2,7 @@
 
 #include "base/bytes.hpp"
 #include "base/text.hpp"
+#include "faces/rest/request_facts.hpp"
 
 #include <fmt/format.h>
 
@@ -25,10 +26,11 @@ struct Facts {
   std::string_view authorization;
   std::string_view encoding;
   std::string_view format;
+  std::string_view timeout_ms;
   bool repeated = false;
 };
 
-Facts read_facts(const wire::RequestHead& head) {
+Facts facts_of(const wire::RequestHead& head) {
   Facts facts;
   for (std::size_t i = 0; i < head.field_count; ++i) {
     const wire::Field& field = head.fields[i];
@@ -39,6 +41,8 @@ Facts read_facts(const wire::RequestHead& head) {
       facts.encoding = field.value;
     } else if (wire::ascii_iequals(field.name, "upstash-response-format")) {
       facts.format = field.value;
+    } else if (wire::ascii_iequals(field.name, "redoubt-timeout-ms")) {
+      facts.timeout_ms = field.value;
     }
   }
   return facts;
@@ -123,6 +127,7 @@ struct UpstashFace::Exchange {
   UpstashGrant grant = {};
   wire::upstash::Request commands = {};
   Format format = Format::json;
+  Duration deadline{0};  // Of its commands.
   std::optional<operations::Admission::Place> place = {};
 };
 
@@ -196,7 +201,8 @@ asio::awaitable<void> UpstashFace::handle(const net::HttpRequest& request, std::
     if (!grant) grant = co_await tokens_.later(std::string(exchange.credential));
     good = take_grant(std::move(*grant), exchange);
   }
-  if (!good || !read(exchange) || !has_redis(exchange) || !take_place(exchange)) {
+  if (!good || !read(exchange) || !read_timeout(exchange) || !has_redis(exchange) ||
+      !take_place(exchange)) {
     // It is answered.
   } else if (exchange.commands.kind == Kind::command) {
     // Most requests: without a coroutine of its own.
@@ -234,7 +240,7 @@ bool UpstashFace::check_method(Exchange& exchange) {
 
 // Empty: the record knows.
 std::optional<Result<UpstashGrant>> UpstashFace::grant_now(Exchange& exchange) {
-  exchange.facts = read_facts(exchange.request.head);
+  exchange.facts = facts_of(exchange.request.head);
   if (exchange.facts.repeated) {
     return Result<UpstashGrant>(fail(unauthenticated("credential_unknown", {})));
   }
@@ -262,13 +268,21 @@ bool UpstashFace::take_grant(Result<UpstashGrant> grant, Exchange& exchange) {
 }
 
 bool UpstashFace::has_redis(Exchange& exchange) {
-  if (parts_.client != nullptr) return true;
-  put_error(503, "ERR Redis is not available: none is configured", exchange.response);
+  std::string_view missing;
+  if (parts_.client == nullptr) {
+    missing = "none is configured";
+  } else if (parts_.missing) {
+    missing = parts_.missing();
+  }
+  if (missing.empty()) return true;
+  put_error(503, fmt::format("{}: {}", kAway, missing), exchange.response);
   return false;
 }
 
 bool UpstashFace::take_place(Exchange& exchange) {
-  if (parts_.clock.boot() - exchange.request.received > options_.rules.deadline) {
+  const auto waited = parts_.clock.boot() - exchange.request.received;
+  exchange.deadline -= std::chrono::floor<Duration>(waited);
+  if (exchange.deadline <= Duration(0)) {
     put_error(503, fmt::format("{}: not begun in time", kTooMuch), exchange.response);
     return false;
   }
@@ -300,9 +314,22 @@ bool UpstashFace::read(Exchange& exchange) {
   return true;
 }
 
+bool UpstashFace::read_timeout(Exchange& exchange) {
+  const auto asked = asked_timeout(exchange.facts.timeout_ms);
+  if (!asked) {
+    put_error(400, fmt::format("ERR Redoubt-Timeout-Ms {}", kTimeoutRange), exchange.response);
+    return false;
+  }
+  const Duration most = options_.deadline;
+  exchange.deadline = *asked > Duration(0) ? std::min(*asked, most) : most;
+  return true;
+}
+
 std::expected<UpstashGatekeeper::Admitted, std::string> UpstashFace::admit(
     Exchange& exchange, std::span<const std::string_view> arguments) {
-  return gatekeeper_.admit(scripts_.translate(arguments), exchange.grant);
+  auto admitted = gatekeeper_.admit(scripts_.translate(arguments), exchange.grant);
+  if (admitted) admitted->command.within(exchange.deadline);
+  return admitted;
 }
 
 Value UpstashFace::finished(Value value, std::span<const std::string_view> arguments,

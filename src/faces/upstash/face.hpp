@@ -22,6 +22,8 @@
 //   503     ERR max concurrent requests exceeded: there is too much work already; not executed
 //   504     ERR no answer from Redis in time: the command may have been executed
 //
+// A request may wait as long as the options say, and no longer than its Redoubt-Timeout-Ms.
+//
 // Threads: one per worker, on its executor.
 #pragma once
 
@@ -56,6 +58,7 @@ struct UpstashOptions {
   std::vector<UpstashToken> tokens;
   UpstashRules rules;
   wire::upstash::Limits limits;
+  Duration deadline{5'000};         // Of a request's commands, at most.
   std::size_t streams_max = 1'000;  // Of this worker.
 };
 
@@ -67,7 +70,8 @@ struct UpstashParts {
   Random& random;
   Log& log;
   Metrics& metrics;
-  std::function<bool()> off = {};  // Redis is turned off at present: as if there were none.
+  // Why Redis is not to be asked now, so that nobody waits for it; empty: it is. Null: never.
+  std::function<std::string_view()> missing = {};
   operations::Admission* admission = nullptr;  // Null: nothing is refused for there being too much.
 };
 
@@ -87,10 +91,11 @@ class UpstashFace {
  private:
   struct Exchange;
 
-  // False of these five: it is answered.
+  // False of these six: it is answered.
   bool check_method(Exchange& exchange);
   bool take_grant(Result<UpstashGrant> grant, Exchange& exchange);
   bool read(Exchange& exchange);
+  bool read_timeout(Exchange& exchange);
   bool has_redis(Exchange& exchange);
   bool take_place(Exchange& exchange);
   std::optional<Result<UpstashGrant>> grant_now(Exchange& exchange);

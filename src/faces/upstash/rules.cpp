@@ -126,7 +126,7 @@ std::expected<UpstashGatekeeper::Admitted, std::string> UpstashGatekeeper::admit
   }
   const std::string prefix = prefix_of(grant);
   redis::Command command = build(arguments, known, prefix);
-  command.raw().within(rules_.deadline);
+  command.raw();
   if (known != nullptr && known->is(CommandFlag::read)) command.read_only();
   return Admitted{std::move(command), known};
 }

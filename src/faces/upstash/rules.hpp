@@ -32,7 +32,6 @@ struct UpstashRules {
   bool tenant_prefix = false;
   bool tenant_scripts = false;          // Scripts where there is a prefix per tenant.
   std::string reserved_prefix = "rd:";  // Of the server's own keys and channels; empty: none.
-  Duration deadline{5'000};             // Of a command.
 };
 
 class UpstashGatekeeper {
