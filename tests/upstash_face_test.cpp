@@ -31,7 +31,8 @@ TEST_F(UpstashFaceTest, AnswersInJsonWhateverIsWrong) {
   };
   expect({.path = "/incr"}, 400, "ERR wrong number of arguments");
   expect({.body = "[\"GET\""}, 400, "ERR failed to parse");
-  expect({.body = "[\"NOSUCH\"]"}, 400, "ERR unknown command");
+  expect({.body = "[\"NOSUCH\"]", .token = kAdmin}, 400, "ERR unknown command");
+  expect({.body = "[\"NOSUCH\"]"}, 400, "NOPERM");
   expect({.method = "GET", .path = "/get/a", .token = "wrong"}, 401,
          "WRONGPASS invalid or missing auth token\"}");
   expect({.method = "GET", .path = "/get/a", .token = ""}, 401, "WRONGPASS");
@@ -169,9 +170,9 @@ TEST_F(UpstashFaceTest, RunsTransactionsWholeOrNotAtAll) {
   EXPECT_EQ(failing.status, 200);
   EXPECT_EQ(failing.body, R"([{"result":"OK"},{"error":"ERR value is not an integer or out of )"
                           R"(range"},{"result":"y"}])");
-  const Reply discarded = transaction(R"([["SET","a","z"],["NOSUCH"]])");
+  const Reply discarded = transaction(R"([["SET","a","z"],["SET","a"]])");
   EXPECT_EQ(discarded.status, 400);
-  EXPECT_THAT(discarded.body, StartsWith(R"({"error":"ERR unknown command)"));
+  EXPECT_THAT(discarded.body, StartsWith(R"({"error":"ERR wrong number of arguments)"));
   const Reply refused = transaction(R"([["SET","a","z"],["BLPOP","l","0"]])");
   EXPECT_EQ(refused.status, 400);
   EXPECT_EQ(path("/get/a"), R"({"result":"y"})");

@@ -75,33 +75,41 @@ std::string UpstashGatekeeper::prefix_of(const UpstashGrant& grant) const {
 Verdict UpstashGatekeeper::judge(const RedisCommand* known, Arguments arguments,
                                  const UpstashGrant& grant) const {
   const std::string_view name = arguments.front();
-  const bool admin = grant.access == UpstashAccess::admin;
-  if (known != nullptr && known->is(CommandFlag::connection)) {
+  if (known == nullptr) return judge_unknown(name, grant);
+  if (known->is(CommandFlag::connection)) {
     return refused(not_available(name, "It belongs to a connection, and a request has none."));
   }
-  if (known != nullptr && wire::would_block(*known, arguments)) {
+  if (wire::would_block(*known, arguments)) {
     return refused(not_available(name, "It waits, and a request over REST does not."));
   }
-  if (known != nullptr && known->is(CommandFlag::operators) && !admin) {
+  if (known->is(CommandFlag::operators) && grant.access != UpstashAccess::admin) {
     return refused(not_permitted(name));
   }
   if (grant.access == UpstashAccess::read_only &&
-      (known == nullptr || !known->is(CommandFlag::read) || known->is(CommandFlag::enumerates))) {
+      (!known->is(CommandFlag::read) || known->is(CommandFlag::enumerates))) {
     return refused(not_permitted(name));
   }
-  return rules_.tenant_prefix ? judge_for_tenant(known, name) : Verdict{};
+  return rules_.tenant_prefix ? judge_for_tenant(*known, name) : Verdict{};
 }
 
-Verdict UpstashGatekeeper::judge_for_tenant(const RedisCommand* known,
-                                            std::string_view name) const {
-  if (known == nullptr) {
+// Which keys it names cannot be told, so that none of them is guarded.
+Verdict UpstashGatekeeper::judge_unknown(std::string_view name, const UpstashGrant& grant) const {
+  if (rules_.tenant_prefix) {
     return refused(not_available(name, "Where its keys are is not known here."));
   }
-  if (known->is(CommandFlag::script) && !rules_.tenant_scripts) {
+  if (grant.access != UpstashAccess::admin) {
+    return refused(not_permitted(name) + ": it is not known here, and only an admin may send such");
+  }
+  return {};
+}
+
+Verdict UpstashGatekeeper::judge_for_tenant(const RedisCommand& known,
+                                            std::string_view name) const {
+  if (known.is(CommandFlag::script) && !rules_.tenant_scripts) {
     return refused(not_available(name, "A script could reach the keys of other tenants."));
   }
   const bool enumerates_others =
-      known->is(CommandFlag::enumerates) && known->name != "SCAN" && known->name != "KEYS";
+      known.is(CommandFlag::enumerates) && known.name != "SCAN" && known.name != "KEYS";
   if (enumerates_others) {
     return refused(not_available(name, "It would name what is other tenants'."));
   }

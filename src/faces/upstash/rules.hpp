@@ -5,8 +5,10 @@
 //   AUTH,
 //                            MULTI, SUBSCRIBE, CLIENT, ...)
 //   only for admins          what concerns the whole server or keyspace (CONFIG, FLUSHALL, KEYS,
-//                            SCRIPT, FUNCTION, DEBUG, INFO, ...), and keys of the server itself
-//   not for read-only access what writes, SCAN, and commands that are not in the table
+//                            SCRIPT, FUNCTION, DEBUG, INFO, ...), keys of the server itself, and
+//                            commands that are not in the table: what they do, and to which keys,
+//                            is not known
+//   not for read-only access what writes, and SCAN
 //
 // With a prefix per tenant, every key and channel `k` of tenant `t` is `tenant:t:k` in Redis, and
 // names in replies lose the prefix again. Then commands that are not in the table are refused, as
@@ -66,7 +68,9 @@ class UpstashGatekeeper {
   std::expected<void, std::string> judge(const wire::RedisCommand* known,
                                          std::span<const std::string_view> arguments,
                                          const UpstashGrant& grant) const;
-  std::expected<void, std::string> judge_for_tenant(const wire::RedisCommand* known,
+  std::expected<void, std::string> judge_unknown(std::string_view name,
+                                                 const UpstashGrant& grant) const;
+  std::expected<void, std::string> judge_for_tenant(const wire::RedisCommand& known,
                                                     std::string_view name) const;
   bool is_reserved(std::string_view key) const;
   std::string prefix_of(const UpstashGrant& grant) const;
