@@ -31,7 +31,7 @@ namespace redoubt {
 enum class SessionStorage : std::uint8_t { database, redis, hybrid, token };
 
 struct SessionOptions {
-  SessionStorage storage = SessionStorage::database;
+  SessionStorage storage = SessionStorage::hybrid;
   Duration idle_ttl{3'600'000};        // 1 s .. 365 d. A use extends the session by this much...
   Duration absolute_ttl{86'400'000};   // ...but never past this age. 1 s .. 365 d.
   std::int64_t per_user_max = 0;       // 0: no cap. At the cap the least recently used one ends.

@@ -38,9 +38,9 @@ std::vector<Setting> session_settings() {
   return {
       enum_setting({"sessions.storage",
                     {"SESSION_STORAGE"},
-                    "Where sessions live. database: the record. redis and hybrid: the record, with "
-                    "copies in Redis once there is one; the same as database until then. token: in "
-                    "the sealed token itself, which can then not be listed."},
+                    "Where sessions live. hybrid and redis: the record, with copies in Redis where "
+                    "there is one. database: the record alone. token: in the sealed token itself, "
+                    "which can then not be listed."},
                    storages, option(&SessionOptions::storage)),
       duration_setting({"sessions.ttl",
                         {"SESSION_TTL", "REDIS_SESSION_TTL"},
