@@ -71,6 +71,14 @@ TEST_F(RedisCopiesTest, AreUnderTheirKeysWithALifetime) {
   }
 }
 
+TEST_F(RedisCopiesTest, AreBuriedAlsoWhileTheRecordCannotBeAsked) {
+  ASSERT_EQ(loop_.run(copies_->put(named("a"), {1, "one"}, kLife)), Stored::stored);
+  state_.learned(3, loop_.clock.boot() - kViewLife);
+  EXPECT_EQ(loop_.run(copies_->bury(named("a"), kLife)), Stored::stored);
+  EXPECT_FALSE(loop_.run(copies_->get(named("a"), View::as_last_known)));
+  EXPECT_EQ(server_.cli("get 'rd:3:{acme}:session:a'"), encode_tombstone() + "\n");
+}
+
 TEST_F(RedisCopiesTest, AreNotAskedForWhileTheViewOfTheRecordIsOld) {
   Copy one{1, "one"};
   ASSERT_EQ(loop_.run(copies_->put(named("a"), one, kLife)), Stored::stored);

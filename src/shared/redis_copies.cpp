@@ -110,10 +110,13 @@ class RedisCopies final : public Copies {
   }
 
   boost::asio::awaitable<Stored> put_if_newer(CopyName name, Copy copy, Duration life) override {
+    if (!state_.usable()) co_return skipped();
     co_return co_await set(name, encode_copy(copy.version, copy.bytes), life);
   }
 
+  // Also while the record cannot be asked: then copies are what others still answer by.
   boost::asio::awaitable<Stored> bury(CopyName name, Duration life) override {
+    if (!state_.reachable()) co_return skipped();
     co_return co_await set(name, encode_tombstone(), life);
   }
 
@@ -146,7 +149,6 @@ class RedisCopies final : public Copies {
 
   boost::asio::awaitable<Stored> set(CopyName name, std::string value, Duration life) {
     check_life(life);
-    if (!state_.usable()) co_return skipped();
     const std::string key = key_of(name);
     const std::string ms = std::to_string(life.count());
     const std::string_view keys[] = {key};
