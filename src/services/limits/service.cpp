@@ -133,9 +133,7 @@ class LimitService final : public Limits {
     NamedChecks named;
     auto ok = name_checks(*policies_, {&check, 1}, named);
     if (!ok) co_return fail(as_of_reset(std::move(ok).error()));
-    if (shared_ && named.strict.empty()) {
-      co_return co_await shared_->reset(context.caller.tenant, named);
-    }
+    if (shared_ && named.strict.empty()) co_return co_await shared_->reset(context, named);
     if (named.strict.empty()) {
       engine_.reset(engine_.key(context.caller.tenant, named.entries[0]->rule, subject));
       co_return Result<void>{};

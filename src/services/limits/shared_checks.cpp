@@ -175,11 +175,18 @@ Task<LimitDecision> SharedChecks::refund(const Context& context, const NamedChec
   co_return decided(context, named, verdicts, soft);
 }
 
-Task<void> SharedChecks::reset(std::string_view tenant, const NamedChecks& named) {
-  SharedPart part(engine_, tenant, named, shared_.off());
-  const shared::LimitUse use = part.uses().front();
+// Redis first: what is known here is what is charged while Redis is away.
+Task<void> SharedChecks::reset(const Context& context, const NamedChecks& named) {
+  const std::string_view tenant = context.caller.tenant;
+  if (!shared_.off()) {
+    if (!shared_.limits->usable()) {
+      co_return refused(context, "Redis cannot be asked, and what it knows of the limit would count "
+                                 "again when it can; try again shortly.");
+    }
+    SharedPart part(engine_, tenant, named, false);
+    RD_CO_CHECK(co_await shared_.limits->reset(tenant, part.uses().front()));
+  }
   engine_.reset(engine_.key(tenant, named.entries[0]->rule, named.checks[0].subject));
-  RD_CO_CHECK(co_await shared_.limits->reset(tenant, use));
   co_return Result<void>{};
 }
 
@@ -274,11 +281,9 @@ bool SharedChecks::refuses(const NamedChecks& named) const {
   });
 }
 
-Unexpected SharedChecks::refused(const Context& context) {
+Unexpected SharedChecks::refused(const Context& context, std::string why) {
   context.note(Downgrade::limits_refused);
-  Error error = unavailable("limits_unavailable",
-                            "Redis cannot be asked, and a limit of this request is not to be "
-                            "decided without it; try again shortly.");
+  Error error = unavailable("limits_unavailable", std::move(why));
   error.retry_after = std::chrono::seconds(1);
   return fail(std::move(error));
 }

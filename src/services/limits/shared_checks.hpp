@@ -33,7 +33,7 @@ class SharedChecks {
                                     std::span<const LimitCheck> checks);
   Task<LimitDecision> peek(const Context& context, const NamedChecks& named);
   Task<LimitDecision> refund(const Context& context, const NamedChecks& named);
-  Task<void> reset(std::string_view tenant, const NamedChecks& named);
+  Task<void> reset(const Context& context, const NamedChecks& named);
 
  private:
   class Begun;
@@ -62,7 +62,9 @@ class SharedChecks {
                         const Soft& soft) const;
   // Some limit refuses to be decided without Redis; not when that is turned off.
   bool refuses(const NamedChecks& named) const;
-  static Unexpected refused(const Context& context);
+  static Unexpected refused(const Context& context,
+                            std::string why = "Redis cannot be asked, and a limit of this request is "
+                                              "not to be decided without it; try again shortly.");
 
   local::LimitEngine& engine_;
   record::Record& record_;

@@ -260,6 +260,21 @@ TEST_F(SharedService, AResetIsNotUndoneByAnotherInstancesMemory) {
   EXPECT_TRUE(check(second, "window").allowed);
 }
 
+TEST_F(SharedService, AResetIsRefusedWhileRedisIsAway) {
+  check(first(), "default", 10);
+  first().site.lose_redis();
+  Downgrades downgrades;
+  Context context = test::context_of(acme_);
+  context.downgrades = &downgrades;
+
+  const auto done = loop_.run(first().limits->reset(context, "default", "u"));
+
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().slug, "limits_unavailable");
+  EXPECT_TRUE(downgrades.has(Downgrade::limits_refused));
+  EXPECT_FALSE(check(first(), "default").allowed) << "what is known here still counts";
+}
+
 TEST_F(SharedService, KeepsTenantsApart) {
   check(first(), "default", 10);
   const Context other = test::context_of(umbrella_);
