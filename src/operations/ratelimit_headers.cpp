@@ -82,11 +82,13 @@ std::string_view text_of(const fmt::format_int& number) {
   return {number.data(), number.size()};
 }
 
-void append_policy(std::string& out, const LimitPolicy& policy) {
+// `by_share`: this instance has but a part of the quota to give, as Redis is away.
+void append_policy(std::string& out, const LimitPolicy& policy, bool by_share) {
   const fmt::format_int quota(capacity(policy));
   const fmt::format_int window(std::max<std::int64_t>(window_seconds(policy), 1));
   append_sf_string(out, policy.name);
   append_parts(out, ";q=", text_of(quota), ";w=", text_of(window));
+  if (by_share && policy.limit_class == LimitClass::soft) out += ";mode=local";
 }
 
 void append_state(std::string& out, const LimitState& state) {
@@ -128,7 +130,7 @@ void add_ratelimit_headers(OperationOutput& output, const LimitDecision& decisio
       policies += ", ";
       states += ", ";
     }
-    append_policy(policies, *decision.states[i].policy);
+    append_policy(policies, *decision.states[i].policy, decision.degraded);
     append_state(states, decision.states[i]);
   }
   const LimitState& binding = binding_limit(decision);

@@ -115,6 +115,19 @@ TEST(RateLimitHeaders, WindowsAreWholeSecondsAndNeverZero) {
       "RateLimit-Policy: \"big\";q=1000000000;w=31622400");
 }
 
+TEST(RateLimitHeaders, ASharedQuotaSaysThatThisInstanceHasButAPart) {
+  LimitPolicy strict = kWindow;
+  strict.limit_class = LimitClass::strict;
+  LimitDecision decision;
+  decision.degraded = true;
+  decision.states = {allowed(kGcra, 4, 1s), allowed(strict, 4, 1s)};
+  OperationOutput output;
+  add_ratelimit_headers(output, decision, kNow);
+  EXPECT_TRUE(output.headers.starts_with(
+      "RateLimit-Policy: \"default\";q=10;w=10;mode=local, \"hourly\";q=1000;w=3600\r\n"))
+      << output.headers;
+}
+
 TEST(RateLimitHeaders, NothingIsSaidAboutNoLimit) {
   EXPECT_EQ(headers_of({}), "");
 }
