@@ -228,16 +228,6 @@ TEST_F(CacheOperations, BadBatchesNameTheItem) {
   EXPECT_TRUE(call({.id = "cache.get", .key = "a"}).error);
 }
 
-TEST_F(CacheOperations, TheStatusHasTheShapeOfThePathItReplaces) {
-  put("k", "v");
-
-  EXPECT_EQ(call({.id = "cache.status"}).body,
-            R"({"redis_status":{"status":"not_configured"},)"
-            R"("cache_service_status":{"redis_available":false,"active_backend":"memory",)"
-            R"("memory_cache_size":1},)"
-            R"("rate_limit_status":{"redis_available":false,"active_backend":"memory"}})");
-}
-
 TEST_F(CacheOperations, StatsAreThoseOfTheTenant) {
   put("k", "v");
   get("k");

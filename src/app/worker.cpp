@@ -5,6 +5,7 @@
 #include "base/timers.hpp"
 #include "faces/health/health_routes.hpp"
 #include "operations/cache_operations.hpp"
+#include "operations/cache_status_operations.hpp"
 #include "operations/diagnostics_operations.hpp"
 #include "operations/gate_operations.hpp"
 #include "operations/keys_operations.hpp"
@@ -138,6 +139,8 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   operations::register_gate(registry, *services->gate, instance.clock);
   operations::register_limits(registry, *services->limits, instance.clock, *services->audit);
   operations::register_cache(registry, *services->cache);
+  operations::register_cache_status(registry, *services->cache, *instance.health,
+                                    *services->diagnostics);
   operations::register_tenants(registry, *services->tenants, *services->api_keys);
   operations::register_keys(registry, *instance.key_ring);
   operations::register_audit(registry, *services->audit);

@@ -17,46 +17,7 @@ struct NoRequest {
   static constexpr std::array<FieldInfo, 0> fields{};
 };
 
-// ---- Status and statistics ----
-
-struct RedisStatus {
-  std::string status = "not_configured";
-  static constexpr std::string_view schema_name = "CacheRedisStatus";
-  static constexpr auto fields =
-      describe(field<&RedisStatus::status>("status", "not_configured: there is no shared tier."));
-};
-
-struct CacheServiceStatus {
-  bool redis_available = false;
-  std::string active_backend = "memory";
-  std::int64_t memory_cache_size = 0;
-  static constexpr std::string_view schema_name = "CacheServiceStatus";
-  static constexpr auto fields = describe(
-      field<&CacheServiceStatus::redis_available>("redis_available", "Whether Redis answers."),
-      field<&CacheServiceStatus::active_backend>("active_backend", "Where entries are kept."),
-      field<&CacheServiceStatus::memory_cache_size>("memory_cache_size",
-                                                    "Entries of the tenant in memory."));
-};
-
-struct RateLimitStatus {
-  bool redis_available = false;
-  std::string active_backend = "memory";
-  static constexpr std::string_view schema_name = "CacheRateLimitStatus";
-  static constexpr auto fields = describe(
-      field<&RateLimitStatus::redis_available>("redis_available", "Whether Redis answers."),
-      field<&RateLimitStatus::active_backend>("active_backend", "Where soft limits are kept."));
-};
-
-struct CacheStatusReply {
-  RedisStatus redis_status;
-  CacheServiceStatus cache_service_status;
-  RateLimitStatus rate_limit_status;
-  static constexpr std::string_view schema_name = "CacheStatus";
-  static constexpr auto fields = describe(
-      field<&CacheStatusReply::redis_status>("redis_status", "The shared tier."),
-      field<&CacheStatusReply::cache_service_status>("cache_service_status", "The cache."),
-      field<&CacheStatusReply::rate_limit_status>("rate_limit_status", "The rate limits."));
-};
+// ---- Statistics ----
 
 struct CacheStatsReply {
   std::int64_t entries = 0;
@@ -85,12 +46,6 @@ struct CacheStatsReply {
       field<&CacheStatsReply::fills_in_progress>("fills_in_progress", "Fill leases held."));
 };
 
-CacheStatusReply status_of(const CacheStats& stats) {
-  CacheStatusReply reply;
-  reply.cache_service_status.memory_cache_size = static_cast<std::int64_t>(stats.entries);
-  return reply;
-}
-
 CacheStatsReply stats_of(const CacheStats& stats) {
   CacheStatsReply reply;
   reply.entries = static_cast<std::int64_t>(stats.entries);
@@ -109,18 +64,7 @@ CacheStatsReply stats_of(const CacheStats& stats) {
   return reply;
 }
 
-void register_status(Registry& registry, Cache& cache) {
-  registry.add(OperationSpec<NoRequest, CacheStatusReply>{
-      .info = {.id = "cache.status",
-               .method = Method::get,
-               .path = "/api/v1/cache/status",
-               .summary = "Say which backends serve the cache and the limits",
-               .area = Area::cache,
-               .access = Access::read,
-               .priority = Priority::listing},
-      .run = [&cache](const Context& context, NoRequest) -> Task<CacheStatusReply> {
-        co_return status_of(cache.stats(context));
-      }});
+void register_stats(Registry& registry, Cache& cache) {
   registry.add(OperationSpec<NoRequest, CacheStatsReply>{
       .info = {.id = "cache.stats",
                .method = Method::get,
@@ -364,7 +308,7 @@ void register_dashboard(Registry& registry, Cache& cache) {
 }  // namespace
 
 void register_cache_admin(Registry& registry, Cache& cache) {
-  register_status(registry, cache);
+  register_stats(registry, cache);
   register_list(registry, cache);
   register_clear(registry, cache);
   register_dashboard(registry, cache);

@@ -1,4 +1,4 @@
-// What an administrator asks of the cache: its state, its keys, clearing, and the dashboard's keys.
+// What an administrator asks of the cache: its figures, its keys, clearing, and the dashboard's keys.
 #pragma once
 
 #include "operations/operation.hpp"
