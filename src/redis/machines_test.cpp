@@ -5,6 +5,7 @@
 #include "redis/handshake.hpp"
 #include "redis/sentinel.hpp"
 #include "redis/slot_map.hpp"
+#include "redis/url.hpp"
 
 #include <gtest/gtest.h>
 
@@ -82,10 +83,26 @@ TEST(RedisUrl, SaysWhereAndHow) {
   EXPECT_EQ(parse_redis_url("redis://:pw@h")->credentials.password.reveal(), "pw");
 }
 
+TEST(RedisUrl, TellsWhatItSaysFromWhatIsADefault) {
+  const auto silent = read_redis_url("redis://h");
+  ASSERT_TRUE(silent);
+  EXPECT_FALSE(silent->database);
+  EXPECT_FALSE(silent->timeout);
+
+  const auto said = read_redis_url("redis://h/0?protocol=3&timeout=5s");
+  ASSERT_TRUE(said) << said.error().message;
+  EXPECT_EQ(said->database, 0);
+  EXPECT_EQ(said->timeout, Duration(5'000));
+  EXPECT_EQ(said->options.timeouts.operation, Duration(5'000));
+  EXPECT_TRUE(read_redis_url("redis://h/2?db=2"));
+}
+
 TEST(RedisUrl, RefusesWithoutRepeatingTheUrl) {
-  for (const char* bad : {"", "example:6379", "http://x", "redis://", "redis://h:99999",
-                          "redis://h:0", "redis://h/x", "redis://h/-1", "redis://h?nope=1",
-                          "redis://h?protocol=4", "redis://:hush@h/x", "unix://", "redis://h#f"}) {
+  for (const char* bad :
+       {"", "example:6379", "http://x", "redis://", "redis://h:99999", "redis://h:0", "redis://h/x",
+        "redis://h/-1", "redis://h?nope=1", "redis://h?protocol=4", "redis://h?timeout=soon",
+        "redis://h?timeout=0", "redis://h?timeout=2m", "redis://h/1?db=2", "redis://:hush@h/x",
+        "unix://", "redis://h#f"}) {
     const auto options = parse_redis_url(bad);
     ASSERT_FALSE(options) << bad;
     EXPECT_EQ(options.error().slug, "redis_options");

@@ -1,63 +1,14 @@
 #include "redis/options.hpp"
 
-#include "base/text.hpp"
+#include "redis/url.hpp"
 
 #include <fmt/format.h>
-
-#include <boost/url/parse.hpp>
-#include <boost/url/url_view.hpp>
 
 namespace redoubt::redis {
 namespace {
 
 Unexpected wrong(std::string message) {
   return fail(Error(Errc::invalid_argument, "redis_options", std::move(message)));
-}
-
-Result<int> database_of(std::string_view text) {
-  const auto number = parse_int(text);
-  if (!number || *number < 0 || *number > 1'000'000) {
-    return wrong("the Redis URL has a database that is no number");
-  }
-  return static_cast<int>(*number);
-}
-
-Result<void> read_query(const boost::urls::url_view& url, Options& options) {
-  for (const auto& parameter : url.params()) {
-    if (parameter.key == "protocol" && (parameter.value == "2" || parameter.value == "3")) {
-      options.allow_resp3 = parameter.value == "3";
-    } else if (parameter.key == "db") {
-      RD_TRY(database, database_of(parameter.value));
-      options.database = database;
-    } else {
-      return wrong(
-          fmt::format("the Redis URL has a parameter {} that is not known", parameter.key));
-    }
-  }
-  return {};
-}
-
-Result<void> read_address(const boost::urls::url_view& url, Options& options, Endpoint& endpoint) {
-  const std::string path = url.path();
-  if (url.scheme() == "unix" || url.scheme() == "redis+unix") {
-    if (path.size() < 2) return wrong("the Redis URL names no socket");
-    endpoint.socket_path = path;
-    return {};
-  }
-  endpoint.host = url.host_type() == boost::urls::host_type::ipv6 ? std::string(url.host_address())
-                                                                  : std::string(url.host());
-  if (endpoint.host.empty()) return wrong("the Redis URL names no host");
-  if (url.has_port()) {
-    const auto port = parse_int(std::string_view(url.port()));
-    if (!port || *port < 1 || *port > 65535) {
-      return wrong("the Redis URL has a port that is no port");
-    }
-    endpoint.port = static_cast<std::uint16_t>(*port);
-  }
-  if (path.size() < 2) return {};
-  RD_TRY(database, database_of(path.substr(1)));
-  options.database = database;
-  return {};
 }
 
 Result<void> check_endpoint(const Endpoint& endpoint, std::string_view what) {
@@ -117,23 +68,8 @@ std::string Endpoint::text() const {
 }
 
 Result<Options> parse_redis_url(std::string_view text) {
-  const auto parsed = boost::urls::parse_uri(text);
-  if (!parsed) return wrong("the Redis URL is not a URL");
-  const boost::urls::url_view url = *parsed;
-  const std::string_view scheme = url.scheme();
-  if (scheme != "redis" && scheme != "rediss" && scheme != "unix" && scheme != "redis+unix") {
-    return wrong("the Redis URL is none of redis://, rediss:// and unix://");
-  }
-  if (url.has_fragment()) return wrong("the Redis URL has a fragment");
-  Options options;
-  Standalone standalone;
-  options.tls.enabled = scheme == "rediss";
-  options.credentials.user = url.user();
-  options.credentials.password = Secret(url.password());
-  RD_CHECK(read_address(url, options, standalone.endpoint));
-  RD_CHECK(read_query(url, options));
-  options.topology = std::move(standalone);
-  return options;
+  RD_TRY(url, read_redis_url(text));
+  return std::move(url.options);
 }
 
 Result<void> check_options(const Options& options) {
