@@ -166,7 +166,8 @@ class Gatherer {
       found->second = std::move(given);  // The last flag counts, as everywhere.
     } else if (!agree(row, found->second.text, given.text)) {
       problem(found->second.source,
-              fmt::format("contradicts {}; both are {}, unset one", given.source, key));
+              fmt::format("contradicts {}; both are {}, and {} would win: unset {}", given.source,
+                          key, found->second.source, given.source));
     }
   }
 

@@ -112,7 +112,8 @@ TEST(LoadConfig, TakesEitherSpellingAndRefusesTwoThatDiffer) {
 
   sources.environment["SESSION_TTL"] = "3h";
   EXPECT_EQ(sources.problems(),
-            "SESSION_TTL: contradicts REDIS_SESSION_TTL; both are sessions.ttl, unset one\n"
+            "SESSION_TTL: contradicts REDIS_SESSION_TTL; both are sessions.ttl, and SESSION_TTL "
+            "would win: unset REDIS_SESSION_TTL\n"
             "1 problem");
 
   sources.environment = {{"REDIS_ENABLE", "false"}, {"REDIS_ENABLED", "true"}};

@@ -171,9 +171,14 @@ void add_addresses(std::vector<Setting>& rows) {
        {"native", RedisProtocol::native},
        {"rest", RedisProtocol::rest}},
       redis(&RedisSettings::protocol)));
-  rows.push_back(url_setting({"redis.url", {"REDIS_URL"}, "Where Redis is. rediss:// is TLS."},
-                             "redis[s]://[user[:password]@]host[:port][/database], unix:///path",
-                             redis(&RedisSettings::url)));
+  rows.push_back(
+      url_setting({"redis.url",
+                   {"REDIS_URL"},
+                   "Where Redis is. rediss:// is TLS. What it says counts: parts beside it may say "
+                   "the same or what it leaves open."},
+                  "redis[s]://[user[:password]@]host[:port][/database][?timeout=50ms], "
+                  "unix:///path",
+                  redis(&RedisSettings::url)));
   rows.push_back(
       url_setting({"redis.upstash_url", {"UPSTASH_REDIS_URL"}, "The same, as Upstash names it."},
                   "rediss://default:token@host:6379", redis(&RedisSettings::upstash_url)));
@@ -188,15 +193,17 @@ void add_addresses(std::vector<Setting>& rows) {
   rows.push_back(text_setting({"redis.host", {"REDIS_HOST"}, "Where Redis is, in parts."},
                               "a name or an address", redis(&RedisSettings::host)));
   rows.push_back(integer_setting(
-      {"redis.port", {"REDIS_PORT"}, "Goes with REDIS_HOST; alone it means nothing."}, 1, 65'535,
-      redis(&RedisSettings::port)));
+      {"redis.port",
+       {"REDIS_PORT"},
+       "Goes with REDIS_HOST; beside a URL it must be the URL's, alone it means nothing."},
+      1, 65'535, redis(&RedisSettings::port)));
 }
 
 void add_topologies(std::vector<Setting>& rows) {
   rows.push_back(switch_setting({"redis.cluster",
                                  {"REDIS_CLUSTER_ENABLED"},
-                                 "true: the Redis of REDIS_URL is a node of a cluster. auto: when "
-                                 "nodes are given."},
+                                 "true: the Redis of REDIS_URL or REDIS_HOST is a node of a "
+                                 "cluster. auto: when nodes are given."},
                                 redis(&RedisSettings::cluster)));
   rows.push_back(nodes_setting({"redis.cluster_nodes",
                                 {"REDIS_CLUSTER_NODES"},
@@ -228,7 +235,8 @@ void add_access(std::vector<Setting>& rows) {
                                  0, 1'000'000, redis(&RedisSettings::database)));
   rows.push_back(switch_setting({"redis.tls",
                                  {"REDIS_SSL"},
-                                 "Whether Redis is spoken to over TLS. auto: as the address says."},
+                                 "Whether Redis is spoken to over TLS, when no URL says it: beside "
+                                 "one, it must say the same. auto: as the address says."},
                                 redis(&RedisSettings::tls)));
   rows.push_back(enum_setting<bool>({"redis.tls_verify",
                                      {"REDIS_SSL_CERT_REQS"},
@@ -252,7 +260,7 @@ void add_times(std::vector<Setting>& rows) {
       {"redis.operation_timeout",
        {"REDIS_SOCKET_TIMEOUT"},
        "How long a Redis command may take. A request waits that long when Redis hangs, so seconds, "
-       "as other programs have it, are long here."},
+       "as other programs have it, are long here. ?timeout= of a URL is the same."},
       Duration(1), Duration(60'000), redis(&RedisSettings::operation_timeout)));
 }
 

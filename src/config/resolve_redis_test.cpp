@@ -85,6 +85,29 @@ TEST(ResolveRedis, FillsInWhatAUrlDoesNotSay) {
   EXPECT_EQ(options.credentials.password.reveal(), "hunter2");
 }
 
+TEST(ResolveRedis, TakesPartsThatSayWhatTheUrlSays) {
+  const std::string url = "rediss://ada:hunter2@cache:6380/0?timeout=5s";
+  const auto options = options_of({{"REDIS_URL", url},
+                                   {"UPSTASH_REDIS_URL", url},
+                                   {"REDIS_HOST", "Cache"},
+                                   {"REDIS_PORT", "6380"},
+                                   {"REDIS_USERNAME", "ada"},
+                                   {"REDIS_PASSWORD", "hunter2"},
+                                   {"REDIS_DATABASE", "0"},
+                                   {"REDIS_SSL", "true"},
+                                   {"REDIS_SOCKET_TIMEOUT", "5"}});
+
+  EXPECT_EQ(endpoint_of(options).text(), "cache:6380");
+  EXPECT_EQ(options.timeouts.operation, Duration(5'000));
+  EXPECT_EQ(endpoint_of(options_of({{"REDIS_URL", "redis://a:6379"}, {"REDIS_HOST", "a"}})).text(),
+            "a:6379");
+}
+
+TEST(ResolveRedis, TakesTheTimeoutOfAUrl) {
+  const auto options = options_of({{"REDIS_URL", "redis://cache?timeout=80ms"}});
+  EXPECT_EQ(options.timeouts.operation, Duration(80));
+}
+
 TEST(ResolveRedis, TakesPasswordsWithSpacesAndLettersOfAnyLanguage) {
   const std::string password = "gr\xc3\xbc\xc3\x9f dich";
   const auto options = options_of({{"REDIS_HOST", "cache"}, {"REDIS_PASSWORD", password}});
@@ -128,24 +151,51 @@ TEST(ResolveRedis, TakesAClusterAndSentinels) {
 
   const auto found = options_of({{"REDIS_URL", "redis://a"}, {"REDIS_CLUSTER_ENABLED", "true"}});
   EXPECT_EQ(std::get<redis::Cluster>(found.topology).seeds.front().text(), "a:6379");
+
+  const auto parts =
+      options_of({{"REDIS_HOST", "a"}, {"REDIS_PORT", "7000"}, {"REDIS_CLUSTER_ENABLED", "true"}});
+  EXPECT_EQ(std::get<redis::Cluster>(parts.topology).seeds.front().text(), "a:7000");
+
+  const auto both = options_of({{"REDIS_CLUSTER_NODES", "a,b"}, {"REDIS_HOST", "b"}});
+  EXPECT_EQ(std::get<redis::Cluster>(both.topology).seeds.size(), 2);
 }
 
 TEST(ResolveRedis, RefusesContradictionsAndSaysWhatToUnset) {
   const std::string url = "redis://:hunter2@a/1";
   for (const auto& [said, sentence] : std::vector<std::pair<Environment, std::string>>{
            {{{"REDIS_URL", url}, {"REDIS_HOST", "b"}},
-            "REDIS_HOST: contradicts REDIS_URL: both say where Redis is; unset one, or set "
-            "REDIS_ENABLE=false to use none"},
+            "REDIS_HOST: contradicts REDIS_URL; REDIS_URL would win: unset REDIS_HOST\n"},
+           {{{"REDIS_URL", url}, {"REDIS_HOST", "a"}, {"REDIS_PORT", "6380"}},
+            "REDIS_PORT: contradicts REDIS_URL; REDIS_URL would win: unset REDIS_PORT"},
+           {{{"REDIS_URL", url}, {"REDIS_PORT", "6380"}}, "REDIS_PORT: contradicts REDIS_URL"},
            {{{"REDIS_URL", url}, {"UPSTASH_REDIS_URL", "rediss://b"}},
-            "UPSTASH_REDIS_URL: contradicts REDIS_URL"},
+            "UPSTASH_REDIS_URL: contradicts REDIS_URL; REDIS_URL would win: unset "
+            "UPSTASH_REDIS_URL"},
            {{{"REDIS_URL", url}, {"REDIS_PASSWORD", "other"}},
-            "REDIS_PASSWORD: contradicts the password in REDIS_URL: unset one"},
+            "REDIS_PASSWORD: contradicts REDIS_URL; REDIS_URL would win: unset REDIS_PASSWORD"},
+           {{{"REDIS_URL", "redis://ada:hunter2@a"}, {"REDIS_USERNAME", "bob"}},
+            "REDIS_USERNAME: contradicts REDIS_URL; REDIS_URL would win: unset REDIS_USERNAME"},
            {{{"REDIS_URL", url}, {"REDIS_DATABASE", "2"}},
-            "REDIS_DATABASE: contradicts REDIS_URL: unset one"},
+            "REDIS_DATABASE: contradicts REDIS_URL; REDIS_URL would win: unset REDIS_DATABASE"},
+           {{{"REDIS_URL", "redis://a/0"}, {"REDIS_DATABASE", "2"}},
+            "REDIS_DATABASE: contradicts REDIS_URL"},
+           {{{"REDIS_URL", "redis://a?timeout=1s"}, {"REDIS_SOCKET_TIMEOUT", "5"}},
+            "REDIS_SOCKET_TIMEOUT: contradicts REDIS_URL"},
            {{{"REDIS_URL", "rediss://a"}, {"REDIS_SSL", "false"}},
-            "REDIS_SSL: contradicts rediss:// in REDIS_URL: unset one"},
+            "REDIS_SSL: contradicts REDIS_URL, which is rediss://; REDIS_URL would win: unset "
+            "REDIS_SSL"},
+           {{{"REDIS_URL", "redis://a"}, {"REDIS_SSL", "true"}},
+            "REDIS_SSL: contradicts REDIS_URL: TLS there is rediss://; REDIS_URL would win: unset "
+            "REDIS_SSL"},
            {{{"REDIS_CLUSTER_NODES", "a"}, {"REDIS_CLUSTER_ENABLED", "false"}},
-            "REDIS_CLUSTER_NODES: contradicts REDIS_CLUSTER_ENABLED: unset one"},
+            "REDIS_CLUSTER_ENABLED: contradicts REDIS_CLUSTER_NODES; REDIS_CLUSTER_NODES would "
+            "win: unset REDIS_CLUSTER_ENABLED"},
+           {{{"REDIS_SENTINEL_HOSTS", "a"}, {"REDIS_CLUSTER_ENABLED", "true"}},
+            "REDIS_CLUSTER_ENABLED: contradicts REDIS_SENTINEL_HOSTS: Sentinels watch no cluster"},
+           {{{"REDIS_CLUSTER_NODES", "a"}, {"REDIS_HOST", "b"}},
+            "REDIS_HOST: contradicts REDIS_CLUSTER_NODES; REDIS_CLUSTER_NODES would win"},
+           {{{"REDIS_SENTINEL_HOSTS", "a"}, {"REDIS_HOST", "a"}},
+            "REDIS_HOST: contradicts REDIS_SENTINEL_HOSTS"},
            {{{"REDIS_CLUSTER_NODES", "a"}, {"REDIS_DATABASE", "1"}},
             "a Redis cluster has no database but 0"},
            {{{"REDIS_SENTINEL_HOSTS", "a"}}, "REDIS_SENTINEL_MASTER: must be given"},

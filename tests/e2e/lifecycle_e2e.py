@@ -82,8 +82,10 @@ class Refusals(unittest.TestCase):
     def test_contradictions_about_redis_are_refused(self):
         url = "redis://user:hunter2@cache:6379/0"
         for env, sentence in (
-                ({"REDIS_URL": url, "REDIS_HOST": "cache"}, "contradicts REDIS_URL"),
-                ({"REDIS_URL": url, "UPSTASH_REDIS_URL": url}, "contradicts REDIS_URL"),
+                ({"REDIS_URL": url, "REDIS_HOST": "other"},
+                 "REDIS_HOST: contradicts REDIS_URL; REDIS_URL would win: unset REDIS_HOST"),
+                ({"REDIS_URL": url, "UPSTASH_REDIS_URL": url + "?protocol=3"},
+                 "contradicts REDIS_URL"),
                 ({"REDIS_URL": "http://:hunter2@cache"}, "REDIS_URL"),
                 ({"REDIS_ENABLED": "true"}, "nothing says where Redis is"),
                 ({"REDIS_PROTOCOL": "rest"}, "UPSTASH_REDIS_REST_URL")):
