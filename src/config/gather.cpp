@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -18,6 +20,8 @@ namespace {
 
 constexpr std::string_view kFileSuffix = "_FILE";
 constexpr std::string_view kFileKeySuffix = "_file";
+constexpr std::array kPoolSizes{"REDIS_MAX_POOL_SIZE", "REDIS_MAX_CONNECTIONS"};
+constexpr std::int64_t kPoolSizeMax = 1'000'000;
 
 using Layer = std::map<std::string, Given>;
 
@@ -223,7 +227,30 @@ class Gatherer {
     for (const auto& [name, variable] : variables) {
       if (!variable.text.empty()) take_other(layer, name, variable, origin);
     }
+    check_pool_size(variables);
     return layer;
+  }
+
+  // Not used, yet checked: who mistypes it here would not be told elsewhere either.
+  void check_pool_size(const Variables& variables) {
+    const Variable* first = nullptr;
+    std::int64_t size = 0;
+    for (const auto* const name : kPoolSizes) {
+      const auto found = variables.find(name);
+      if (found == variables.end() || found->second.text.empty()) continue;
+      const auto& variable = found->second;
+      const auto number = integer_in(trim(variable.text), 1, kPoolSizeMax);
+      if (!number) {
+        problem(variable.source, number.error());
+      } else if (first == nullptr) {
+        first = &variable;
+        size = *number;
+      } else if (*number != size) {
+        problem(first->source, fmt::format("contradicts {}; both are the size of a pool, which "
+                                           "is not used: unset both",
+                                           variable.source));
+      }
+    }
   }
 
   // An empty variable is an unset one: `REDIS_PASSWORD=` is how Compose files say "none".

@@ -265,6 +265,21 @@ TEST(LoadConfig, ListsWhatItKnowsAndDoesNotUse) {
                         "REDIS_LOCK_TIMEOUT, REDIS_MAX_POOL_SIZE\n"));
 }
 
+TEST(LoadConfig, ChecksTheSizeOfThePoolItDoesNotHave) {
+  Sources sources;
+  sources.environment = {{"REDIS_MAX_POOL_SIZE", "10"}, {"REDIS_MAX_CONNECTIONS", "50"}};
+  EXPECT_THAT(sources.problems(),
+              HasSubstr("REDIS_MAX_POOL_SIZE: contradicts REDIS_MAX_CONNECTIONS; both are"));
+
+  sources.environment["REDIS_MAX_CONNECTIONS"] = "10";
+  EXPECT_EQ(sources.problems(), "none");
+
+  for (const auto* bad : {"banana", "0", "-1"}) {
+    sources.environment = {{"REDIS_MAX_POOL_SIZE", bad}};
+    EXPECT_THAT(sources.problems(), HasSubstr("REDIS_MAX_POOL_SIZE: ")) << bad;
+  }
+}
+
 TEST(LoadConfig, MakesTheDefaultPolicyOfTheOldNames) {
   Sources sources;
   sources.environment = {{"RATE_LIMIT_REQUESTS_PER_MINUTE", "120"}, {"RATE_LIMIT_BURST_SIZE", "7"}};
