@@ -99,6 +99,9 @@ The line is a count and a period, then words in any order:
 | `calendar_window` | per calendar minute, hour, day or month in UTC: `1000/day calendar_window` |
 | `soft` | kept in memory, full again after a restart; unless told otherwise |
 | `strict` | kept in the record: survives, and is refused while the record is away |
+| `share` | while Redis is away, each instance counts by itself and admits its share; unless told otherwise |
+| `refuse` | while Redis is away, everything is refused |
+| `open` | while Redis is away, everything is admitted |
 
 Names are 1 to 64 of `a-z 0-9 _ . -`; a variable's is lowered, so `REDOUBT_LIMIT_CHAT` is `chat`. The
 policy `default` comes from the four settings above, or whole from `limits.default`.
