@@ -60,18 +60,6 @@ record::PostgresRecordOptions postgres_options(const config::RecordSettings& rec
   return options;
 }
 
-std::vector<LimitPolicy> limit_policies(const config::LimitSettings& limits) {
-  std::vector<LimitPolicy> policies = limits.policies;
-  if (limits.enabled) return policies;
-  for (LimitPolicy& policy : policies) {
-    if (policy.name != "default") continue;
-    policy.algorithm = LimitAlgorithm::gcra;
-    policy.limit = policy.burst = 1'000'000'000;
-    policy.period = Duration(1);
-  }
-  return policies;
-}
-
 CacheOptions cache_options(const config::CacheSettings& cache) {
   CacheOptions options;
   options.bytes_max = cache.bytes_max;

@@ -10,8 +10,6 @@
 
 #include <redoubt/cache.hpp>
 
-#include <vector>
-
 namespace redoubt::app {
 
 net::HttpServerOptions server_options(const config::HttpSettings& http,
@@ -22,8 +20,6 @@ operations::AdmissionOptions admission_options(const config::HttpSettings& http)
 record::SqliteRecordOptions record_options(const config::RecordSettings& record);
 record::PostgresRecordOptions postgres_options(const config::RecordSettings& record);
 CacheOptions cache_options(const config::CacheSettings& cache);
-// With RATE_LIMIT_ENABLED=false the policy "default" admits everything; named ones stay.
-std::vector<LimitPolicy> limit_policies(const config::LimitSettings& limits);
 std::size_t worker_count(const config::HttpSettings& http);
 
 }  // namespace redoubt::app

@@ -122,7 +122,7 @@ class Service {
     const bool other_redis = instance_->apply(loaded_.config);
     for (const auto& worker : workers_) {
       if (other_redis) worker->replace_redis();
-      worker->replace_limits(limit_policies(loaded_.config.limits));
+      worker->replace_limits(loaded_.config.limits);
     }
     instance_->log->info("config.reloaded", {{"changed", config::joined(change.live)}});
     if (change.restart.empty()) return;

@@ -123,9 +123,8 @@ Result<std::unique_ptr<Services>> make_services(Instance& instance, asio::io_con
   services->sessions = sessions::make_sessions(session_parts, config.sessions.options);
   services->tenants = tenants::make_tenants(instance.tenant_parts());
   services->api_keys = tenants::make_api_keys(instance.tenant_parts());
-  RD_TRY(limits,
-         limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
-                             limit_policies(config.limits), instance.metrics, std::move(shared)));
+  RD_TRY(limits, limits::make_limits(*instance.limit_engine, *instance.record, instance.clock,
+                                     config.limits.policies, instance.metrics, std::move(shared)));
   services->limits = std::move(limits);
   services->cache = make_cache(instance, *services);
   services->audit = tenants::make_audit(*instance.record, instance.later_audit);
@@ -175,6 +174,7 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
       std::make_unique<faces::Authenticator>(*services_->sessions, *services_->api_keys);
   forward_auth_ =
       std::make_unique<faces::ForwardAuth>(*services_->gate, *services_->limits, instance_.clock);
+  forward_auth_->limit_by_default(instance_.config.limits.enabled);
   faces::add_health_routes(routes_, *instance_.health);
   faces::add_metrics_route(routes_, instance_.metrics);
   operations::OpenApiOptions document;
@@ -305,9 +305,10 @@ Task<void> Worker::feel_pulse() {
   co_return Result<void>{};
 }
 
-void Worker::replace_limits(std::vector<LimitPolicy> policies) {
-  asio::post(io_, [this, policies = std::move(policies)]() mutable {
-    const Result<void> done = services_->limits->replace_policies(std::move(policies));
+void Worker::replace_limits(const config::LimitSettings& limits) {
+  asio::post(io_, [this, limits]() mutable {
+    forward_auth_->limit_by_default(limits.enabled);
+    const Result<void> done = services_->limits->replace_policies(std::move(limits.policies));
     if (!done) instance_.log->error("limits.reload_refused", {{"message", done.error().message}});
   });
 }

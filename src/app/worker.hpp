@@ -75,7 +75,7 @@ class Worker {
   void drain();          // Any thread: no new connections; idle ones go.
   bool drained() const;  // Any thread: none is left.
   // Any thread: these are the limits from now on. REQUIRES: they are valid.
-  void replace_limits(std::vector<LimitPolicy> policies);
+  void replace_limits(const config::LimitSettings& limits);
   // Any thread: the tier has another Redis.
   void replace_redis();
   // Any thread: records what memory holds, closes what is left, ends the loop. Then join().

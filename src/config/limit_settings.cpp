@@ -10,11 +10,13 @@ std::vector<Setting> limit_settings() {
   using namespace std::chrono_literals;
   const auto limit = [](auto field) { return at(&Config::limits, field); };
   return {
-      boolean_setting({"limits.enabled",
-                       {"RATE_LIMIT_ENABLED"},
-                       "Whether the server's own requests are limited by the policy \"default\". "
-                       "Checks that a caller asks for are decided either way."},
-                      limit(&LimitSettings::enabled)),
+      boolean_setting(
+          {"limits.enabled",
+           {"RATE_LIMIT_ENABLED"},
+           "Whether the server itself limits what names no limit, a forwarded request of a "
+           "proxy, by the policy \"default\". Checks that a caller asks for are "
+           "decided either way."},
+          limit(&LimitSettings::enabled)),
       integer_setting({"limits.requests_per_minute",
                        {"RATE_LIMIT_REQUESTS_PER_MINUTE"},
                        "The rate of the policy \"default\"."},

@@ -194,6 +194,16 @@ class Gate(unittest.TestCase):
                 self.assertEqual(reply.status, 200, reply)
                 self.assertTrue(reply.headers["RateLimit"].startswith('"default"'), reply.headers)
 
+    def test_limits_what_names_no_limit_unless_told_not_to_and_always_what_names_one(self):
+        with Server(env={"RATE_LIMIT_ENABLED": "false", "RATE_LIMIT_BURST_SIZE": "2"}) as redoubt:
+            token = redoubt.new_session("ada")["token"]
+            unnamed = [redoubt.get("/api/v1/gate/forward", key=token) for _ in range(4)]
+            named = [redoubt.get("/api/v1/gate/forward?limit=default:user", key=token).status
+                     for _ in range(3)]
+        self.assertEqual([reply.status for reply in unnamed], [200] * 4)
+        self.assertNotIn("RateLimit", unnamed[0].headers)
+        self.assertEqual(named, [200, 200, 429])
+
     def test_names_nobody_when_there_is_nobody(self):
         reply = self.redoubt.get("/api/v1/gate/forward?limit=chat:user", key="rds_forged", headers={
             "Redoubt-User": "root", "Redoubt-Session": "ses_forged"})

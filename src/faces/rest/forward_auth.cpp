@@ -57,6 +57,11 @@ void add_user_header(OperationOutput& output, operations::HeaderName name, std::
 ForwardAuth::ForwardAuth(Gate& gate, Limits& limits, const Clock& clock)
     : gate_(gate), limits_(limits), clock_(clock) {}
 
+void ForwardAuth::limit_by_default(bool on) {
+  limit_by_default_ = on;
+  last_request_.reset();  // It was read by the old rule.
+}
+
 bool ForwardAuth::serves(std::string_view path) {
   return path.starts_with(kPath) && (path.size() == kPath.size() || path[kPath.size()] == '/');
 }
@@ -96,7 +101,7 @@ Result<GateRequest> ForwardAuth::parse(std::string_view query) const {
     }
     // Others belong to the original request: Envoy sends its query along.
   }
-  if (request.limits.empty() && limits_.find_policy("default") != nullptr) {
+  if (request.limits.empty() && limit_by_default_ && limits_.find_policy("default") != nullptr) {
     request.limits.push_back({.policy = "default", .by = LimitBy::user, .subject = {}, .cost = 1});
   }
   return request;

@@ -6,8 +6,8 @@
 //
 // Any method, and any path below /api/v1/gate/forward/ (Envoy appends the original one). The
 // credential is the original request's: Authorization (bearer session token or API key), X-API-Key,
-// or the cookie __Host-redoubt-session. Without `limit`, the policy "default" by user, when there
-// is one.
+// or the cookie __Host-redoubt-session. Without `limit`, the policy "default" by user, unless
+// limit_by_default(false).
 //
 // Fields out: Redoubt-Tenant, Redoubt-Principal, Redoubt-User, Redoubt-Session, Redoubt-Agent and
 // those of the limits. Values that could not stand in a header are percent-encoded.
@@ -31,6 +31,9 @@ class ForwardAuth {
 
   ForwardAuth(Gate& gate, Limits& limits, const Clock& clock);
 
+  // Whether a request that names no limit is limited by the policy "default", as at first it is.
+  void limit_by_default(bool on);
+
   static bool serves(std::string_view path);
   static std::string_view credential(const RequestFacts& facts);
 
@@ -51,6 +54,7 @@ class ForwardAuth {
   Gate& gate_;
   Limits& limits_;
   const Clock& clock_;
+  bool limit_by_default_ = true;
   std::string last_query_;
   std::optional<GateRequest> last_request_;
 };
