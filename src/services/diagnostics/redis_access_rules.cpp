@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace redoubt::diagnostics {
 namespace {
@@ -23,23 +26,53 @@ bool is_loading(std::string_view trouble) {
   return trouble.contains("LOADING");
 }
 
+bool is_rest(const RedisCase& c) {
+  return c.setup.topology == "rest";
+}
+
+// What is seen, with the REST transport's mend in place of the native one's.
+Seen seen_of(const RedisCase& c, std::string what, std::string_view rest_mend) {
+  return {std::move(what), is_rest(c) ? std::string(rest_mend) : std::string()};
+}
+
+// Neither side says "TLS" when it is spoken to a port that does not: one waits, the other hangs up.
+std::string mend_of_reach(const RedisCase& c) {
+  if (is_rest(c)) {
+    return "write \"Authorization: Bearer <token>\" into a file, and from this machine: curl -H "
+           "@<file> <UPSTASH_REDIS_REST_URL>/ping; mend UPSTASH_REDIS_REST_URL";
+  }
+  if (c.setup.tls && c.facts.trouble.contains("TLS handshake")) {
+    return "if the port speaks no TLS: redis:// in REDIS_URL and no REDIS_SSL; else give the port "
+           "that does";
+  }
+  if (!c.setup.tls && c.facts.trouble.contains("closed the connection")) {
+    return "if the port speaks TLS: rediss:// in REDIS_URL, or REDIS_SSL=true with REDIS_HOST; "
+           "else see the log of Redis";
+  }
+  return {};
+}
+
 RedisSeen unreachable(const RedisCase& c) {
   const std::string& trouble = c.facts.trouble;
   if (c.facts.reached || is_login(trouble) || is_certificate(trouble) || is_loading(trouble)) {
     return std::nullopt;
   }
   constexpr std::string_view kSaid = "Redis cannot be reached";
-  return Seen{trouble.starts_with(kSaid) ? trouble : fmt::format("{}: {}", kSaid, trouble)};
+  return Seen{trouble.starts_with(kSaid) ? trouble : fmt::format("{}: {}", kSaid, trouble),
+              mend_of_reach(c)};
 }
 
 RedisSeen login_refused(const RedisCase& c) {
   if (c.facts.reached || !is_login(c.facts.trouble)) return std::nullopt;
-  return Seen{"Redis does not take our credentials: " + c.facts.trouble};
+  return seen_of(c, "Redis does not take our credentials: " + c.facts.trouble,
+                 "set UPSTASH_REDIS_REST_TOKEN to a token of the Redis of UPSTASH_REDIS_REST_URL");
 }
 
 RedisSeen certificate_refused(const RedisCase& c) {
   if (c.facts.reached || !is_certificate(c.facts.trouble)) return std::nullopt;
-  return Seen{"the certificate of Redis is not trusted: " + c.facts.trouble};
+  return seen_of(c, "the certificate of Redis is not trusted: " + c.facts.trouble,
+                 "REDIS_SSL_CA_CERTS=<PEM file of the authority>, and a host name in "
+                 "UPSTASH_REDIS_REST_URL that the certificate has");
 }
 
 RedisSeen loading(const RedisCase& c) {
@@ -52,9 +85,20 @@ RedisSeen another_record(const RedisCase& c) {
   if (!c.facts.mark || c.setup.record.empty()) return std::nullopt;
   const auto mark = shared::decode_mark(*c.facts.mark);
   if (mark && mark->record == c.setup.record) return std::nullopt;
-  return Seen{mark ? fmt::format("this Redis belongs to the record {}, and ours is {}",
-                                 mark->record, c.setup.record)
-                   : "the key rd:inc of this Redis is none of ours"};
+  Seen seen{mark ? fmt::format("this Redis belongs to the record {}, and ours is {}", mark->record,
+                               c.setup.record)
+                 : "the key rd:inc of this Redis is none of ours"};
+  // Neither has databases to choose from.
+  if (is_rest(c)) {
+    seen.mend =
+        "give each installation a Redis of its own, or DEL rd:inc if the other one is gone "
+        "for good";
+  } else if (c.setup.topology == "cluster") {
+    seen.mend =
+        "give each installation a cluster of its own, or redis-cli -c DEL rd:inc if the "
+        "other one is gone for good";
+  }
+  return seen;
 }
 
 // ---- Rights ----
@@ -66,7 +110,7 @@ std::string account_of(const RedisCase& c) {
 
 RedisSeen command_denied(const RedisCase& c) {
   const auto& denied = c.facts.denied_commands;
-  if (denied.empty() || c.setup.topology == "rest") return std::nullopt;
+  if (denied.empty() || is_rest(c)) return std::nullopt;
   std::string grant;
   for (const std::string& name : denied) grant += " +" + name;
   std::ranges::transform(grant, grant.begin(), [](char ch) {
@@ -78,24 +122,32 @@ RedisSeen command_denied(const RedisCase& c) {
 
 RedisSeen keys_denied(const RedisCase& c) {
   if (!c.facts.denied_keys) return std::nullopt;
+  if (is_rest(c)) {
+    return Seen{"the token of the REST address may not use keys under rd:",
+                "set UPSTASH_REDIS_REST_TOKEN to a token whose account may use '~rd:*'"};
+  }
   return Seen{fmt::format("the account {} may not use keys under rd:", account_of(c)),
               fmt::format("redis-cli ACL SETUSER {} '~rd:*' '&rd:*'", account_of(c))};
 }
 
 RedisSeen channels_denied(const RedisCase& c) {
   if (!c.facts.denied_channels) return std::nullopt;
+  if (is_rest(c)) {
+    return Seen{"the token of the REST address may not use channels under rd:",
+                "set UPSTASH_REDIS_REST_TOKEN to a token whose account may use '&rd:*'"};
+  }
   return Seen{fmt::format("the account {} may not use channels under rd:", account_of(c)),
               fmt::format("redis-cli ACL SETUSER {} '&rd:*' +publish +subscribe +unsubscribe",
                           account_of(c))};
 }
 
 RedisSeen no_tracking(const RedisCase& c) {
-  if (c.setup.topology == "rest" || c.facts.tracks.value_or(true)) return std::nullopt;
+  if (is_rest(c) || c.facts.tracks.value_or(true)) return std::nullopt;
   return Seen{"CLIENT TRACKING was refused, or the server does not speak RESP3"};
 }
 
 RedisSeen rest_read_only(const RedisCase& c) {
-  if (c.setup.topology != "rest" || c.facts.denied_commands.empty()) return std::nullopt;
+  if (!is_rest(c) || c.facts.denied_commands.empty()) return std::nullopt;
   return Seen{fmt::format("the token of the REST address may not use {}",
                           fmt::join(c.facts.denied_commands, ", "))};
 }
@@ -157,14 +209,16 @@ RedisSeen all_rights(const RedisCase& c) {
   return Seen{fmt::format("the account {} may run every command on every key", account_of(c))};
 }
 
+constexpr std::string_view kRestTls = "use https:// in UPSTASH_REDIS_REST_URL";
+
 RedisSeen plaintext_far(const RedisCase& c) {
   if (c.setup.tls || c.setup.reach != Reach::anywhere) return std::nullopt;
-  return Seen{"Redis is spoken to without TLS over a network that is not private"};
+  return seen_of(c, "Redis is spoken to without TLS over a network that is not private", kRestTls);
 }
 
 RedisSeen plaintext_near(const RedisCase& c) {
   if (c.setup.tls || c.setup.reach != Reach::private_network) return std::nullopt;
-  return Seen{"Redis is spoken to without TLS over a private network"};
+  return seen_of(c, "Redis is spoken to without TLS over a private network", kRestTls);
 }
 
 RedisSeen unverified(const RedisCase& c) {
@@ -255,11 +309,11 @@ constexpr std::array kRules{
         all_rights},
     RedisRule{{"redis_plaintext", critical, "No TLS over a network that is not private.",
                "Password and data can be read and changed on the way.",
-               "use rediss:// in REDIS_URL, or REDIS_SSL=true"},
+               "use rediss:// in REDIS_URL, or REDIS_SSL=true with REDIS_HOST"},
               plaintext_far},
     RedisRule{{"redis_plaintext_private", info, "No TLS over a private network.",
                "Whoever is on that network can read along.",
-               "use rediss:// in REDIS_URL, or REDIS_SSL=true"},
+               "use rediss:// in REDIS_URL, or REDIS_SSL=true with REDIS_HOST"},
               plaintext_near},
     RedisRule{{"redis_certificate_unverified", warning, "The certificate is not verified.",
                "Anybody on the way may answer as Redis and gets the password.",

@@ -15,6 +15,9 @@ namespace redoubt::diagnostics {
 namespace {
 
 using shared::RedisFacts;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A Redis as it should be: nothing is found.
 RedisFacts good_facts() {
@@ -412,6 +415,55 @@ TEST(RedisDiagnosis, MendsRightsWithTheLineThatGrantsThem) {
   for (const Finding& finding : examine_redis(one.setup, one.facts)) mends.insert(finding.mend);
   EXPECT_THAT(mends, ::testing::IsSupersetOf({"redis-cli ACL SETUSER redoubt +eval +pexpire",
                                               "redis-cli ACL SETUSER redoubt '~rd:*' '&rd:*'"}));
+}
+
+std::string mend_of(const One& one, std::string_view code) {
+  for (const Finding& finding : examine_redis(one.setup, one.facts)) {
+    if (finding.code == code) return finding.mend;
+  }
+  return "not found";
+}
+
+TEST(RedisDiagnosis, MendsARestAddressWithItsOwnSettings) {
+  One one;
+  one.setup.topology = "rest";
+  one.setup.tls = false;
+  one.facts.denied_keys = one.facts.denied_channels = true;
+  EXPECT_THAT(mend_of(one, "redis_keys_denied"), HasSubstr("UPSTASH_REDIS_REST_TOKEN"));
+  EXPECT_THAT(mend_of(one, "redis_channels_denied"), HasSubstr("UPSTASH_REDIS_REST_TOKEN"));
+  EXPECT_THAT(mend_of(one, "redis_plaintext_private"), HasSubstr("https:// in UPSTASH_REDIS_"));
+  one.setup.reach = Reach::anywhere;
+  EXPECT_THAT(mend_of(one, "redis_plaintext"), HasSubstr("https:// in UPSTASH_REDIS_REST_URL"));
+
+  not_reached(one, "WRONGPASS invalid token");
+  EXPECT_THAT(mend_of(one, "redis_login_refused"), HasSubstr("UPSTASH_REDIS_REST_TOKEN"));
+  not_reached(one, "certificate verify failed");
+  EXPECT_THAT(mend_of(one, "redis_certificate"), HasSubstr("UPSTASH_REDIS_REST_URL"));
+  not_reached(one, "connecting takes too long");
+  EXPECT_THAT(mend_of(one, "redis_unreachable"),
+              HasSubstr("curl -H @<file> <UPSTASH_REDIS_REST_URL>/ping"));
+}
+
+TEST(RedisDiagnosis, NamesADatabaseOnlyWhereThereAreSome) {
+  One one;
+  one.facts.mark = mark_of("rec_theirs");
+  EXPECT_THAT(mend_of(one, "redis_another_record"), HasSubstr("REDIS_DATABASE"));
+  for (const char* topology : {"cluster", "rest"}) {
+    one.setup.topology = topology;
+    EXPECT_THAT(mend_of(one, "redis_another_record"),
+                AllOf(HasSubstr("DEL rd:inc"), Not(HasSubstr("REDIS_DATABASE"))));
+  }
+}
+
+TEST(RedisDiagnosis, SaysThatTlsMayBeSpokenOnOneSideOnly) {
+  One one;
+  not_reached(one, "Redis cannot be reached: the TLS handshake took too long");
+  EXPECT_THAT(mend_of(one, "redis_unreachable"), HasSubstr("if the port speaks no TLS: redis://"));
+  one.setup.tls = false;
+  not_reached(one, "the server closed the connection: Connection reset by peer");
+  EXPECT_THAT(mend_of(one, "redis_unreachable"), HasSubstr("if the port speaks TLS: rediss://"));
+  not_reached(one, "connect: Connection refused");
+  EXPECT_THAT(mend_of(one, "redis_unreachable"), HasSubstr("redis-cli -u <REDIS_URL> PING"));
 }
 
 }  // namespace
