@@ -441,6 +441,36 @@ TEST_F(Checkers, LimitsTakeShares) {
   share(seconds(1), 3, 1);
   EXPECT_GT(found_by_limits(), 0u);
 }
+// What instance 0 had charged by its share was in memory 1; instance 1, which knew nothing of it, was
+// the first in memory 2.
+TEST_F(Checkers, LimitsAllowAShareWhatALossMakesUnknown) {
+  limit();
+  for (int i = 0; i < 2; ++i) share(seconds(1), 3, 0);
+  charge(milliseconds(1'250), 1, 0);
+  charge(milliseconds(1'253), 2, 1);
+  charge(milliseconds(1'255), 2, 0);
+  for (int i = 0; i < 2; ++i) share(milliseconds(1'260), 3, 0);
+  EXPECT_EQ(found_by_limits(), 0u);
+  share(milliseconds(1'260), 3, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeAShareThatForgetsWhatItTellsANewMemory) {
+  limit();
+  for (int i = 0; i < 2; ++i) share(seconds(1), 3, 0);
+  charge(milliseconds(1'250), 1, 0);
+  charge(milliseconds(1'253), 2, 0);
+  share(milliseconds(1'260), 3, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
+TEST_F(Checkers, LimitsSeeAShareThatForgetsWhatItHadNotToldRedis) {
+  limit();
+  charge(milliseconds(900), 1, 0);
+  for (int i = 0; i < 2; ++i) share(seconds(1), 3, 0);
+  charge(milliseconds(1'253), 2, 1);
+  charge(milliseconds(1'255), 2, 0);
+  share(milliseconds(1'260), 3, 0);
+  EXPECT_GT(found_by_limits(), 0u);
+}
 TEST_F(Checkers, LimitsSeeThatSharesTogetherAreTooMuch) {
   limit();
   charge(seconds(1));

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -301,23 +302,34 @@ class LimitChecker {
     return sum;
   }
 
+  struct Share {
+    Rising rising;
+    std::int64_t bound = 0;
+    std::size_t moves = 0;
+    std::int64_t owed_us = 0;  // At `spent_at`.
+    Nanos spent_at{0};
+    std::int64_t forgotten_us = 0;     // Since.
+    std::optional<MemoryKey> told_to;  // The memory that holds what was owed at `spent_at`.
+  };
+
   // Each instance by itself: ceil(burst / N) and d / (N T).
   void shares() {
-    struct Share {
-      Rising rising;
-      std::int64_t bound = 0;
-      std::size_t moves = 0;
-    };
+    const auto begun = first_charges();
     std::map<Site, Share> sites;
     for (const Operation* op : limit_.checks) {
-      if (!op->degraded || op->outcome != Outcome::ok) continue;
+      if (op->outcome == Outcome::unknown || op->unavailable) continue;
       Share& share = sites[{op->instance, op->run}];
+      if (!op->degraded) answered(*op, begun, share);
+      if (!op->degraded || op->outcome != Outcome::ok) continue;
       // What it had told Redis is less there once the clock has jumped, and it goes on from that.
       const std::int64_t jumped = jumped_until(op->ended, share.moves);
       share.bound = std::max(share.bound,
                              limit_.rule.share_burst(op->instances) * limit_.rule.interval_us);
-      share.rising.spend(in_us(op->ended), op->cost * op->instances * limit_.rule.interval_us,
-                         jumped);
+      const std::int64_t price = op->cost * op->instances * limit_.rule.interval_us;
+      share.rising.spend(in_us(op->ended), price, jumped + std::exchange(share.forgotten_us, 0));
+      share.owed_us = owed_at(share, op->ended) + price;
+      share.spent_at = op->ended;
+      share.told_to.reset();
     }
     for (const auto& [site, share] : sites) {
       if (share.rising.most() > share.bound + kRounding) {
@@ -325,6 +337,48 @@ class LimitChecker {
                site.first, share.rising.most(), share.bound);
       }
     }
+  }
+
+  static std::int64_t owed_at(const Share& share, Nanos at) {
+    return std::max<std::int64_t>(share.owed_us - in_us(at - share.spent_at), 0);
+  }
+
+  std::map<MemoryKey, const Charge*> first_charges() const {
+    std::map<MemoryKey, const Charge*> first;
+    for (const Charge* charge : limit_.charges) {
+      if (charge->charged) first.try_emplace({charge->memory, charge->generation}, charge);
+    }
+    return first;
+  }
+
+  // What a share charged is told to Redis with the next check. When that memory is lost, it counts in
+  // the next one only if nobody else was charged there before (the row of data loss): otherwise its
+  // instance is told less, and goes on from that.
+  void answered(const Operation& op, const std::map<MemoryKey, const Charge*>& begun,
+                Share& share) const {
+    const auto& all = limit_.charges;
+    for (auto it = std::ranges::lower_bound(all, op.begun, {}, &Charge::at);
+         it != all.end() && (*it)->at <= op.ended; ++it) {
+      const Charge& asked = **it;
+      if (asked.instance != op.instance || asked.run != op.run) continue;
+      const MemoryKey memory{asked.memory, asked.generation};
+      const bool lost = share.told_to && *share.told_to != memory;
+      if (lost && has_keys_of_others(asked, begun)) {
+        share.forgotten_us += std::min(owed_at(share, asked.at), limit_.rule.tau_us());
+        share.owed_us = 0;
+      }
+      if (asked.charged && op.begun >= share.spent_at) share.told_to = memory;
+    }
+  }
+
+  bool has_keys_of_others(const Charge& asked,
+                          const std::map<MemoryKey, const Charge*>& begun) const {
+    const auto first = begun.find({asked.memory, asked.generation});
+    if (first != begun.end() && first->second->at < asked.at) {
+      return first->second->instance != asked.instance || first->second->run != asked.run;
+    }
+    return std::ranges::find(history_.put_back, asked.memory, &PutBack::memory) !=
+           history_.put_back.end();
   }
 
   // From Redis to shares: on from what was left, not from full.
