@@ -12,8 +12,9 @@
 //   monotone   an instance never shows an older version than it showed before
 //   limits     admissions in any interval stay within the formula of the state that was in force
 //   isolated   nothing of one tenant is in an answer to another
-//   settled    every instance is back to normal within 5 s of the heal, longer if it had flapped. It is
-//              promised from when Redis is back: so no fault may end later than the heal
+//   settled    every instance is back to normal within 5 s of the heal; longer if it had flapped, and
+//              10 s longer if Redis had failed over twice before all had heard of it. It is promised
+//              from when Redis is back: so no fault may end later than the heal
 #pragma once
 
 #include "tests/sim/history.hpp"

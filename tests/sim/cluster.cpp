@@ -1,6 +1,7 @@
 #include "tests/sim/cluster.hpp"
 
 #include "record/tenant_rows.hpp"
+#include "shared/incarnation.hpp"
 #include "shared/keys.hpp"
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@ namespace redoubt::sim {
 namespace {
 
 constexpr Nanos kSampleEvery = std::chrono::milliseconds(500);
+constexpr Nanos kMovesOn = std::chrono::seconds(2);  // Until a monitor has followed.
 
 std::int64_t number(std::string_view text) {
   std::int64_t value = 0;
@@ -217,6 +219,7 @@ void Cluster::note_states() {
     const std::uint64_t changes = fact.ready ? machine.instance->state_changes() : 0;
     const auto times = std::min<std::uint64_t>(changes / 2, 5);
     fact.rest = std::chrono::seconds(times > 1 ? std::min(1 << times, 30) : 0);
+    fact.rest += std::max(left_behind_until_ - history_.healed_at, Nanos(0));
     history_.states.push_back(fact);
   }
 }
@@ -365,7 +368,12 @@ void Cluster::start_from(const Snapshot& snapshot) {
 
 // A replica is promoted. The name leads to it, for one instance sooner than for another, and the old
 // master takes writes until it hears of it; one in three never does.
+// Of two failovers before everybody has heard of the first, whoever is led to the server in between
+// leaves the last one behind, until nobody has used that one for a while (docs/degradation.md).
 void Cluster::fork(const Fault& fault) {
+  const bool again = world_.now() < heard_at_;
+  heard_at_ = world_.now() + fault.lasts + kMovesOn;
+  if (again) left_behind_until_ = heard_at_ + shared::kUnusedAfter;
   const int old = master_;
   add_server();
   master_ = static_cast<int>(network_.servers().size()) - 1;
@@ -385,6 +393,8 @@ void Cluster::fork(const Fault& fault) {
 
 void Cluster::heal() {
   history_.healed_at = world_.now();
+  // Now everybody hears of it.
+  left_behind_until_ = std::min(left_behind_until_, history_.healed_at + shared::kUnusedAfter);
   network_.heal();
   truth_.set_up(true);
   habits_.lost_replies = habits_.lost_commits = 0;

@@ -86,6 +86,8 @@ class Cluster {
   std::unique_ptr<InstanceSetup> setup_;
   std::vector<Machine> machines_;
   int master_ = 0;
+  Nanos heard_at_{0};           // Of the last failover, by everybody.
+  Nanos left_behind_until_{0};  // The master may be, until then.
   std::set<int> to_be_demoted_;  // Another server took over, and they have not heard of it yet.
   std::unordered_map<std::string, Snapshot> snapshots_;  // By fault.
   std::unordered_map<std::string, std::int32_t> limits_by_name_;

@@ -101,7 +101,9 @@ struct StateFact {  // Of one instance at the end.
   bool ready = false;
   bool normal = false;
   Nanos normal_after{0};  // Since the heal.
-  Nanos rest{0};          // What it may rest because it had flapped (shared/availability.hpp).
+  // What it may rest because it had flapped (shared/availability.hpp), or because the master was left
+  // behind (shared/incarnation.hpp).
+  Nanos rest{0};
   std::uint8_t run = 0;
 };
 
