@@ -151,6 +151,8 @@ Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(
 }
 
 void RedisTier::start_background(net::TaskGroup& background) {
+  background.repeat("shared.record", shared::kMonitorPeriod,
+                    [this] { return monitor_->ask_record(); });
   background.repeat("shared.monitor", shared::kMonitorPeriod,
                     [this] { return monitor_->run_once(); });
   if (!hints_) return;

@@ -18,10 +18,14 @@ constexpr Duration kLearnEvery{500};
 constexpr Duration kProbeAwayEvery{500};
 constexpr Duration kCanaryLife{5'000};
 constexpr Duration kConnectWait{500};
+// How long a Redis in use may wait for the record to say that it is another one by now.
+constexpr Duration kSettleWait{1'000};
 constexpr int kEraAttempts = 5;
-constexpr int kReconcileRounds = 3;
+constexpr int kLooks = 3;
+constexpr int kStartRounds = 3;
 constexpr const char* kLedElsewhere = "The address of Redis leads to another server by now.";
 constexpr const char* kLeftBehind = "It is a Redis that was left behind for another one.";
+constexpr const char* kUnsettled = "Which Redis it is could not be settled yet.";
 
 Command heartbeat(std::string_view key, std::string_view value) {
   return Command("SET").key(key).arg(value).arg("PX").arg(kCanaryLife.count()).repeatable();
@@ -59,9 +63,11 @@ Task<void> Monitor::start(Duration limit) {
   RD_CO_TRY(identity, co_await parts_.ledger.identity());
   identity_ = std::move(identity);
   RD_CO_CHECK(co_await begin_era());
-  began_ = true;
   static_cast<void>(co_await parts_.client.connected(limit));
-  RD_CO_CHECK(co_await run_once());
+  for (int round = 0; round < kStartRounds && (round == 0 || move_); ++round) {
+    RD_CO_CHECK(co_await ask_record());
+    RD_CO_CHECK(co_await run_once());
+  }
   if (another_record_) {
     RD_CO_TRY(sight, co_await look());
     co_return fail(another_record(identity_, sight.mark));
@@ -92,12 +98,15 @@ Task<void> Monitor::learn() {
   if (page.incarnation.era != page_.incarnation.era || era_since_ == BootTime{0}) {
     era_since_ = began;
   }
+  learned_at_ = began;
+  // Meanwhile nobody could say that he uses it: that does not count.
+  const bool hung = parts_.clock.boot() - began >= kViewLife;
   // Whoever is connected to the one before must not use it under the new generation.
   const Incarnation& found = page.incarnation;
   if (found.generation != page_.incarnation.generation) admit_only({}, {});
   const bool moved = found.confirmations != page_.incarnation.confirmations ||
                      found.generation != page_.incarnation.generation;
-  if (moved || confirmed_at_ == BootTime{0}) confirmed_at_ = parts_.clock.boot();
+  if (moved || hung || confirmed_at_ == BootTime{0}) confirmed_at_ = parts_.clock.boot();
   page_ = std::move(page);
   eras.poll_ended(poll, page_.incarnation.era, parts_.clock.boot());
   parts_.state.learned(page_.incarnation.generation, began);
@@ -113,20 +122,33 @@ Task<void> Monitor::advance_era(BootTime now) {
   co_return co_await learn();
 }
 
-Task<void> Monitor::run_once() {
-  BootTime now = parts_.clock.boot();
-  if (!began_ || now >= learn_at_) {
+Task<void> Monitor::ask_record() {
+  const BootTime now = parts_.clock.boot();
+  if (now >= learn_at_) {
     // When the record cannot be asked the view grows old, and copies are not used with it. What is
     // known of Redis itself is kept up to date: limits go on there.
     const Result<void> learned = co_await learn();
-    if (learned) {
-      const Result<void> advanced = co_await advance_era(now);
-      static_cast<void>(advanced);  // The next round tries again.
-    } else {
-      confirmed_at_ = now;  // Nobody can say that he uses it: that does not count.
+    if (!learned) {
+      confirmed_at_ = parts_.clock.boot();  // Nobody can say that he uses it: that does not count.
+      co_return Result<void>{};
     }
+    const Result<void> advanced = co_await advance_era(now);
+    static_cast<void>(advanced);  // The next round tries again.
   }
+  if (move_) {
+    moving_ = true;
+    const Result<void> moved = co_await move_on(*std::exchange(move_, std::nullopt));
+    moving_ = false;
+    static_cast<void>(moved);  // The next look tells.
+  }
+  co_await confirm();
+  co_return Result<void>{};
+}
+
+Task<void> Monitor::run_once() {
+  const BootTime now = parts_.clock.boot();
   report();
+  if (parts_.state.off()) found_none();
   if (parts_.state.off() || now < probe_at_) co_return Result<void>{};
   const bool away = parts_.state.status().state == Availability::away;
   probe_at_ = away ? now + kProbeAwayEvery : now;
@@ -134,14 +156,16 @@ Task<void> Monitor::run_once() {
   const Result<void> alive = co_await canary();
   parts_.state.probed(alive.has_value());
   if (!alive) {
+    found_none();
     parts_.state.canary_failed(alive.error());
     report();
     co_return Result<void>{};
   }
   const Result<std::string> closed = co_await reconcile();
   if (!closed) {
+    found_none();
     parts_.state.canary_failed(closed.error());
-  } else {
+  } else if (!may_settle()) {
     parts_.state.canary_answered(closed->empty(), *closed);
   }
   if (parts_.state.status().state != Availability::away) probe_at_ = now;
@@ -189,38 +213,62 @@ Task<Sight> Monitor::look() {
 }
 
 Task<std::string> Monitor::reconcile() {
-  for (int round = 0; round < kReconcileRounds; ++round) {
+  for (int looks = 0; looks < kLooks; ++looks) {
+    const std::int64_t generation = page_.incarnation.generation;
     RD_CO_TRY(sight, co_await look());
-    const Verdict verdict = judge(page_.incarnation, identity_, sight);
-    another_record_ = verdict == Verdict::another_record;
-    const bool unmarked_before = std::exchange(unmarked_before_, verdict == Verdict::unmarked);
-    switch (verdict) {
-      case Verdict::same:
-        admit_only(servers_of(parts_.client.status()), *sight.mark);
-        co_await confirm();
-        co_return std::string();
-      case Verdict::another_record:
-        admit_only({}, {});
-        co_return another_record(identity_, sight.mark).message;
-      case Verdict::retired:
-        if (is_unused()) break;
-        admit_only({}, {});
-        co_return std::string(kLeftBehind);
-      case Verdict::unmarked:
-        // Another instance may be about to write the mark: look again in the next round.
-        if (!unmarked_before) co_return std::string("Its mark is missing.");
-        break;
-      case Verdict::another:
-        break;
-    }
-    admit_only({}, {});
-    RD_CO_CHECK(co_await move_on(sight));
+    // What was seen is older than what the record says by now.
+    if (page_.incarnation.generation != generation) continue;
+    co_return judged(sight);
   }
-  co_return std::string("Which Redis it is could not be settled yet.");
+  co_return std::string(kUnsettled);
+}
+
+std::string Monitor::judged(const Sight& sight) {
+  const Verdict verdict = judge(page_.incarnation, identity_, sight);
+  // The mark may be about to be written.
+  if (verdict != Verdict::same && moving_) return kUnsettled;
+  another_record_ = verdict == Verdict::another_record;
+  const bool unmarked_before = std::exchange(unmarked_before_, verdict == Verdict::unmarked);
+  if (verdict == Verdict::same) {
+    found_none();
+    in_use_ = page_.incarnation.generation;
+    admit_only(servers_of(parts_.client.status()), *sight.mark);
+    return {};
+  }
+  if (verdict == Verdict::unmarked && !unmarked_before) {
+    // Another instance may be about to write the mark: look again in the next round.
+    found_none();
+    return "Its mark is missing.";
+  }
+  admit_only({}, {});
+  if (verdict == Verdict::another_record) {
+    found_none();
+    return another_record(identity_, sight.mark).message;
+  }
+  if (verdict == Verdict::retired && !is_unused()) {
+    found_none();
+    return kLeftBehind;
+  }
+  in_use_ = 0;
+  if (unsettled_since_ == BootTime{0}) unsettled_since_ = parts_.clock.boot();
+  move_ = Move{page_, sight};
+  return kUnsettled;
+}
+
+void Monitor::found_none() {
+  move_.reset();
+  in_use_ = 0;
+  unsettled_since_ = BootTime{0};
+}
+
+bool Monitor::may_settle() const {
+  return (move_ || moving_) && parts_.state.reachable() &&
+         parts_.clock.boot() - unsettled_since_ < kSettleWait;
 }
 
 boost::asio::awaitable<void> Monitor::confirm() {
-  if (parts_.clock.boot() - confirmed_at_ < kConfirmEvery) co_return;
+  const bool ours = in_use_ != 0 && in_use_ == page_.incarnation.generation;
+  if (!ours || parts_.clock.boot() - confirmed_at_ < kConfirmEvery) co_return;
   Incarnation next = page_.incarnation;
   ++next.confirmations;
   // Without the record it is not said, and nobody can take another one either.
@@ -229,16 +277,19 @@ boost::asio::awaitable<void> Monitor::confirm() {
 }
 
 bool Monitor::is_unused() const {
-  return parts_.clock.boot() - confirmed_at_ >= kUnusedAfter;
+  const BootTime now = parts_.clock.boot();
+  return now - learned_at_ < kViewLife && now - confirmed_at_ >= kUnusedAfter;
 }
 
-Task<void> Monitor::move_on(const Sight& sight) {
+Task<void> Monitor::move_on(Move move) {
+  const Incarnation& known = move.page.incarnation;
+  const Sight& sight = move.sight;
   std::array<std::uint8_t, 8> nonce{};
   parts_.random.fill(nonce);
-  Incarnation next = next_incarnation(page_.incarnation, sight, to_hex(nonce));
+  Incarnation next = next_incarnation(known, sight, to_hex(nonce));
   const Mark mark{identity_, next.generation, next.nonce};
-  next.era = page_.incarnation.era;
-  RD_CO_TRY(won, co_await parts_.ledger.replace(page_.revision, std::move(next)));
+  // On the page that was judged: when the record has another one by now, it is judged anew.
+  RD_CO_TRY(won, co_await parts_.ledger.replace(move.page.revision, std::move(next)));
   RD_CO_CHECK(co_await learn());
   if (!won) co_return Result<void>{};
   moves_.add();

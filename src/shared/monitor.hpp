@@ -1,13 +1,17 @@
 // Watches the shared tier: asks the record which Redis is ours and which era it is, proves with a
 // write that Redis works, and reconciles the two. Everything it finds is in SharedState.
 //
-// One round (run_once, every kMonitorPeriod):
-//   1. twice a second: read generation and era from the record; move the era on when it is due
-//   2. SET rd:hb:<instance> <n> PX 5000, and read it back, on a connection of its own
-//   3. the server's process and rd:inc against what the record says (incarnation.hpp); when they do
-//      not agree, the generation moves on: compare-and-set in the record, then the new mark
+// Two tasks, every kMonitorPeriod each. Neither waits for the other, so that a record that hangs does
+// not hide what becomes of Redis:
 //
-// While Redis is away, 2 and 3 are tried twice a second. From a canary that failed until one that is
+//   ask_record   twice a second reads generation and era, and moves the era on when it is due; does
+//                in the record what the other one asks for: a new generation (compare-and-set on the
+//                page that was judged, then the new mark), or the word that the server is in use
+//   run_once     1. SET rd:hb:<instance> <n> PX 5000, and reads it back, on a connection of its own
+//                2. the server's process and rd:inc against the last page of the record
+//                   (incarnation.hpp); when they do not agree, a new generation is asked for
+//
+// While Redis is away, run_once tries twice a second. From a canary that failed until one that is
 // answered, its connection is the only one that this process tries to make (answers_probes()).
 //
 // Threads: the executor of the client, but for admit() and status(), which any thread may call.
@@ -28,6 +32,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,7 +65,8 @@ class Monitor {
   // Errors: those of the record; precondition_failed "redis_of_another_record".
   Task<void> start(Duration limit);
 
-  // Never fails but for a bug: what goes wrong is a state.
+  // Never fail but for a bug: what goes wrong is a state. Each one at a time, after start().
+  Task<void> ask_record();
   Task<void> run_once();
 
   // For the clients of the workers (redis::Admission): only the server that the last round found to
@@ -76,16 +82,30 @@ class Monitor {
   const std::string& identity() const { return identity_; }
 
  private:
+  // A new generation that is asked for, because of what was seen and what the record said then.
+  struct Move {
+    Page page;
+    Sight sight;
+  };
+
+  // Of ask_record():
   Task<void> learn();
   Task<void> begin_era();
   Task<void> advance_era(BootTime now);
+  Task<void> move_on(Move move);
+  // Says that the server is in use, when nobody else has for a while.
+  boost::asio::awaitable<void> confirm();
+
+  // Of run_once():
   Task<void> canary();
   Task<Sight> look();
   // Empty: it is ours, as the record says. Otherwise why it cannot be used now.
   Task<std::string> reconcile();
-  Task<void> move_on(const Sight& sight);
-  // Says that the server is in use, when nobody else has for a while.
-  boost::asio::awaitable<void> confirm();
+  std::string judged(const Sight& sight);
+  // There is nothing to be said of the server in the record.
+  void found_none();
+  // It was in use until a moment ago, and a new generation would let it stay so.
+  bool may_settle() const;
   // Nobody has used the server that the record knows for so long that one that was left behind may
   // be taken again.
   bool is_unused() const;
@@ -97,11 +117,15 @@ class Monitor {
   Counter& moves_;
   std::string identity_;
   Page page_;
-  bool began_ = false;
   BootTime learn_at_{0};
+  BootTime learned_at_{0};  // When the read of `page_` began.
   BootTime probe_at_{0};
   BootTime era_since_{0};
   BootTime confirmed_at_{0};  // When it was last seen that somebody uses the server.
+  std::optional<Move> move_;
+  bool moving_ = false;
+  std::int64_t in_use_ = 0;     // The generation that the last look found in place; 0: none.
+  BootTime unsettled_since_{0};  // 0: it is not.
   std::int64_t canary_ = 0;
   bool unmarked_before_ = false;
   bool another_record_ = false;

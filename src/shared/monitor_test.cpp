@@ -51,7 +51,7 @@ TEST_F(MonitorTest, TakesAFreshRedisForOursAndMarksIt) {
   EXPECT_EQ(instance.state.generation(), 1);
   EXPECT_EQ(instance.state.eras().current(), 1);
   EXPECT_TRUE(redis_.cli("get rd:inc").starts_with("redoubt1 rec_ours 1 "));
-  EXPECT_EQ(redis_.cli("get rd:hb:test"), "1\n");
+  EXPECT_GT(std::stoi(redis_.cli("get rd:hb:test")), 0);
   EXPECT_GT(std::stoi(redis_.cli("pttl rd:hb:test")), 0);
 }
 
@@ -224,6 +224,37 @@ TEST_F(MonitorTest, IsNotUsedWhileTheRecordCannotBeAsked) {
   }));
 }
 
+TEST_F(MonitorTest, SeesWhatBecomesOfRedisWhileTheRecordHangs) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+  ledger_.set_hung(true);
+  const auto asking = [&]() -> boost::asio::awaitable<void> {
+    while (instance.state.usable()) {
+      EXPECT_TRUE(co_await instance.monitor->ask_record());
+      co_await loop_.timers->sleep(Duration(10));
+    }
+  };
+  const auto asked = test::spawn(loop_.io, asking());
+  const auto looks_until = [&](Availability wanted) {
+    return loop_.until([&] {
+      EXPECT_TRUE(loop_.run(instance.monitor->run_once()));
+      return instance.state.status().state == wanted;
+    });
+  };
+  ASSERT_TRUE(loop_.until([&] { return !instance.state.usable(); }));
+  ASSERT_FALSE(asked->over) << "the record was to hang";
+  EXPECT_TRUE(instance.state.reachable());
+
+  redis_.pause();
+  EXPECT_TRUE(looks_until(Availability::away));
+  redis_.resume();
+  EXPECT_TRUE(looks_until(Availability::recovering));
+
+  ledger_.set_hung(false);
+  EXPECT_TRUE(loop_.until([&] { return asked->over; }));
+  EXPECT_TRUE(instance.rounds_until(Availability::normal));
+}
+
 TEST_F(MonitorTest, MovesTheEraOnWhenItIsDue) {
   Watched instance(loop_, ledger_, redis_.port(), Duration(600));
   ASSERT_TRUE(instance.start());
@@ -249,8 +280,10 @@ TEST_F(MonitorTest, AdmitsWorkersToTheServerThatItFoundAndToNoOther) {
     loop_.pass(std::chrono::milliseconds(10));
     ASSERT_FALSE(works()) << "nobody has looked whether it is ours";
   }
-  ASSERT_TRUE(instance.rounds_until(Availability::normal));
-  EXPECT_TRUE(loop_.until(works));
+  EXPECT_TRUE(loop_.until([&] {
+    instance.round();
+    return works();
+  }));
 }
 
 TEST_F(MonitorTest, GivesUpItsConnectionWhenAWorkerWasLedElsewhere) {

@@ -249,6 +249,9 @@ asio::awaitable<void> Instance::start() {
   while (!co_await monitor_->start(kStartWait)) co_await timers_.sleep(Duration(200));
   const bool stops = setup_.bug == Bug::monitor_stops;
   asio::co_spawn(setup_.world.io(),
+                 repeat(shared::kMonitorPeriod, [this] { return monitor_->ask_record(); }, stops),
+                 surely);
+  asio::co_spawn(setup_.world.io(),
                  repeat(shared::kMonitorPeriod, [this] { return monitor_->run_once(); }, stops),
                  surely);
   asio::co_spawn(setup_.world.io(), repeat(kFlushEvery, [this] { return flush(); }), surely);

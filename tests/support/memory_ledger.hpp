@@ -3,6 +3,11 @@
 
 #include "shared/incarnation.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -14,6 +19,11 @@ class MemoryLedger final : public shared::Ledger {
 
   Task<std::string> identity() override { co_return identity_; }
   Task<shared::Page> read() override {
+    boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor);
+    while (hung_) {
+      pause.expires_after(std::chrono::milliseconds(5));
+      co_await pause.async_wait(boost::asio::use_awaitable);
+    }
     if (away_) co_return fail(unavailable("record_unavailable", "gone"));
     co_return page_;
   }
@@ -27,11 +37,14 @@ class MemoryLedger final : public shared::Ledger {
 
   const shared::Incarnation& now() const { return page_.incarnation; }
   void set_away(bool away) { away_ = away; }
+  // No read is answered meanwhile.
+  void set_hung(bool hung) { hung_ = hung; }
 
  private:
   std::string identity_;
   shared::Page page_;
   bool away_ = false;
+  bool hung_ = false;
 };
 
 }  // namespace redoubt::test

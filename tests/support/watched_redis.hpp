@@ -32,7 +32,10 @@ struct WatchedRedis {
   }
 
   Result<void> start() { return loop.run(monitor->start(Duration(5'000))); }
-  void round() { EXPECT_TRUE(loop.run(monitor->run_once())); }
+  void round() {
+    EXPECT_TRUE(loop.run(monitor->ask_record()));
+    EXPECT_TRUE(loop.run(monitor->run_once()));
+  }
   bool rounds_until(shared::Availability wanted) {
     return loop.until(
         [&] {

@@ -74,12 +74,16 @@ class SharedFaultsTest : public test::SessionsFixture {
   void revoke(const IssuedSession& issued) {
     ASSERT_TRUE(loop_.run(sessions_->revoke(acme_, issued.session->id)));
   }
+  void round() {
+    static_cast<void>(loop_.run(monitor_->ask_record()));
+    static_cast<void>(loop_.run(monitor_->run_once()));
+  }
   virtual Timers& timers() { return *loop_.timers; }
   std::uint64_t from_copy() { return SessionMetrics(metrics_).from_copy.value(); }
   bool rounds_until(shared::Availability wanted) {
     return loop_.until(
         [&] {
-          static_cast<void>(loop_.run(monitor_->run_once()));
+          round();
           return state_.status().state == wanted;
         },
         20s);
@@ -142,7 +146,7 @@ TEST_F(SharedFaultsTest, AKilledRedisLosesNoSessionAndBringsNoneBack) {
   EXPECT_FALSE(good(ended));
   ASSERT_TRUE(loop_.until(
       [&] {
-        static_cast<void>(loop_.run(monitor_->run_once()));
+        round();
         return state_.generation() == 2 && state_.usable();
       },
       20s));
@@ -158,14 +162,14 @@ TEST_F(SharedFaultsTest, AnEmptiedRedisLosesNoSession) {
   EXPECT_EQ(from_copy(), 0U);
   ASSERT_TRUE(loop_.until(
       [&] {
-        static_cast<void>(loop_.run(monitor_->run_once()));
+        round();
         return state_.generation() == 2 && state_.usable();
       },
       20s));
   // Copies are read again little by little.
   EXPECT_TRUE(loop_.until(
       [&] {
-        static_cast<void>(loop_.run(monitor_->run_once()));
+        round();
         EXPECT_TRUE(good(issued));
         return from_copy() >= 1;
       },
