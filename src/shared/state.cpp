@@ -60,8 +60,12 @@ bool SharedState::reachable() const {
   return state == Availability::normal || state == Availability::suspect;
 }
 
+bool SharedState::is_fresh() const {
+  return clock_.boot().ns < fresh_until_.load(std::memory_order_acquire);
+}
+
 bool SharedState::usable() const {
-  return reachable() && clock_.boot().ns < fresh_until_.load(std::memory_order_acquire);
+  return reachable() && is_fresh();
 }
 
 double SharedState::ramp() const {
@@ -164,6 +168,11 @@ void SharedState::learned(std::int64_t generation, BootTime began) {
 }
 
 void SharedState::canary_answered(bool gates_open, std::string_view closed_because) {
+  // A record that is away takes no Redis out of use; it only lets none come back into use.
+  if (gates_open && !reachable() && !is_fresh()) {
+    gates_open = false;
+    closed_because = "The record has not said lately which Redis is ours.";
+  }
   change(gates_open ? std::string_view{} : closed_because,
          [this, gates_open](BootTime now, std::uint64_t answered) {
            machine_.canary_answered(now, gates_open, answered);

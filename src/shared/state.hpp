@@ -112,6 +112,8 @@ class SharedState {
 
   template <class F>
   void change(std::string_view reason, F&& step);
+  // The record was asked lately.
+  bool is_fresh() const;
   std::string_view word() const;
   void entered(std::string_view from, std::string former_reason);
   double ramp() const;

@@ -55,6 +55,21 @@ TEST_F(SharedStateTest, CountsGoOnWhileTheRecordCannotBeAskedAndCopiesDoNot) {
   EXPECT_TRUE(state_.reachable());
 }
 
+TEST_F(SharedStateTest, ComesBackIntoUseOnlyWhileTheRecordIsAsked) {
+  make_normal();
+  lose();
+  for (int i = 0; i < 8; ++i) {
+    clock_.advance(500ms);
+    canary();
+  }
+  EXPECT_EQ(state_.status().state, Availability::recovering);
+  EXPECT_NE(state_.status().reason.find("record"), std::string::npos);
+
+  learn();
+  canary();
+  EXPECT_EQ(state_.status().state, Availability::normal);
+}
+
 TEST_F(SharedStateTest, EveryChangeIsToldOnceWithItsCauseAndHowLongTheFormerStateLasted) {
   canary();
   clock_.advance(3s);
