@@ -73,9 +73,14 @@ void AvailabilityMachine::canary_answered(BootTime now, bool gates_open, std::ui
     case Availability::recovering:
       if (!gates_open) return;
       const bool proven = canaries_ >= kCanaries && now - entered_ >= kRecovering;
-      if (proven || !was_normal_) settle(now);
+      if (proven || !proves_itself_) settle(now);
       return;
   }
+}
+
+void AvailabilityMachine::restart() {
+  *this = AvailabilityMachine();
+  proves_itself_ = true;
 }
 
 void AvailabilityMachine::suspect(BootTime now, std::uint64_t answered) {
@@ -119,7 +124,7 @@ void AvailabilityMachine::settle(BootTime now) {
   // From suspect it was in use all along: normal goes on.
   if (state_ != Availability::suspect) entered_ = now;
   state_ = Availability::normal;
-  was_normal_ = true;
+  proves_itself_ = true;
 }
 
 }  // namespace redoubt::shared

@@ -1,6 +1,6 @@
 // Whether Redis is used on request paths: a circuit over what operations and canaries say.
 //
-//            canary, gates open (the first time)
+//            canary, gates open (at the start of the process)
 //   away ----------------------------------------------------------> normal
 //    |  ^                                                            ^  |  ^
 //    |  | a failure                          3 canaries over >= 1 s, |  |  | 3 canaries in a row
@@ -53,6 +53,9 @@ class AvailabilityMachine {
   void canary_answered(BootTime now, bool gates_open, std::uint64_t answered);
   void canary_failed(BootTime now, std::uint64_t answered);
 
+  // As at the start, but it has to prove itself: whoever comes back to it has done without.
+  void restart();
+
   // It is reachable and must not be used: another record's, or a master that was demoted.
   void refuse(BootTime now) { leave(now); }
 
@@ -63,7 +66,7 @@ class AvailabilityMachine {
   void settle(BootTime now);
 
   Availability state_ = Availability::away;
-  bool was_normal_ = false;  // Ever.
+  bool proves_itself_ = false;  // Else one canary is enough.
   BootTime entered_{0};
   BootTime away_until_{0};
   Duration stay_{0};

@@ -135,7 +135,7 @@ void SharedState::turn_off(std::string_view reason) {
   const std::lock_guard lock(mutex_);
   if (off()) return;
   const std::string_view before = word();
-  machine_ = AvailabilityMachine();
+  machine_.restart();
   off_.store(true, std::memory_order_relaxed);
   reason_ = reason;
   entered(before, {});

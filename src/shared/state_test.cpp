@@ -141,6 +141,12 @@ TEST_F(SharedStateTest, OneThatIsTurnedOnAgainProvesItselfAndIsReadLittleByLittl
 
   state_.turn_on();
   EXPECT_FALSE(state_.reachable());
+  for (Duration passed{0}; passed < AvailabilityMachine::kRecovering; passed += 250ms) {
+    learn();
+    canary();
+    EXPECT_EQ(state_.status().state, Availability::recovering) << "one write proves little";
+    clock_.advance(250ms);
+  }
   learn();
   canary();
   EXPECT_TRUE(state_.usable());
