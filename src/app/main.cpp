@@ -24,9 +24,7 @@ struct Arguments {
   std::vector<std::string> settings;  // section.key=value
   std::string url;
   std::string ca_file;
-  std::string operation;
-  std::vector<std::string> call_arguments;
-  bool call_help = false;
+  app::CallRequest call;
   bool reference = false;
   bool as_json = false;
 };
@@ -90,9 +88,13 @@ void add_commands(CLI::App& cli, Arguments& arguments) {
   auto* config = cli.add_subcommand("config", "Print every setting and where it came from");
   config->add_flag("--reference", arguments.reference, "Print the reference of all settings");
   auto* call = cli.add_subcommand("call", "Call an operation of a running server");
-  call->add_option("operation", arguments.operation, "For example sessions.create")->required();
-  call->add_option("arguments", arguments.call_arguments, "name=value ...");
-  call->add_flag("--describe", arguments.call_help, "Print what the operation takes and gives");
+  call->add_option("operation", arguments.call.operation, "For example sessions.create")
+      ->required();
+  call->add_option("arguments", arguments.call.arguments, "name=value ...");
+  call->add_option("--idempotency-key", arguments.call.idempotency_key,
+                   "Sent again with the same key, it is carried out once (docs/idempotency.md)")
+      ->type_name("KEY");
+  call->add_flag("--describe", arguments.call.describe, "Print what the operation takes and gives");
   cli.add_subcommand("operations", "List the operations");
   cli.add_subcommand("openapi", "Print the OpenAPI document");
   cli.add_subcommand("healthcheck", "Exit 0 when the server is ready; for containers without curl");
@@ -134,15 +136,13 @@ int run_client(const CLI::App& cli, const Arguments& arguments, const config::Co
     return app::kExitUsage;
   }
   if (cli.got_subcommand("healthcheck")) return app::healthcheck(*client);
-  if (cli.got_subcommand("call")) {
-    return app::call_operation(*client, arguments.operation, arguments.call_arguments,
-                               arguments.call_help);
-  }
+  if (cli.got_subcommand("call")) return app::call_operation(*client, arguments.call);
   if (cli.got_subcommand("keys")) {
     const bool rotate = cli.get_subcommand("keys")->got_subcommand("rotate");
-    return app::call_operation(*client, rotate ? "keyring.rotate" : "keyring.status", {}, false);
+    return app::call_operation(*client,
+                               {.operation = rotate ? "keyring.rotate" : "keyring.status"});
   }
-  return app::call_operation(*client, "audit.verify", {}, false);
+  return app::call_operation(*client, {.operation = "audit.verify"});
 }
 
 int run(const CLI::App& cli, const Arguments& arguments) {

@@ -1,6 +1,7 @@
 #include "operations/command_line.hpp"
 
 #include "base/text.hpp"
+#include "operations/idempotency_key.hpp"
 
 #include <fmt/format.h>
 
@@ -237,6 +238,16 @@ Result<CommandCall> make_call(const Operation& operation,
                               std::span<const std::string_view> arguments,
                               const ReadFile& read_file) {
   return CallBuilder(operation, read_file).build(arguments);
+}
+
+Result<void> set_idempotency_key(CommandCall& call, std::string_view key) {
+  const auto read = parse_idempotency_key(key);
+  if (!read) {
+    const FieldError& wrong = read.error().fields.front();
+    return fail(invalid_argument("--idempotency-key", wrong.detail, wrong.code));
+  }
+  call.headers.emplace_back("Idempotency-Key", key);
+  return {};
 }
 
 }  // namespace redoubt::operations

@@ -35,6 +35,10 @@ Result<CommandCall> make_call(const Operation& operation,
                               std::span<const std::string_view> arguments,
                               const ReadFile& read_file);
 
+// The call is carried out once, however often it is sent with that key; `key` is what the header
+// has: idempotency_key.hpp. Errors: invalid_argument that names the option --idempotency-key.
+Result<void> set_idempotency_key(CommandCall& call, std::string_view key);
+
 std::string operation_help(const Operation& operation);
 std::string operation_list(const Registry& registry);
 

@@ -55,6 +55,29 @@ TEST_F(CommandLine, ReadsFilesForJsonAndRawBodies) {
   EXPECT_EQ(problem("widgets.put_image", {"id=w1", "image=@none"}), "no file none");
 }
 
+TEST_F(CommandLine, SendsAKeyAsItIsGiven) {
+  auto made = call("widgets.put", {"id=w1", "name=gear", "if_version=7"});
+  ASSERT_TRUE(made);
+  ASSERT_TRUE(set_idempotency_key(*made, "8e03978e-40d5"));
+  EXPECT_THAT(made->headers,
+              testing::ElementsAre(testing::Pair("If-Match", "7"),
+                                   testing::Pair("Idempotency-Key", "8e03978e-40d5")));
+  EXPECT_TRUE(set_idempotency_key(*made, "\"what ada asked for\""));
+}
+
+TEST_F(CommandLine, SaysWhatIsWrongWithAKey) {
+  const auto problem_of = [](std::string_view key) {
+    CommandCall call;
+    const auto set = set_idempotency_key(call, key);
+    EXPECT_TRUE(call.headers.empty());
+    return set ? "none" : set.error().message;
+  };
+  EXPECT_EQ(problem_of(""), "--idempotency-key must have 1 to 128 characters");
+  EXPECT_EQ(problem_of(std::string(129, 'k')), "--idempotency-key must have 1 to 128 characters");
+  EXPECT_THAT(problem_of("two words"), HasSubstr("--idempotency-key must be a quoted string"));
+  EXPECT_THAT(problem_of("k\r\nX: y"), HasSubstr("--idempotency-key must be a quoted string"));
+}
+
 TEST_F(CommandLine, SaysEverythingThatIsWrong) {
   EXPECT_EQ(problem("widgets.put", {"nmae=x", "ttl=soon", "weight=heavy", "ttl=1s", "loose"}),
             "nmae is not a field; did you mean name?; ttl must be a duration such as 30s; "
@@ -82,7 +105,10 @@ TEST_F(CommandLine, HelpSaysWhatTheDeclarationSays) {
   EXPECT_THAT(help, HasSubstr("parts=JSON|@FILE"));
   EXPECT_THAT(help, HasSubstr("How long it lasts. (1s to 1h; default 30s)"));
   EXPECT_THAT(help, HasSubstr("What it is called. (required; 1 to 16 bytes; for example gear)"));
-  EXPECT_THAT(help, HasSubstr("Usage: redoubt call widgets.put id=TEXT name=TEXT\n"));
+  EXPECT_THAT(help, HasSubstr("Usage: redoubt call widgets.put id=TEXT name=TEXT "
+                              "[--idempotency-key KEY]\n"));
+  EXPECT_THAT(operation_help(*registry_.find("widgets.list")),
+              testing::Not(HasSubstr("--idempotency-key")));
 }
 
 TEST_F(CommandLine, ListsOperationsByName) {

@@ -111,6 +111,7 @@ std::string operation_help(const Operation& operation) {
   for (const FieldInfo& field : operation.request_fields) {
     if (field.required) usage += " " + label(field);
   }
+  if (takes_key(info)) usage += " [--idempotency-key KEY]";
   return out + usage + "\n";
 }
 

@@ -516,6 +516,19 @@ class Commands(unittest.TestCase):
         missing = self.run_command("call", "sessions.get", "id=" + session["id"], status=1)
         self.assertIn("the server answered 404", missing.stderr)
 
+    def test_call_with_a_key_is_carried_out_once(self):
+        call = ("call", "sessions.create", "user=keyed", "--idempotency-key", '"once only"')
+        first = self.run_command(*call)
+        self.assertEqual(self.run_command(*call).stdout, first.stdout)
+        listed = json.loads(self.run_command("call", "sessions.list", "user=keyed").stdout)
+        self.assertEqual(len(listed["data"]), 1)
+        other = self.run_command("call", "sessions.create", "user=other", *call[3:], status=1)
+        self.assertIn("idempotency_key_reused", other.stdout)
+        for key in ("", "two words", "k" * 129):
+            done = self.run_command(*call[:4], key, status=EX_USAGE)
+            self.assertIn("--idempotency-key must", done.stderr)
+            self.assertEqual(done.stdout, "", "nothing is sent")
+
     def test_call_says_what_was_probably_meant(self):
         self.assertIn("did you mean sessions.create?",
                       self.run_command("call", "sessions.creat", status=EX_USAGE).stderr)

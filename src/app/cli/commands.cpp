@@ -34,7 +34,8 @@ Result<std::string> read_argument_file(std::string_view path) {
   if (path == "-") {
     std::string text;
     char buffer[65536];
-    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, stdin)) text.append(buffer, n);
+    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, stdin))
+      text.append(buffer, n);
     return text;
   }
   std::ifstream file{std::string(path), std::ios::binary};
@@ -91,21 +92,24 @@ int list_operations() {
   });
 }
 
-int call_operation(const ClientOptions& client, const std::string& operation,
-                   const std::vector<std::string>& arguments, bool help) {
+int call_operation(const ClientOptions& client, const CallRequest& request) {
   return with_declarations([&](const operations::Registry& registry) {
-    const auto found = operations::find_operation(registry, operation);
+    const auto found = operations::find_operation(registry, request.operation);
     if (!found) {
       complain(found.error());
       return kExitUsage;
     }
-    if (help) {
+    if (request.describe) {
       print(operations::operation_help(**found));
       return EXIT_SUCCESS;
     }
-    const std::vector<std::string_view> given(arguments.begin(), arguments.end());
+    const std::vector<std::string_view> given(request.arguments.begin(), request.arguments.end());
     auto call = operations::make_call(**found, given, read_argument_file);
     if (!call) return complain(call.error());
+    if (request.idempotency_key) {
+      const auto set = operations::set_idempotency_key(*call, *request.idempotency_key);
+      if (!set) return complain(set.error());
+    }
     return send_call(client, std::move(*call));
   });
 }
@@ -134,7 +138,9 @@ int new_admin_key(const config::Config& config) {
     caller.areas = kAllAreas;
     caller.tenant = kHomeTenant;
     caller.principal = "system:cli";
-    const Context context{.caller = caller, .request_id = "cli", .client_address = "",
+    const Context context{.caller = caller,
+                          .request_id = "cli",
+                          .client_address = "",
                           .user_agent = "redoubt new-admin-key"};
     NewApiKey request;
     request.name = "made on the command line";

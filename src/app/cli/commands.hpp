@@ -4,6 +4,7 @@
 
 #include "config/load.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,19 @@ struct ClientOptions {
   std::string ca_file;  // --ca-file, for https.
 };
 
+// redoubt call
+struct CallRequest {
+  std::string operation;
+  std::vector<std::string> arguments = {};          // name=value
+  std::optional<std::string> idempotency_key = {};  // As the header has it.
+  bool describe = false;  // Says what it takes and gives; nothing is sent.
+};
+
 int print_config(const config::Loaded& loaded);
 int print_configuration_reference();
 int print_openapi();
 int list_operations();
-int call_operation(const ClientOptions& client, const std::string& operation,
-                   const std::vector<std::string>& arguments, bool help);
+int call_operation(const ClientOptions& client, const CallRequest& request);
 int healthcheck(const ClientOptions& client);
 int new_admin_key(const config::Config& config);
 
