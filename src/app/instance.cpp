@@ -30,9 +30,9 @@ constexpr Duration kRetentionEvery{3'600'000};
 // No session token lives longer than a year.
 constexpr Duration kKeepEpochs{366LL * 86'400'000};
 
-std::string storage_name(SessionStorage storage, bool redis) {
+std::string storage_name(SessionStorage storage) {
   if (storage == SessionStorage::token) return "token";
-  return redis && sessions::keeps_copies(storage) ? "record+redis+memory" : "record+memory";
+  return sessions::keeps_copies(storage) ? "record+redis+memory" : "record+memory";
 }
 
 // The setting as it is now: a file may have a new ring in it, the environment cannot. A pipe gives
@@ -154,18 +154,15 @@ Result<void> Instance::open_services() {
   limit_engine =
       std::make_unique<local::LimitEngine>(clock, random, local::LimitEngineOptions{}, metrics);
   cache_engine = cache::make_cache_engine(cache_options(config.cache), *record, clock, random,
-                                          metrics, redis ? &redis->state().eras() : nullptr);
+                                          metrics, &redis->state().eras());
   record->subscribe(cache::cache_listener(cache_engine));
   bound_cache();
-  if (redis) {
-    RD_CHECK(redis->start(io));
-  }
-  health = std::make_unique<health::HealthService>(
-      *record, clock, std::string(version()),
-      storage_name(config.sessions.options.storage, redis != nullptr),
-      redis ? &redis->state() : nullptr, redis ? redis->topology() : std::string());
+  RD_CHECK(redis->start(io));
+  health = std::make_unique<health::HealthService>(*record, clock, std::string(version()),
+                                                   storage_name(config.sessions.options.storage),
+                                                   &redis->state());
   health->grace_by(auth_grace);
-  if (redis) health->topology_by([this] { return redis->topology(); });
+  health->topology_by([this] { return redis->topology(); });
   SessionOptions no_cache = config.sessions.options;
   no_cache.cache_bytes = 0;  // The sweeper looks nothing up.
   sweeping_sessions_ = sessions::make_sessions(session_parts(), no_cache);
@@ -181,8 +178,7 @@ Result<void> Instance::open_services() {
 }
 
 Result<void> Instance::open_redis() {
-  if (!config.redis.options) return {};
-  RD_TRY(tier, RedisTier::make(io, {.options = *config.redis.options,
+  RD_TRY(tier, RedisTier::make(io, {.options = config.redis.options,
                                     .record = *record,
                                     .clock = clock,
                                     .random = random,
@@ -242,7 +238,6 @@ void Instance::follow_journal() {
 
 // What is in memory answers, unless it is to be silent when it is all there is.
 void Instance::bound_cache() {
-  if (!redis) return;
   cache::answer_while(*cache_engine, [this] {
     if (cache_without_redis_.load(std::memory_order_relaxed)) return true;
     return redis->state().reachable() || redis->state().off();
@@ -252,12 +247,12 @@ void Instance::bound_cache() {
 bool Instance::apply(const config::Config& changed) {
   auth_grace.set(changed.sessions.auth_grace);
   cache_without_redis_ = changed.cache.without_redis;
-  if (!redis) return false;
   if (!changed.redis.options) {
     redis->state().turn_off("it is turned off by the configuration");
     return false;
   }
-  if (same_redis(*changed.redis.options, redis->options())) {
+  const std::optional<redis::Options> now = redis->options();
+  if (now && same_redis(*changed.redis.options, *now)) {
     redis->state().turn_on();
     return false;
   }
@@ -291,7 +286,7 @@ void Instance::start_background() {
     RD_CO_CHECK(co_await retention_->run_once(kSweepBatch));
     co_return Result<void>{};
   });
-  if (redis) redis->start_background(*background_);
+  redis->start_background(*background_);
   background_->repeat("memory.sweep", kEngineSweep, [this]() -> Task<void> {
     limit_engine->run_once();
     RD_CO_CHECK(co_await sweeping_cache_->sweep(kSweepBatch));

@@ -80,7 +80,7 @@ class Instance {
   std::unique_ptr<Idempotency> idempotency;
   std::unique_ptr<local::LimitEngine> limit_engine;
   std::shared_ptr<cache::CacheEngine> cache_engine;
-  std::unique_ptr<RedisTier> redis;  // Null: none is configured.
+  std::unique_ptr<RedisTier> redis;  // Turned off when none is configured.
   std::unique_ptr<health::HealthService> health;
 
  private:

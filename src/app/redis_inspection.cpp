@@ -65,8 +65,7 @@ class NothingWatched final : public redis::TrackingHandler {
 
 }  // namespace
 
-diagnostics::RedisSetup redis_setup(const config::Config& config, std::string record) {
-  const redis::Options& options = *config.redis.options;
+diagnostics::RedisSetup redis_setup(const redis::Options& options, std::string record) {
   diagnostics::RedisSetup out;
   out.tls = options.tls.enabled;
   out.tls_verified = options.tls.verify;

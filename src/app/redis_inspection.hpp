@@ -2,7 +2,6 @@
 // of its own that takes any server, so that it can be said what is wrong with it.
 #pragma once
 
-#include "config/config.hpp"
 #include "redis/options.hpp"
 #include "services/diagnostics/redis_rules.hpp"
 #include "shared/redis_facts.hpp"
@@ -18,8 +17,8 @@
 
 namespace redoubt::app {
 
-// `record`: the identity of ours; empty when it is not known. REQUIRES: config.redis.options.
-diagnostics::RedisSetup redis_setup(const config::Config& config, std::string record);
+// `record`: the identity of ours; empty when it is not known.
+diagnostics::RedisSetup redis_setup(const redis::Options& options, std::string record);
 
 struct InspectionParts {
   boost::asio::any_io_executor executor;

@@ -83,13 +83,11 @@ class RedisInspection : public ::testing::Test {
     return look();
   }
   Look look() {
-    config::Config config;
-    config.redis.options = options_;
     const InspectionParts parts{loop_.io.get_executor(), options_, *clock_, *loop_.timers,
                                 loop_.random};
     Look out;
     out.facts = loop_.run(inspect_redis(parts));
-    const auto setup = redis_setup(config, "rec_ours");
+    const auto setup = redis_setup(options_, "rec_ours");
     out.findings = diagnostics::examine_redis(setup, out.facts);
     for (const Finding& one : out.findings) out.codes.push_back(one.code);
     return out;
@@ -344,10 +342,9 @@ TEST_F(RedisInspection, FindsTheRedisOfAnotherRecord) {
 TEST(RedisSetup, SaysHowFarAndHowSafeEachTopologyIs) {
   using diagnostics::Reach;
   const auto setup_of = [](auto topology) {
-    config::Config config;
-    config.redis.options.emplace();
-    config.redis.options->topology = topology;
-    return redis_setup(config, "rec_ours");
+    redis::Options options;
+    options.topology = topology;
+    return redis_setup(options, "rec_ours");
   };
   const auto at = [](std::string host) { return redis::Endpoint{std::move(host), 6379, {}}; };
 

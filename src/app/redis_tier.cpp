@@ -3,6 +3,7 @@
 #include "app/run_task.hpp"
 #include "base/ids.hpp"
 #include "base/timers.hpp"
+#include "redis/no_client.hpp"
 #include "services/incarnation/ledger.hpp"
 #include "services/sessions/copies.hpp"
 
@@ -18,18 +19,19 @@ constexpr Duration kWorkerPauseMax{1'000};
 // How often the journal is looked at while hints are not sent or not followed: while Redis is away,
 // and while its copies are read again little by little.
 constexpr Duration kLookUnhinted{100};
-// What is promised is that Redis is used again 5 s after it answers; from the connection on it takes
-// up to 2 of them. And at most one attempt a second: half of this on average.
+// What is promised is that Redis is used again 5 s after it answers; from the connection on it
+// takes up to 2 of them. And at most one attempt a second: half of this on average.
 constexpr Duration kMonitorPauseMax{2'500};
 
-redis::Options with_identity(redis::Options options) {
-  options.identity_key = shared::kIncarnationKey;
+std::optional<redis::Options> with_identity(std::optional<redis::Options> options) {
+  if (options) options->identity_key = shared::kIncarnationKey;
   return options;
 }
 
-shared::SharedDeadlines deadlines_of(const redis::Options& options) {
+shared::SharedDeadlines deadlines_of(const std::optional<redis::Options>& options) {
   shared::SharedDeadlines deadlines;
-  deadlines.normal = options.timeouts.operation;
+  if (!options) return deadlines;
+  deadlines.normal = options->timeouts.operation;
   deadlines.suspect = std::min(deadlines.suspect, deadlines.normal);
   return deadlines;
 }
@@ -41,40 +43,35 @@ RedisTier::RedisTier(boost::asio::io_context& io, const RedisTierParts& parts)
       options_(with_identity(parts.options)),
       instance_(format_id("", new_id(parts.clock.wall(), parts.random))),
       timers_(make_timers(io.get_executor())),
-      state_(parts.clock, parts.metrics, deadlines_of(parts.options)),
+      state_(parts.clock, parts.metrics, deadlines_of(parts.options), parts.options.has_value()),
       changes_(state_.eras()),
-      ledger_(incarnation::make_ledger(parts.record, parts.clock, parts.random)) {}
+      ledger_(incarnation::make_ledger(parts.record, parts.clock, parts.random)),
+      hears_(parts.options.has_value()) {}
 
 Result<std::unique_ptr<RedisTier>> RedisTier::make(boost::asio::io_context& io,
                                                    const RedisTierParts& parts) {
   std::unique_ptr<RedisTier> tier(new RedisTier(io, parts));
   RD_CHECK(tier->connect(io));
-  parts.record.subscribe(sessions::listen_for_copies(tier->changes_));
+  // Before there is a Redis no copy is made, and the era that begins with it is above all others'.
+  parts.record.subscribe(
+      [&hears = tier->hears_,
+       hear = sessions::listen_for_copies(tier->changes_)](const record::JournalEntry& entry) {
+        if (hears) hear(entry);
+      });
   return tier;
 }
 
 Result<void> RedisTier::start(boost::asio::io_context& io) {
-  RD_CHECK(run_task(io, monitor_->start(kStartWait)));
-  exchange_hints();
-  return {};
-}
-
-void RedisTier::exchange_hints() {
-  shared::JournalHintsParts hints{.client = *client_,
-                                  .state = state_,
-                                  .clock = parts_.clock,
-                                  .timers = *timers_,
-                                  .log = parts_.log,
-                                  .metrics = parts_.metrics,
-                                  .hurry = [&record = parts_.record] { record.hurry(); }};
-  hints_ =
-      std::make_unique<shared::JournalHints>(std::move(hints), monitor_->identity(), instance_);
-  const bool others = parts_.record.when_announced([hints = hints_.get()] { hints->announced(); });
-  if (!others) hints_.reset();
+  if (!state_.ever_on()) return {};
+  return run_task(io, monitor_->start(kStartWait));
 }
 
 Result<void> RedisTier::connect(boost::asio::io_context& io) {
-  RD_TRY(client, watching_client(io, options_));
+  auto client = redis::no_client();
+  if (options_) {
+    RD_TRY(made, watching_client(io, *options_));
+    client = std::move(made);
+  }
   client_ = std::make_unique<redis::ReplaceableClient>(std::move(client));
   shared::MonitorOptions options;
   options.instance = instance_;
@@ -100,8 +97,8 @@ Result<std::unique_ptr<redis::Client>> RedisTier::watching_client(
 }
 
 Result<void> RedisTier::replace(boost::asio::io_context& io, const redis::Options& options) {
-  redis::Options wanted = with_identity(options);
-  RD_TRY(client, watching_client(io, wanted));
+  std::optional<redis::Options> wanted = with_identity(options);
+  RD_TRY(client, watching_client(io, *wanted));
   state_.turn_off("another one takes its place");
   state_.set_deadlines(deadlines_of(wanted));
   {
@@ -110,32 +107,42 @@ Result<void> RedisTier::replace(boost::asio::io_context& io, const redis::Option
   }
   client_->replace(std::move(client));
   state_.turn_on();
+  if (!hears_.exchange(true)) watch();
   return {};
 }
 
-redis::Options RedisTier::options() const {
+std::optional<redis::Options> RedisTier::options() const {
   const std::lock_guard lock(mutex_);
   return options_;
 }
 
+std::string RedisTier::record_identity() const {
+  const std::lock_guard lock(mutex_);
+  return record_identity_;
+}
+
 std::string RedisTier::topology() const {
   constexpr std::array kNames{"standalone", "sentinel", "cluster", "rest"};
-  return kNames[options().topology.index()];
+  const std::optional<redis::Options> options = this->options();
+  return options ? kNames[options->topology.index()] : "";
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(
     boost::asio::io_context& io, Timers& timers, redis::TrackingHandler& tracking) const {
-  return make_admitted(io, timers, options(), &tracking);
+  std::optional<redis::Options> options = this->options();
+  if (!options) return redis::no_client();
+  return make_admitted(io, timers, *std::move(options), &tracking);
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::face_client(boost::asio::io_context& io,
                                                               Timers& timers,
                                                               Duration limit) const {
-  redis::Options options = this->options();
-  options.allow_resp3 = false;
-  options.timeouts.operation = limit;
-  options.timeouts.silence = std::max(options.timeouts.silence, limit * 2);
-  return make_admitted(io, timers, std::move(options), nullptr);
+  std::optional<redis::Options> options = this->options();
+  if (!options) return redis::no_client();
+  options->allow_resp3 = false;
+  options->timeouts.operation = limit;
+  options->timeouts.silence = std::max(options->timeouts.silence, limit * 2);
+  return make_admitted(io, timers, *std::move(options), nullptr);
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(
@@ -151,13 +158,47 @@ Result<std::unique_ptr<redis::Client>> RedisTier::make_admitted(
 }
 
 void RedisTier::start_background(net::TaskGroup& background) {
-  background.repeat("shared.record", shared::kMonitorPeriod,
-                    [this] { return monitor_->ask_record(); });
-  background.repeat("shared.monitor", shared::kMonitorPeriod,
-                    [this] { return monitor_->run_once(); });
-  if (!hints_) return;
-  background.spawn("shared.hints", hints_->run());
-  background.repeat("record.hurry", kLookUnhinted, [this]() -> Task<void> {
+  background_ = &background;
+  if (hears_) watch();
+}
+
+// REQUIRES: the journal is heard from now on.
+void RedisTier::watch() {
+  if (monitor_->began()) begun();
+  background_->repeat("shared.record", shared::kMonitorPeriod, [this] { return ask_record(); });
+  background_->repeat("shared.monitor", shared::kMonitorPeriod,
+                      [this] { return monitor_->run_once(); });
+}
+
+Task<void> RedisTier::ask_record() {
+  RD_CO_CHECK(co_await monitor_->ask_record());
+  if (monitor_->began() && !begun_ && !stopped_) begun();
+  co_return Result<void>{};
+}
+
+void RedisTier::begun() {
+  begun_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    record_identity_ = monitor_->identity();
+  }
+  exchange_hints();
+}
+
+void RedisTier::exchange_hints() {
+  shared::JournalHintsParts hints{.client = *client_,
+                                  .state = state_,
+                                  .clock = parts_.clock,
+                                  .timers = *timers_,
+                                  .log = parts_.log,
+                                  .metrics = parts_.metrics,
+                                  .hurry = [&record = parts_.record] { record.hurry(); }};
+  hints_ =
+      std::make_unique<shared::JournalHints>(std::move(hints), monitor_->identity(), instance_);
+  const bool others = parts_.record.when_announced([hints = hints_.get()] { hints->announced(); });
+  if (!others) return hints_.reset();
+  background_->spawn("shared.hints", hints_->run());
+  background_->repeat("record.hurry", kLookUnhinted, [this]() -> Task<void> {
     const bool hinted = state_.reachable() && state_.all_reads_open();
     if (!state_.off() && !hinted) parts_.record.hurry();
     co_return Result<void>{};
@@ -165,6 +206,7 @@ void RedisTier::start_background(net::TaskGroup& background) {
 }
 
 void RedisTier::stop() {
+  stopped_ = true;
   if (hints_) hints_->stop();
   client_->stop();
 }

@@ -1,5 +1,8 @@
 // The shared tier as this process has it: what it knows of Redis (one state, one monitor, on the
 // control thread), and a client for each worker.
+//
+// There is always one, because a Redis may come while the server runs. Until then it is turned off
+// and costs nothing: no connection, no look at the record, no memory of what changed.
 #pragma once
 
 #include "base/log.hpp"
@@ -19,14 +22,16 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace redoubt::app {
 
 struct RedisTierParts {
-  const redis::Options& options;
+  const std::optional<redis::Options>& options;  // Empty: there is no Redis.
   record::Record& record;
   const Clock& clock;
   Random& random;
@@ -42,21 +47,22 @@ class RedisTier {
   static Result<std::unique_ptr<RedisTier>> make(boost::asio::io_context& io,
                                                  const RedisTierParts& parts);
 
-  // Waits a moment for Redis; one that is away is used once it is there.
+  // Waits a moment for Redis; one that is away is used once it is there. Nothing without one.
   // REQUIRES: everybody who must hear the journal has subscribed.
   // Errors: precondition_failed "redis_of_another_record"; those of the record.
   Result<void> start(boost::asio::io_context& io);
 
   shared::SharedState& state() { return state_; }
   const shared::Changes& changes() const { return changes_; }
-  const std::string& record_identity() const { return monitor_->identity(); }
-  std::string topology() const;    // "standalone", "sentinel", "cluster", "rest". Any thread.
-  redis::Options options() const;  // Any thread.
+  // Empty until the first Redis was looked at. Any thread.
+  std::string record_identity() const;
+  std::string topology() const;  // "standalone", "sentinel", "cluster", "rest", "". Any thread.
+  std::optional<redis::Options> options() const;  // Any thread.
 
-  // Another Redis takes the place of this one, or the same one is spoken to in another way. Until
-  // it has proven itself it is turned off; the workers are to make their clients anew. On the
-  // control thread.
-  // Errors: invalid_argument for TLS files that cannot be read; then nothing changed.
+  // Another Redis takes the place of this one, or the first one comes, or the same one is spoken to
+  // in another way. Until it has proven itself it is not used; the workers are to make their
+  // clients anew. On the control thread. Errors: invalid_argument for TLS files that cannot be
+  // read; then nothing changed.
   Result<void> replace(boost::asio::io_context& io, const redis::Options& options);
 
   // For a worker, on its loop; only the server that the monitor knows as ours is used. `tracking`
@@ -68,7 +74,7 @@ class RedisTier {
   Result<std::unique_ptr<redis::Client>> face_client(boost::asio::io_context& io, Timers& timers,
                                                      Duration limit) const;
 
-  void start_background(net::TaskGroup& background);
+  void start_background(net::TaskGroup& background);  // That outlives every replace().
   void stop();  // Any later use is away. On the control thread.
 
  private:
@@ -77,13 +83,17 @@ class RedisTier {
                                                        redis::Options options,
                                                        redis::TrackingHandler* tracking) const;
   Result<void> connect(boost::asio::io_context& io);
+  void watch();
+  Task<void> ask_record();
+  void begun();
   Result<std::unique_ptr<redis::Client>> watching_client(boost::asio::io_context& io,
                                                          const redis::Options& options) const;
   void exchange_hints();
 
   const RedisTierParts parts_;
-  mutable std::mutex mutex_;  // Guards options_.
-  redis::Options options_;
+  mutable std::mutex mutex_;  // Of the two below.
+  std::optional<redis::Options> options_;
+  std::string record_identity_;
   const std::string instance_;  // Of this process alone.
   std::unique_ptr<Timers> timers_;
   shared::SharedState state_;
@@ -92,6 +102,10 @@ class RedisTier {
   std::unique_ptr<redis::ReplaceableClient> client_;
   std::unique_ptr<shared::Monitor> monitor_;
   std::unique_ptr<shared::JournalHints> hints_;  // Null: nobody else uses the record.
+  std::atomic<bool> hears_;  // The journal. True once there is a Redis, and from then on.
+  bool begun_ = false;
+  bool stopped_ = false;
+  net::TaskGroup* background_ = nullptr;
 };
 
 }  // namespace redoubt::app

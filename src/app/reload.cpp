@@ -15,9 +15,8 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kLive{"sessions.auth_grace", "cache.without_redis"};
 
-bool is_live(std::string_view key, bool with_redis) {
-  if (key.starts_with("limits.")) return true;
-  if (key.starts_with("redis.")) return with_redis;
+bool is_live(std::string_view key) {
+  if (key.starts_with("limits.") || key.starts_with("redis.")) return true;
   return std::ranges::find(kLive, key) != kLive.end();
 }
 
@@ -60,7 +59,7 @@ std::map<std::string_view, std::string_view> texts_of(const config::Loaded& load
 
 }  // namespace
 
-ConfigChange compare(const config::Loaded& before, const config::Loaded& after, bool with_redis) {
+ConfigChange compare(const config::Loaded& before, const config::Loaded& after) {
   const auto old_texts = texts_of(before);
   const auto new_texts = texts_of(after);
   std::map<std::string_view, bool> changed;
@@ -72,7 +71,7 @@ ConfigChange compare(const config::Loaded& before, const config::Loaded& after, 
   ConfigChange out;
   for (const auto& [key, differs] : changed) {
     if (!differs) continue;
-    (is_live(key, with_redis) ? out.live : out.restart).emplace_back(key);
+    (is_live(key) ? out.live : out.restart).emplace_back(key);
   }
   return out;
 }

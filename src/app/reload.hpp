@@ -3,9 +3,9 @@
 //   sessions.auth_grace, cache.without_redis                   from the next request on
 //   limits.*                                                   on each worker, one after the other
 //   redis.*                                                    off: Redis is left, as if there were
-//                                                              none; on again, or another one: it
-//                                                              has to prove itself, as after an
-//                                                              outage
+//                                                              none; on, again or for the first
+//                                                              time, or another one: it has to
+//                                                              prove itself, as after an outage
 #pragma once
 
 #include "config/load.hpp"
@@ -22,8 +22,8 @@ struct ConfigChange {
 };
 
 // Secrets are not told apart by what is known of them here: a changed password takes effect and is
-// in neither list. `with_redis`: whether the server was started with one.
-ConfigChange compare(const config::Loaded& before, const config::Loaded& after, bool with_redis);
+// in neither list.
+ConfigChange compare(const config::Loaded& before, const config::Loaded& after);
 
 // Whether both lead to the same Redis in the same way.
 bool same_redis(const redis::Options& a, const redis::Options& b);

@@ -117,7 +117,7 @@ class Service {
       instance_->log->error("config.reload_refused", {{"message", read.error().message}});
       return;
     }
-    const ConfigChange change = compare(loaded_, *read, instance_->redis != nullptr);
+    const ConfigChange change = compare(loaded_, *read);
     loaded_ = *std::move(read);
     const bool other_redis = instance_->apply(loaded_.config);
     for (const auto& worker : workers_) {

@@ -23,9 +23,8 @@ faces::UpstashOptions upstash_options(const config::Config& config) {
 }
 
 // While it is down the monitor looks whether it is back; no request waits for that.
-std::string_view why_missing(const Instance& instance) {
-  if (!instance.redis) return "none is configured";
-  const shared::SharedState& state = instance.redis->state();
+std::string_view why_missing(const shared::SharedState& state) {
+  if (!state.ever_on()) return "none is configured";
   if (state.off()) return "it is turned off by the configuration";
   return state.away() ? "it is down" : std::string_view();
 }
@@ -37,35 +36,30 @@ Result<std::unique_ptr<UpstashPart>> UpstashPart::make(Instance& instance,
                                                        ApiKeys& keys,
                                                        operations::Admission& admission,
                                                        net::HttpHandler& rest) {
-  std::unique_ptr<redis::ReplaceableClient> client;
-  if (instance.redis) {
-    const Duration limit = instance.config.upstash.command_timeout;
-    RD_TRY(made, instance.redis->face_client(io, timers, limit));
-    client = std::make_unique<redis::ReplaceableClient>(std::move(made));
-  }
-  const faces::UpstashParts parts{.executor = io.get_executor(),
-                                  .client = client.get(),
-                                  .keys = keys,
-                                  .clock = instance.clock,
-                                  .random = instance.random,
-                                  .log = *instance.log,
-                                  .metrics = instance.metrics,
-                                  .missing = [&instance] { return why_missing(instance); },
-                                  .admission = &admission};
-  return std::unique_ptr<UpstashPart>(new UpstashPart(std::move(client), parts,
-                                                      upstash_options(instance.config),
-                                                      instance.config.upstash.path, rest));
+  const Duration limit = instance.config.upstash.command_timeout;
+  RD_TRY(client, instance.redis->face_client(io, timers, limit));
+  return std::unique_ptr<UpstashPart>(
+      new UpstashPart(instance, io, std::move(client), keys, admission, rest));
 }
 
-UpstashPart::UpstashPart(std::unique_ptr<redis::ReplaceableClient> client,
-                         const faces::UpstashParts& parts, faces::UpstashOptions options,
-                         const std::string& path, net::HttpHandler& rest)
+UpstashPart::UpstashPart(Instance& instance, boost::asio::io_context& io,
+                         std::unique_ptr<redis::Client> client, ApiKeys& keys,
+                         operations::Admission& admission, net::HttpHandler& rest)
     : client_(std::move(client)),
-      face_(parts, std::move(options)),
+      face_({.executor = io.get_executor(),
+             .client = &client_,
+             .keys = keys,
+             .clock = instance.clock,
+             .random = instance.random,
+             .log = *instance.log,
+             .metrics = instance.metrics,
+             .missing = [&state = instance.redis->state()] { return why_missing(state); },
+             .admission = &admission},
+            upstash_options(instance.config)),
       own_(face_, ""),
-      below_(face_, path),
-      mount_(rest, path, below_),
-      main_(path.empty() ? &rest : &mount_) {}
+      below_(face_, instance.config.upstash.path),
+      mount_(rest, instance.config.upstash.path, below_),
+      main_(instance.config.upstash.path.empty() ? &rest : &mount_) {}
 
 void UpstashPart::start(net::TaskGroup& tasks) {
   tasks.repeat("upstash.ping", kPingEvery, [this]() -> Task<void> {
@@ -75,7 +69,7 @@ void UpstashPart::start(net::TaskGroup& tasks) {
 }
 
 void UpstashPart::stop() {
-  if (client_) client_->stop();
+  client_.stop();
 }
 
 }  // namespace redoubt::app

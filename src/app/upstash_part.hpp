@@ -32,17 +32,18 @@ class UpstashPart {
   net::HttpHandler& main_port() { return *main_; }  // The API and the path.
   net::HttpHandler& own_port() { return own_; }
 
-  // On the worker's loop. REQUIRES: a Redis is configured.
-  void replace_redis(std::unique_ptr<redis::Client> next) { client_->replace(std::move(next)); }
+  // On the worker's loop.
+  void replace_redis(std::unique_ptr<redis::Client> next) { client_.replace(std::move(next)); }
 
   void start(net::TaskGroup& tasks);
   void stop();
 
  private:
-  UpstashPart(std::unique_ptr<redis::ReplaceableClient> client, const faces::UpstashParts& parts,
-              faces::UpstashOptions options, const std::string& path, net::HttpHandler& rest);
+  UpstashPart(Instance& instance, boost::asio::io_context& io,
+              std::unique_ptr<redis::Client> client, ApiKeys& keys,
+              operations::Admission& admission, net::HttpHandler& rest);
 
-  std::unique_ptr<redis::ReplaceableClient> client_;  // Null: no Redis is configured.
+  redis::ReplaceableClient client_;
   faces::UpstashFace face_;
   faces::UpstashHandler own_;
   faces::UpstashHandler below_;

@@ -28,6 +28,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 namespace redoubt::app {
@@ -40,10 +41,9 @@ constexpr Duration kFlushEvery = std::min(sessions::kFlushPeriodMax, Duration(5'
 
 constexpr Duration kPulse{200};
 
-// What the services of a worker have of Redis; nothing when none is configured.
+// What the services of a worker have of Redis, also of one that may come.
 Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
                                        Services& services) {
-  if (!instance.redis) return limits::SharedTier{};
   services.tracking = shared::track_copies(*instance.cache_engine, instance.metrics);
   RD_TRY(client, instance.redis->worker_client(io, *services.timers, *services.tracking));
   services.redis = std::make_unique<redis::ReplaceableClient>(std::move(client));
@@ -60,14 +60,11 @@ Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
   return limits::SharedTier{
       .limits = services.shared_limits.get(),
       .instances = [&record = *instance.record] { return record.status().instances; },
-      .off = [&state = instance.redis->state()] { return state.off(); }};
+      .off = [&state = instance.redis->state()] { return state.off(); },
+      .ever_on = [&state = instance.redis->state()] { return state.ever_on(); }};
 }
 
 std::unique_ptr<Cache> make_cache(Instance& instance, Services& services) {
-  if (!services.copies) {
-    return cache::make_cache(instance.cache_engine, *instance.record, *services.timers,
-                             *instance.log);
-  }
   const cache::CacheCopiesParts copies{.copies = *services.copies,
                                        .state = instance.redis->state(),
                                        .record = *instance.record,
@@ -95,16 +92,19 @@ RedisPool pool_of(const redis::Client& client) {
 std::unique_ptr<Diagnostics> make_diagnostics(Instance& instance, asio::io_context& io,
                                               const Services& services) {
   diagnostics::DiagnosticsParts parts{.clock = instance.clock};
-  if (instance.redis) {
-    parts.setup = redis_setup(instance.config, instance.redis->record_identity());
-    parts.state = &instance.redis->state();
-    parts.pool = [&client = *services.redis] { return pool_of(client); };
-    parts.inspect = [&instance, &timers = *services.timers, executor = io.get_executor()] {
-      const InspectionParts inspection{executor, instance.redis->options(), instance.clock, timers,
-                                       instance.random};
-      return inspect_redis(inspection);
-    };
-  }
+  parts.setup = [&tier = *instance.redis]() -> std::optional<diagnostics::RedisSetup> {
+    const std::optional<redis::Options> options = tier.options();
+    if (!options) return std::nullopt;
+    return redis_setup(*options, tier.record_identity());
+  };
+  parts.state = &instance.redis->state();
+  parts.pool = [&client = *services.redis] { return pool_of(client); };
+  // REQUIRES: there is a setup, and then there are options from then on.
+  parts.inspect = [&instance, &timers = *services.timers, executor = io.get_executor()] {
+    const InspectionParts inspection{executor, *instance.redis->options(), instance.clock, timers,
+                                     instance.random};
+    return inspect_redis(inspection);
+  };
   return diagnostics::make_diagnostics(std::move(parts));
 }
 
@@ -327,7 +327,7 @@ asio::awaitable<void> Worker::finish() {
   if (!flushed) {
     instance_.log->warn("worker.flush_failed", {{"message", flushed.error().message}});
   }
-  if (services_->redis) services_->redis->stop();
+  services_->redis->stop();
   upstash_->stop();
   guard_.reset();
 }

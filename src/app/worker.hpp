@@ -42,7 +42,7 @@ namespace redoubt::app {
 struct Services {
   std::unique_ptr<Timers> timers;
   std::unique_ptr<redis::TrackingHandler> tracking;
-  std::unique_ptr<redis::ReplaceableClient> redis;  // Null: none is configured.
+  std::unique_ptr<redis::ReplaceableClient> redis;
   std::unique_ptr<shared::SharedLimits> shared_limits;
   std::unique_ptr<shared::Copies> copies;
   std::unique_ptr<shared::Claims> claims;

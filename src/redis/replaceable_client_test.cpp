@@ -1,6 +1,9 @@
 // A client that is moved from one real Redis to another while it is used.
 #include "redis/replaceable_client.hpp"
 
+#include "redis/no_client.hpp"
+#include "redis/shared.hpp"
+
 #include "tests/support/redis_loop.hpp"
 #include "tests/support/redis_server.hpp"
 
@@ -96,6 +99,29 @@ TEST_F(ReplaceableClientTest, SubscriptionsMoveAlongAndSayThatMessagesMayBeMissi
   ASSERT_TRUE(loop_.until([&] { return heard.has("gap"); }));
   ASSERT_TRUE(loop_.run(client_.run(Command("PUBLISH").arg("b").arg("there"))));
   EXPECT_TRUE(loop_.until([&] { return heard.has("there"); })) << "what was added later moves, too";
+}
+
+TEST_F(ReplaceableClientTest, BeforeThereIsARedisEverythingIsAnsweredAtOnce) {
+  ReplaceableClient client(no_client());
+  const auto refused = [](const auto& reply) { return !reply && is_unsent(reply.error()); };
+  EXPECT_TRUE(refused(loop_.run(client.connected(Duration(60'000)))));
+  EXPECT_TRUE(refused(loop_.run(client.run(Command("GET").key("k")))));
+  EXPECT_TRUE(refused(loop_.run(client.send(Command("GET").key("k"))->reply())));
+  EXPECT_TRUE(refused(loop_.run(client.probe(Command("PING")))));
+  std::vector<Command> two;
+  two.emplace_back("PING");
+  two.emplace_back("PING");
+  const auto replies = loop_.run(client.run_all(std::move(two)));
+  ASSERT_EQ(replies.size(), 2U);
+  EXPECT_TRUE(refused(replies[1]));
+  EXPECT_FALSE(client.status().connected);
+  Heard heard;
+  EXPECT_FALSE(client.subscribe({}, heard));
+
+  client.replace(loop_.client(standalone(first_.port())));
+
+  EXPECT_TRUE(loop_.run(client.run(Command("SET").key("k").arg("v"))));
+  client.stop();
 }
 
 TEST_F(ReplaceableClientTest, OneThatIsStoppedStaysSo) {

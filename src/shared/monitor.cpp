@@ -59,10 +59,16 @@ Monitor::Monitor(const MonitorParts& parts, MonitorOptions options)
       moves_(parts.metrics.counter("redoubt_shared_generation_changes_total",
                                    "How often all keys of the shared tier were left behind.")) {}
 
-Task<void> Monitor::start(Duration limit) {
+Task<void> Monitor::begin() {
   RD_CO_TRY(identity, co_await parts_.ledger.identity());
   identity_ = std::move(identity);
   RD_CO_CHECK(co_await begin_era());
+  began_ = true;
+  co_return Result<void>{};
+}
+
+Task<void> Monitor::start(Duration limit) {
+  RD_CO_CHECK(co_await begin());
   static_cast<void>(co_await parts_.client.connected(limit));
   for (int round = 0; round < kStartRounds && (round == 0 || move_); ++round) {
     RD_CO_CHECK(co_await ask_record());
@@ -123,6 +129,15 @@ Task<void> Monitor::advance_era(BootTime now) {
 }
 
 Task<void> Monitor::ask_record() {
+  if (!began_) {
+    if (parts_.state.off()) co_return Result<void>{};
+    const Result<void> begun = co_await begin();
+    if (!begun) {
+      parts_.state.canary_failed(begun.error());
+      report();
+      co_return Result<void>{};
+    }
+  }
   const BootTime now = parts_.clock.boot();
   if (now >= learn_at_) {
     // When the record cannot be asked the view grows old, and copies are not used with it. What is
@@ -148,6 +163,7 @@ Task<void> Monitor::ask_record() {
 Task<void> Monitor::run_once() {
   const BootTime now = parts_.clock.boot();
   report();
+  if (!began_) co_return Result<void>{};
   if (parts_.state.off()) found_none();
   if (parts_.state.off() || now < probe_at_) co_return Result<void>{};
   const bool away = parts_.state.status().state == Availability::away;
@@ -189,8 +205,8 @@ Task<void> Monitor::canary() {
 
 Task<Sight> Monitor::look() {
   Sight sight;
-  // Every master of a cluster is to be seen, also one that was promoted since the last look: workers
-  // are admitted to no other.
+  // Every master of a cluster is to be seen, also one that was promoted since the last look:
+  // workers are admitted to no other.
   RD_CO_CHECK(co_await parts_.client.connected(kConnectWait));
   // The canary has a connection of its own. The one that is looked at must take a write as well: a
   // master that was demoted reads on, and whoever stays with it never sees the one that took over.
@@ -321,8 +337,8 @@ Result<void> Monitor::admit(const redis::ServerFacts& facts) {
 
 Result<void> Monitor::watches(const redis::ServerFacts& facts) {
   const std::string server = server_of(facts);
-  const bool left = std::ranges::find(page_.incarnation.retired, server) !=
-                    page_.incarnation.retired.end();
+  const bool left =
+      std::ranges::find(page_.incarnation.retired, server) != page_.incarnation.retired.end();
   if (left && !server.empty() && !is_unused()) {
     return fail(unavailable("redis_not_admitted", kLeftBehind));
   }

@@ -65,16 +65,21 @@ class Monitor {
   // Errors: those of the record; precondition_failed "redis_of_another_record".
   Task<void> start(Duration limit);
 
-  // Never fail but for a bug: what goes wrong is a state. Each one at a time, after start().
+  // Never fail but for a bug: what goes wrong is a state. Each one at a time. Without a start() the
+  // first rounds of ask_record() do what it would have done, but for the wait: of a Redis that comes
+  // while requests are served. Then, too, everybody who must hear the journal hears it before.
   Task<void> ask_record();
   Task<void> run_once();
+
+  // The record was asked who we are, and an era has begun. On the executor of the client.
+  bool began() const { return began_; }
 
   // For the clients of the workers (redis::Admission): only the server that the last round found to
   // be ours, until the record says that it is not any more. Any thread.
   Result<void> admit(const redis::ServerFacts& facts);
 
-  // For its own client, on its executor: any server but one that was left behind for another that is
-  // in use. Else an address that leads to another one by now would not be looked up while the
+  // For its own client, on its executor: any server but one that was left behind for another that
+  // is in use. Else an address that leads to another one by now would not be looked up while the
   // connection lasts. For the same reason a connection is given up when a worker was led elsewhere.
   Result<void> watches(const redis::ServerFacts& facts);
 
@@ -89,6 +94,7 @@ class Monitor {
   };
 
   // Of ask_record():
+  Task<void> begin();
   Task<void> learn();
   Task<void> begin_era();
   Task<void> advance_era(BootTime now);
@@ -117,6 +123,7 @@ class Monitor {
   Counter& moves_;
   std::string identity_;
   Page page_;
+  bool began_ = false;
   BootTime learn_at_{0};
   BootTime learned_at_{0};  // When the read of `page_` began.
   BootTime probe_at_{0};

@@ -55,6 +55,45 @@ TEST_F(MonitorTest, TakesAFreshRedisForOursAndMarksIt) {
   EXPECT_GT(std::stoi(redis_.cli("pttl rd:hb:test")), 0);
 }
 
+TEST_F(MonitorTest, WithoutAStartTheFirstRoundsAreOne) {
+  Watched earlier(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(earlier.start());
+  Watched instance(loop_, ledger_, redis_.port());
+
+  ASSERT_TRUE(instance.rounds_until(Availability::normal));
+
+  EXPECT_TRUE(instance.monitor->began());
+  EXPECT_EQ(instance.monitor->identity(), "rec_ours");
+  EXPECT_EQ(instance.state.eras().current(), 2) << "an era of its own";
+  EXPECT_TRUE(instance.state.usable());
+}
+
+TEST_F(MonitorTest, WithoutAStartItBeginsOnceTheRecordIsThere) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ledger_.set_away(true);
+  instance.round();
+  EXPECT_FALSE(instance.monitor->began());
+  EXPECT_TRUE(instance.state.away());
+
+  ledger_.set_away(false);
+
+  EXPECT_TRUE(instance.rounds_until(Availability::normal));
+  EXPECT_TRUE(instance.monitor->began());
+}
+
+TEST_F(MonitorTest, WithoutAStartTheRedisOfAnotherRecordIsNotUsed) {
+  MemoryLedger theirs("rec_theirs");
+  Watched other(loop_, theirs, redis_.port());
+  ASSERT_TRUE(other.start());
+  Watched instance(loop_, ledger_, redis_.port());
+
+  for (int i = 0; i < 3; ++i) instance.round();
+
+  EXPECT_FALSE(instance.state.reachable());
+  EXPECT_TRUE(instance.state.status().reason.contains("rec_theirs"));
+  EXPECT_TRUE(redis_.cli("get rd:inc").starts_with("redoubt1 rec_theirs 1 "));
+}
+
 TEST_F(MonitorTest, ASecondInstanceOfTheRecordSharesTheGenerationAndBeginsAnEra) {
   Watched first(loop_, ledger_, redis_.port());
   ASSERT_TRUE(first.start());

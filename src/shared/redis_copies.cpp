@@ -33,7 +33,7 @@ class RedisCopies final : public Copies {
 
   boost::asio::awaitable<std::optional<Copy>> get(CopyName name, View view) override {
     if (!may_read(name, view)) {
-      metrics_.unread.add();
+      not_read(1);
       co_return std::nullopt;
     }
     Command command = Command("GET").key(key_of(name)).read_only().within(state_.deadline());
@@ -45,7 +45,7 @@ class RedisCopies final : public Copies {
       std::vector<CopyName> names) override {
     std::vector<std::optional<Copy>> copies(names.size());
     if (!state_.usable()) {
-      metrics_.unread.add(names.size());
+      not_read(names.size());
       co_return copies;
     }
     std::vector<Command> commands;
@@ -57,7 +57,7 @@ class RedisCopies final : public Copies {
       commands.push_back(
           Command("GET").key(key_of(names[i])).read_only().within(state_.deadline()));
     }
-    metrics_.unread.add(names.size() - asked.size());
+    not_read(names.size() - asked.size());
     if (asked.empty()) co_return copies;
     std::vector<Result<Value>> replies = co_await client_.run_all(std::move(commands));
     for (std::size_t i = 0; i < asked.size(); ++i) copies[asked[i]] = found(std::move(replies[i]));
@@ -66,7 +66,7 @@ class RedisCopies final : public Copies {
 
   boost::asio::awaitable<WatchedCopy> watch(CopyName name) override {
     if (!state_.usable()) {
-      metrics_.unread.add();
+      not_read(1);
       co_return WatchedCopy{};
     }
     redis::Watched told = redis::Watched::never;
@@ -77,7 +77,7 @@ class RedisCopies final : public Copies {
   boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names) override {
     std::vector<WatchedCopy> copies(names.size());
     if (!state_.usable()) {
-      metrics_.unread.add(names.size());
+      not_read(names.size());
       co_return copies;
     }
     std::vector<redis::Watched> told(names.size(), redis::Watched::never);
@@ -162,8 +162,13 @@ class RedisCopies final : public Copies {
     co_return stored ? Stored::stored : Stored::older;
   }
 
+  // Of one that is turned off nothing is missed, and nothing counted.
+  void not_read(std::size_t copies) {
+    if (!state_.off()) metrics_.unread.add(copies);
+  }
+
   Stored skipped() {
-    metrics_.unwritten.add();
+    if (!state_.off()) metrics_.unwritten.add();
     return Stored::nowhere;
   }
 
@@ -178,7 +183,7 @@ class RedisCopies final : public Copies {
 
   std::optional<Copy> found(Result<Value> reply) {
     if (!heard(reply)) {
-      metrics_.unread.add();
+      not_read(1);
       return std::nullopt;
     }
     if (reply->is_null()) {

@@ -22,10 +22,13 @@ constexpr std::string_view kOperationsHelp = "Operations on the shared tier, by 
 
 }  // namespace
 
-SharedState::SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines deadlines)
+SharedState::SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines deadlines, bool on)
     : clock_(clock),
+      metrics_(metrics),
       normal_deadline_(deadlines.normal.count()),
       suspect_deadline_(deadlines.suspect.count()),
+      off_(!on),
+      ever_on_(on),
       ramp_began_(kNoRamp),
       answered_(metrics.counter("redoubt_shared_operations_total", kOperationsHelp,
                                 {{"result", "answered"}})),
@@ -36,23 +39,27 @@ SharedState::SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines d
       reason_("it has not been reached yet"),
       since_(clock.wall()),
       entered_(clock.boot()) {
+  if (on) show();
+}
+
+void SharedState::show() {
   for (const Availability state : {Availability::normal, Availability::suspect,
                                    Availability::recovering, Availability::away}) {
-    metrics.gauge_callback("redoubt_dependency_state", kStateHelp,
-                           {{"dependency", "redis"}, {"state", state_word(state)}},
-                           [this, state] { return !off() && state_.load() == state ? 1.0 : 0.0; });
+    metrics_.gauge_callback("redoubt_dependency_state", kStateHelp,
+                            {{"dependency", "redis"}, {"state", state_word(state)}},
+                            [this, state] { return !off() && state_.load() == state ? 1.0 : 0.0; });
   }
-  metrics.gauge_callback("redoubt_dependency_state", kStateHelp,
-                         {{"dependency", "redis"}, {"state", kOffWord}},
-                         [this] { return off() ? 1.0 : 0.0; });
-  metrics.gauge_callback("redoubt_shared_reads_open_ratio",
-                         "Part of the copies that are read: it grows to 1 after Redis came back.",
-                         {}, [this] { return usable() ? ramp() : 0.0; });
-  metrics.gauge_callback("redoubt_shared_up", "1 while the shared tier is used by requests.", {},
-                         [this] { return usable() ? 1.0 : 0.0; });
-  metrics.gauge_callback("redoubt_shared_generation",
-                         "The generation that keys of the shared tier are under.", {},
-                         [this] { return static_cast<double>(generation()); });
+  metrics_.gauge_callback("redoubt_dependency_state", kStateHelp,
+                          {{"dependency", "redis"}, {"state", kOffWord}},
+                          [this] { return off() ? 1.0 : 0.0; });
+  metrics_.gauge_callback("redoubt_shared_reads_open_ratio",
+                          "Part of the copies that are read: it grows to 1 after Redis came back.",
+                          {}, [this] { return usable() ? ramp() : 0.0; });
+  metrics_.gauge_callback("redoubt_shared_up", "1 while the shared tier is used by requests.", {},
+                          [this] { return usable() ? 1.0 : 0.0; });
+  metrics_.gauge_callback("redoubt_shared_generation",
+                          "The generation that keys of the shared tier are under.", {},
+                          [this] { return static_cast<double>(generation()); });
 }
 
 bool SharedState::reachable() const {
@@ -142,6 +149,7 @@ void SharedState::turn_off(std::string_view reason) {
 }
 
 void SharedState::turn_on() {
+  if (!ever_on_.exchange(true)) show();
   const std::lock_guard lock(mutex_);
   if (!off()) return;
   off_.store(false, std::memory_order_relaxed);

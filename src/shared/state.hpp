@@ -59,7 +59,9 @@ struct SharedStatus {
 
 class SharedState {
  public:
-  SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines deadlines = {});
+  // `on`: there is a Redis from the beginning. Else it is turned off, and its gauges are not shown
+  // until it is turned on.
+  SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines deadlines = {}, bool on = true);
 
   // ---- For whoever reads and writes ----
 
@@ -70,6 +72,8 @@ class SharedState {
   bool away() const { return state_.load(std::memory_order_relaxed) == Availability::away; }
   // Turned off: it is not missed.
   bool off() const { return off_.load(std::memory_order_relaxed); }
+  // There is a Redis, or was one since this process began.
+  bool ever_on() const { return ever_on_.load(std::memory_order_relaxed); }
   // Of a copy, by a hash of its name: whether it is to be read already.
   bool reads_open(std::size_t hash) const;
   // Every copy is: Redis has not come back lately.
@@ -110,6 +114,7 @@ class SharedState {
  private:
   static constexpr std::size_t kTransitionsMax = 64;
 
+  void show();
   template <class F>
   void change(std::string_view reason, F&& step);
   // The record was asked lately.
@@ -119,13 +124,15 @@ class SharedState {
   double ramp() const;
 
   const Clock& clock_;
+  Metrics& metrics_;
   std::atomic<std::int64_t> normal_deadline_;  // Milliseconds.
   std::atomic<std::int64_t> suspect_deadline_;
   Eras eras_;
   std::atomic<std::int64_t> generation_{0};
   std::atomic<std::int64_t> fresh_until_{0};
   std::atomic<Availability> state_{Availability::away};
-  std::atomic<bool> off_{false};
+  std::atomic<bool> off_;
+  std::atomic<bool> ever_on_;
   std::atomic<bool> answers_probes_{true};
   std::atomic<std::int64_t> ramp_began_;
   Counter& answered_;

@@ -134,6 +134,30 @@ TEST_F(SharedStateTest, OneThatIsTurnedOffIsNotUsedAndNotMissed) {
   EXPECT_EQ(told[0].to, "not_configured");
 }
 
+TEST_F(SharedStateTest, WithoutARedisItIsOffAndShowsNothingUntilOneComes) {
+  Metrics metrics;
+  SharedState none(clock_, metrics, {}, false);
+  EXPECT_TRUE(none.off());
+  EXPECT_FALSE(none.ever_on());
+  EXPECT_FALSE(none.usable());
+  none.turn_off("by the configuration");
+  EXPECT_TRUE(none.take_transitions().empty()) << "it was off before";
+  EXPECT_FALSE(metrics.prometheus_text().contains("redoubt_shared_up"));
+  EXPECT_FALSE(metrics.prometheus_text().contains("redoubt_dependency_state"));
+
+  none.turn_on();
+
+  EXPECT_FALSE(none.off());
+  EXPECT_TRUE(none.ever_on());
+  EXPECT_TRUE(metrics.prometheus_text().contains("redoubt_shared_up 0"));
+  none.turn_off("by the configuration");
+  EXPECT_TRUE(none.ever_on());
+  const auto told = none.take_transitions();
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[0].from, "not_configured");
+  EXPECT_EQ(told[1].to, "not_configured");
+}
+
 TEST_F(SharedStateTest, OneThatIsTurnedOnAgainProvesItselfAndIsReadLittleByLittle) {
   make_normal();
   state_.turn_off("by the configuration");

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import time
@@ -33,9 +34,11 @@ class DegradationTest(unittest.TestCase):
         self.wait_for_redis()
 
     def configure(self, text="", redis=None):
-        """What is in the file that is read again; a process's environment cannot change."""
+        """What is in the file that is read again; a process's environment cannot change. `redis`
+        is its address, "" for none."""
+        url = self.redis.url if redis is None else redis
         with open(os.path.join(self.redoubt.data_dir, ".env"), "w") as file:
-            file.write(f"REDIS_URL={redis or self.redis.url}\n{text}")
+            file.write(f"REDIS_URL={url}\n{text}")
 
     def reload(self, text="", redis=None, event="config.reloaded"):
         self.configure(text, redis)
@@ -181,6 +184,61 @@ class DegradationTest(unittest.TestCase):
             keys = other.cli("-a", "rotated", "keys", "*")
             self.assertIn(":ratelimit:", keys)
             self.assertNotIn("rotated", "".join(self.redoubt.output + self.redoubt.errors))
+
+    def redis_calls(self, command):
+        """How often Redis has carried it out."""
+        found = re.search(rf"cmdstat_{command}:calls=(\d+)", self.redis.cli("info", "commandstats"))
+        return int(found.group(1)) if found else 0
+
+    def use_everything(self):
+        session = self.redoubt.new_session()
+        self.assertEqual(self.verify(session).status, 200)
+        self.assertEqual(self.limit().status, 200)
+        stored = self.redoubt.request("PUT", "/api/v1/cache/entries/" + secrets.token_hex(4), b"v")
+        self.assertIn(stored.status, (200, 201, 204))
+
+    def test_a_redis_comes_while_the_server_runs(self):
+        self.redoubt.stop()
+        self.redis.cli("flushall")
+        self.redis.cli("config", "resetstat")
+        self.configure(redis="")
+        self.redoubt.start()
+        session = self.redoubt.new_session()
+        self.use_everything()
+        status = self.status()
+        self.assertEqual(status["redis"]["state"], "not_configured")
+        self.assertEqual(status["features"]["limits"], {"active_backend": "memory"})
+        self.assertEqual(self.redoubt.get("/health", key=None).json["status"], "healthy")
+        self.assertEqual(self.redoubt.get("/redis/get/k").status, 503)
+        self.assertNotIn("redoubt_shared_up", self.redoubt.get("/metrics", key=None).body)
+        self.assertEqual(self.redis.cli("keys", "*").strip(), "", "nobody has been there")
+
+        self.reload()
+        wait_for(lambda: self.status()["redis"]["state"] == "normal", "the first Redis")
+        self.wait_for_redis()
+        sets, scripts = self.redis_calls("psetex"), self.redis_calls("evalsha")
+        wait_for(lambda: self.use_everything() or
+                 (self.redis_calls("psetex") > sets and self.redis_calls("evalsha") >= scripts + 2),
+                 "sessions, limits and cache entries to be there")
+        keys = self.redis.cli("keys", "*")
+        for noun in (":session:", ":ratelimit:", ":cache:"):
+            self.assertIn(noun, keys)
+        self.assertEqual(self.verify(session).status, 200, "one from before")
+        wait_for(lambda: self.redoubt.get("/redis/set/k/v").json == {"result": "OK"},
+                 "the face to have it, too")
+        wait_for(lambda: self.redoubt.get("/api/v2/debug/health/redis").json["state"] == "normal",
+                 "the diagnosis to find it")
+        self.assertEqual(self.status()["features"]["limits"], {"active_backend": "redis"})
+        self.assertEqual(self.redoubt.metric("redoubt_shared_up"), 1)
+
+        self.reload("REDIS_ENABLE=false\n")
+        self.assertEqual(self.status()["redis"]["state"], "not_configured")
+        sets, scripts = self.redis_calls("psetex"), self.redis_calls("evalsha")
+        self.use_everything()
+        self.assertEqual((self.redis_calls("psetex"), self.redis_calls("evalsha")), (sets, scripts))
+        self.assertNotIn("Redoubt-Mode", self.limit().headers)
+        self.assertEqual(self.redoubt.get("/redis/get/k").status, 503)
+        self.assertEqual(self.verify(session).status, 200)
 
     def test_a_configuration_with_a_mistake_changes_nothing(self):
         self.reload("REDIS_ENABLE=false\nREDOUBT_LIMIT_TIGHT=many\n",

@@ -2,7 +2,9 @@
 another record's."""
 
 import json
+import os
 import secrets
+import signal
 import unittest
 
 from backing import Redis
@@ -112,6 +114,32 @@ class RedisTest(unittest.TestCase):
         self.assertNotEqual(status, 0)
         self.assertIn("This Redis is in use by the record", said)
         self.assertIn("REDIS_DATABASE", said)
+
+    def test_the_redis_of_another_record_that_comes_while_it_runs_is_not_used(self):
+        self.serve()
+        redoubt = Server(env=SLOW, start=False)
+        self.addCleanup(redoubt.__exit__)
+        redoubt.start()
+        self.check(redoubt)
+
+        self.reload(redoubt, f"REDIS_URL={self.redis.url}\n")
+        said = wait_for(lambda: redoubt.get("/status", key=None).json["redis"].get("reason", "")
+                        .find("in use by the record") >= 0, "it to be looked at")
+        self.assertTrue(said)
+        self.assertNotEqual(redis_state(redoubt), "normal")
+        self.assertEqual(self.check(redoubt).headers["X-RateLimit-Remaining"], "8", "not theirs")
+        told = wait_for(lambda: [line for line in redoubt.output + redoubt.errors
+                                 if "This Redis is in use by the record" in line], "a log line")
+        self.assertIn("REDIS_DATABASE", told[0])
+        self.assertIn("error", told[0])
+
+        self.reload(redoubt, f"REDIS_URL={self.redis.url}\nREDIS_DATABASE=1\n")
+        wait_for(lambda: redis_state(redoubt) == "normal", "one of its own")
+
+    def reload(self, redoubt, text):
+        with open(os.path.join(redoubt.data_dir, ".env"), "w") as file:
+            file.write(text)
+        redoubt.process.send_signal(signal.SIGHUP)
 
     def test_its_password_is_nowhere(self):
         password = secrets.token_hex(16)

@@ -61,7 +61,7 @@ void examine_redis(const config::Loaded& loaded, boost::asio::io_context& io, st
   const SystemClock clock;
   SystemRandom random;
   const auto timers = make_timers(io.get_executor());
-  diagnostics::RedisSetup setup = redis_setup(loaded.config, std::move(identity));
+  diagnostics::RedisSetup setup = redis_setup(*loaded.config.redis.options, std::move(identity));
   for (const std::string& name : loaded.unused) {
     const bool pool =
         name.contains("REDIS_MAX_CONNECTIONS") || name.contains("REDIS_MAX_POOL_SIZE");

@@ -79,6 +79,7 @@ std::optional<CacheCopy> CacheCopies::adopt(const Address& at,
 
 boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std::int64_t version,
                                                           CacheCopy copy) {
+  if (parts_.state.off()) co_return shared::Stored::nowhere;
   const Duration age = std::max(Duration(0), parts_.clock.wall() - copy.stored_at);
   const Duration left = copy.gone ? kGoneLife : copy.life() - age;
   const Duration life = std::clamp(left, Duration(1), shared::kCopyLifeMax);

@@ -463,10 +463,10 @@ void CacheEngine::hear(const record::JournalEntry& entry) {
     for (TenantCache* tenant : tenants_.all()) tenant->generations.bump({});
   }
   if (entry.kind != record::JournalEntry::Kind::cache) return;
-  // Without a shared tier, a tenant that is not known here has no entries, and its first fill is
-  // yet to begin.
-  TenantCache* const tenant =
-      eras_ != nullptr ? &tenants_.of(entry.tenant) : tenants_.find(entry.tenant);
+  // Without a shared tier that is in use, a tenant that is not known here has no entries, and its
+  // first fill is yet to begin.
+  const bool shared = eras_ != nullptr && eras_->ticket() > 0;
+  TenantCache* const tenant = shared ? &tenants_.of(entry.tenant) : tenants_.find(entry.tenant);
   if (tenant == nullptr) return;
   const bool numbered = entry.value > 0;
   tenant->generations.bump(entry.key, numbered ? entry.value : Generations::kUnnumbered);

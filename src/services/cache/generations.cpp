@@ -50,7 +50,8 @@ std::optional<Generations::Stamp> Generations::filled_of(std::int64_t seen,
 
 // REQUIRES: the lock.
 void Generations::note(Stamp at, std::int64_t generation) {
-  if (eras_ == nullptr) return;
+  // Before the first poll no copy can be judged, and none of later eras is concerned.
+  if (eras_ == nullptr || eras_->ticket() == 0) return;
   log_.push_back({at, eras_->ticket(), generation});
   if (log_.size() > kLogMax) {
     forgotten_ = log_.front().ticket;

@@ -85,14 +85,15 @@ class DiagnosticsService final : public Diagnostics {
       : parts_(std::move(parts)), born_(parts_.clock.wall()) {}
 
   Task<RedisDiagnosis> redis(const Context&) override {
-    if (!parts_.setup) co_return none();
+    const std::optional<RedisSetup> setup = parts_.setup ? parts_.setup() : std::nullopt;
+    if (!setup) co_return none();
     if (running_) {
       co_return fail(unavailable(
           "diagnosis_running", "A diagnosis of Redis is running already; its result is the same."));
     }
     const Running running(running_);
     const shared::RedisFacts facts = co_await parts_.inspect();
-    co_return diagnosis(facts);
+    co_return diagnosis(*setup, facts);
   }
 
  private:
@@ -121,10 +122,10 @@ class DiagnosticsService final : public Diagnostics {
     return out;
   }
 
-  RedisDiagnosis diagnosis(const shared::RedisFacts& facts) const {
+  RedisDiagnosis diagnosis(const RedisSetup& setup, const shared::RedisFacts& facts) const {
     RedisDiagnosis out;
     if (parts_.pool) out.connection_pool = parts_.pool();
-    describe_redis(*parts_.setup, facts, out);
+    describe_redis(setup, facts, out);
     if (parts_.state != nullptr) {
       const shared::SharedStatus status = parts_.state->status();
       out.state = status.off ? "not_configured" : state_word(status.state);

@@ -18,8 +18,8 @@ namespace redoubt::diagnostics {
 
 struct DiagnosticsParts {
   const Clock& clock;
-  // All empty when no Redis is configured.
-  std::optional<RedisSetup> setup = {};
+  // All empty where there can be no Redis. The setup is that of now; none: no Redis is configured.
+  std::function<std::optional<RedisSetup>()> setup = {};
   const shared::SharedState* state = nullptr;
   std::function<boost::asio::awaitable<shared::RedisFacts>()> inspect = {};
   std::function<RedisPool()> pool = {};  // What this worker's own client did.

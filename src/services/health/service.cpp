@@ -83,7 +83,7 @@ Dependency HealthService::redis_state() const {
   redis.name = "redis";
   redis.state = DependencyState::not_configured;
   redis.since = born_wall_;
-  if (redis_ == nullptr) return redis;
+  if (redis_ == nullptr || !redis_->ever_on()) return redis;
   const shared::SharedStatus status = redis_->status();
   redis.engine = topology_ ? topology_() : redis_topology_;
   redis.state = status.off ? DependencyState::not_configured : state_of(status.state);
@@ -119,7 +119,7 @@ std::string HealthService::keys_backend() const {
 }
 
 std::string HealthService::limits_backend() const {
-  if (redis_ == nullptr) return "memory";
+  if (redis_ == nullptr || !redis_->ever_on()) return "memory";
   return redis_->reachable() ? "redis" : "memory (share)";
 }
 

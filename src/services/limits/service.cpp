@@ -61,17 +61,19 @@ class LimitService final : public Limits {
     auto ok = name_checks(*policies_, checks, named);
     if (!ok) return Result<LimitDecision>(fail(std::move(ok).error()));
     if (!named.strict.empty()) return std::nullopt;
-    if (shared_) return shared_->check_now(context, named);
+    if (SharedChecks* there = shared()) return there->check_now(context, named);
     return check_soft(context, named);
   }
 
   Task<LimitDecision> check(const Context& context, std::span<const LimitCheck> checks) override {
-    return shared_ ? shared_->check(context, *policies_, checks) : check_here(context, checks);
+    SharedChecks* const there = shared();
+    return there ? there->check(context, *policies_, checks) : check_here(context, checks);
   }
 
   std::unique_ptr<BegunCheck> begin(const Context& context,
                                     std::span<const LimitCheck> checks) override {
-    return shared_ ? shared_->begin(context, *policies_, checks) : nullptr;
+    SharedChecks* const there = shared();
+    return there ? there->begin(context, *policies_, checks) : nullptr;
   }
 
   Task<LimitDecision> check_here(const Context& context, std::span<const LimitCheck> checks) {
@@ -99,7 +101,7 @@ class LimitService final : public Limits {
   Task<LimitDecision> peek(const Context& context, std::span<const LimitCheck> checks) override {
     NamedChecks named;
     RD_CO_CHECK(name_checks(*policies_, checks, named));
-    if (shared_) co_return co_await shared_->peek(context, named);
+    if (SharedChecks* there = shared()) co_return co_await there->peek(context, named);
     Verdicts verdicts;
     if (!named.strict.empty()) {
       StrictPart strict(context.caller.tenant, named);
@@ -113,7 +115,7 @@ class LimitService final : public Limits {
   Task<LimitDecision> refund(const Context& context, std::span<const LimitCheck> checks) override {
     NamedChecks named;
     RD_CO_CHECK(name_checks(*policies_, checks, named));
-    if (shared_) co_return co_await shared_->refund(context, named);
+    if (SharedChecks* there = shared()) co_return co_await there->refund(context, named);
     Verdicts verdicts;
     if (!named.strict.empty()) {
       StrictPart strict(context.caller.tenant, named);
@@ -133,8 +135,10 @@ class LimitService final : public Limits {
     NamedChecks named;
     auto ok = name_checks(*policies_, {&check, 1}, named);
     if (!ok) co_return fail(as_of_reset(std::move(ok).error()));
-    if (shared_ && named.strict.empty()) co_return co_await shared_->reset(context, named);
     if (named.strict.empty()) {
+      if (SharedChecks* there = shared()) {
+        co_return co_await there->reset(context, named);
+      }
       engine_.reset(engine_.key(context.caller.tenant, named.entries[0]->rule, subject));
       co_return Result<void>{};
     }
@@ -160,6 +164,9 @@ class LimitService final : public Limits {
   }
 
  private:
+  // Null: there is no Redis, and never was one.
+  SharedChecks* shared() { return shared_ && shared_->ever_on() ? &*shared_ : nullptr; }
+
   Result<LimitDecision> check_soft(const Context& context, const NamedChecks& named) {
     Verdicts verdicts;
     SoftPart(engine_, context.caller.tenant, named).take(verdicts);

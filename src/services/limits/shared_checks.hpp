@@ -23,6 +23,9 @@ class SharedChecks {
   SharedChecks(local::LimitEngine& engine, record::Record& record, const Clock& clock,
                SharedTier shared, Metrics& metrics);
 
+  // Otherwise limits are decided as if there were no shared tier.
+  bool ever_on() const { return shared_.ever_on(); }
+
   // Empty while Redis is in use: then it is asked. REQUIRES: no strict limit is among them.
   std::optional<Result<LimitDecision>> check_now(const Context& context, const NamedChecks& named);
   // For all below, what is referred to lives until they are done.

@@ -71,11 +71,12 @@ class SharedService : public testing::Test {
   One& first() { return *all_.front(); }
 
   // The first instance uses Redis again.
-  void come_back() {
-    shared::SharedState& state = first().site.state;
+  void come_back() { come_back(first()); }
+  void come_back(One& one) {
+    shared::SharedState& state = one.site.state;
     state.canary_answered(true, {});
     for (int i = 0; i < 100 && !state.usable(); ++i) {
-      first().site.keep_usable();
+      one.site.keep_usable();
       state.canary_answered(true, {});
       loop_.pass(std::chrono::milliseconds(50));
     }
@@ -361,6 +362,28 @@ TEST_F(SharedService, SharesAreNothingToReportWhenRedisIsTurnedOff) {
   EXPECT_FALSE(check(half, "default").allowed) << "it is a share nevertheless";
   EXPECT_TRUE(check(half, "refuse").allowed);
   EXPECT_FALSE(check(half, "open", 3).allowed) << "half of 3, rounded up, is 2";
+}
+
+TEST_F(SharedService, UntilThereIsARedisLimitsAreThoseOfTheProcessAndThenGoOnThere) {
+  One& alone = add_instance(2);
+  bool ever_on = false;
+  const SharedTier tier{.limits = alone.site.shared.get(),
+                        .instances = [] { return 2; },
+                        .off = [&ever_on] { return !ever_on; },
+                        .ever_on = [&ever_on] { return ever_on; }};
+  alone.site.state.turn_off("none");
+  auto made =
+      make_limits(alone.site.engine, *record_, loop_.clock, policies(), alone.site.metrics, tier);
+  ASSERT_TRUE(made);
+  alone.limits = std::move(*made);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(check(alone, "default").allowed) << "not the half";
+  EXPECT_FALSE(check(alone, "default").allowed);
+
+  ever_on = true;
+  alone.site.state.turn_on();
+  come_back(alone);
+
+  EXPECT_FALSE(check(alone, "default").allowed) << "what was admitted is owed";
 }
 
 TEST_F(SharedService, PoliciesAreReplacedWhileItRuns) {
