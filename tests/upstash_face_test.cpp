@@ -101,6 +101,8 @@ TEST_F(UpstashFaceTest, GivesEachTokenItsRights) {
   EXPECT_EQ(command(R"(["GET","a"])", kReader), R"({"result":null})");
   EXPECT_EQ(command(R"(["SET","a","1"])", kReader),
             R"({"error":"NOPERM this user has no permissions to run the 'set' command"})");
+  EXPECT_EQ(command(R"~(["EVAL_RO","return redis.call('KEYS','*')","0"])~", kReader),
+            R"({"error":"NOPERM this user has no permissions to run the 'eval_ro' command"})");
   EXPECT_THAT(command(R"(["CONFIG","GET","port"])"), HasSubstr("NOPERM"));
   EXPECT_THAT(command(R"(["CONFIG","GET","port"])", kAdmin), StartsWith(R"({"result":["port",)"));
 }

@@ -85,8 +85,9 @@ Verdict UpstashGatekeeper::judge(const RedisCommand* known, Arguments arguments,
   if (known->is(CommandFlag::operators) && grant.access != UpstashAccess::admin) {
     return refused(not_permitted(name));
   }
-  if (grant.access == UpstashAccess::read_only &&
-      (!known->is(CommandFlag::read) || known->is(CommandFlag::enumerates))) {
+  const bool for_readers = known->is(CommandFlag::read) && !known->is(CommandFlag::enumerates) &&
+                           !known->is(CommandFlag::script);
+  if (grant.access == UpstashAccess::read_only && !for_readers) {
     return refused(not_permitted(name));
   }
   return rules_.tenant_prefix ? judge_for_tenant(*known, name) : Verdict{};

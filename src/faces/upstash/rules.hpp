@@ -8,7 +8,8 @@
 //                            SCRIPT, FUNCTION, DEBUG, INFO, ...), keys of the server itself, and
 //                            commands that are not in the table: what they do, and to which keys,
 //                            is not known
-//   not for read-only access what writes, and SCAN
+//   not for read-only access what writes, SCAN, and scripts: what they call cannot be judged from
+//                            their text, and a _RO script may call KEYS and read any key
 //
 // With a prefix per tenant, every key and channel `k` of tenant `t` is `tenant:t:k` in Redis, and
 // names in replies lose the prefix again. Then commands that are not in the table are refused, as

@@ -61,15 +61,18 @@ class UpstashRulesTest : public ::testing::Test {
 TEST_F(UpstashRulesTest, PassCommandsOnAsTheyAre) {
   EXPECT_EQ(as_writer({"SET", "k", "v", "EX", "10"}), "SET k v EX 10");
   EXPECT_EQ(as_admin({"some.module", "k"}), "some.module k");
+  EXPECT_EQ(as_writer({"EVAL_RO", "return 1", "0"}), "EVAL_RO return 1 0");
   EXPECT_EQ(as_reader({"get", "k"}), "get k");
 }
 
 TEST_F(UpstashRulesTest, LetReadersReadOnly) {
   EXPECT_EQ(as_reader({"SET", "k", "v"}),
             "NOPERM this user has no permissions to run the 'set' command");
-  for (const Words& words : {Words{"SCAN", "0"}, Words{"KEYS", "*"}, Words{"EVAL", "return 1", "0"},
-                             Words{"GEORADIUS", "k", "1", "2", "3", "km"}, Words{"FLUSHALL"},
-                             Words{"some.module", "k"}, Words{"PUBLISH", "c", "x"}}) {
+  for (const Words& words :
+       {Words{"SCAN", "0"}, Words{"KEYS", "*"}, Words{"EVAL", "return 1", "0"},
+        Words{"GEORADIUS", "k", "1", "2", "3", "km"}, Words{"FLUSHALL"}, Words{"some.module", "k"},
+        Words{"PUBLISH", "c", "x"}, Words{"EVAL_RO", "return 1", "0"},
+        Words{"EVALSHA_RO", "x", "0"}, Words{"FCALL_RO", "f", "0"}}) {
     EXPECT_THAT(as_reader(words), StartsWith("NOPERM")) << words.front();
   }
 }
