@@ -82,6 +82,7 @@ TEST_F(UpstashFaceTest, RefusesInItsOwnWordsBelowAPathToo) {
   const Reply reply = ask(large);
   EXPECT_EQ(reply.status, 413);
   EXPECT_EQ(reply.body, R"({"error":"ERR max request size exceeded"})");
+  EXPECT_NE(reply.header("Upstash-Sync-Token"), "(none)");
   EXPECT_EQ(reply.header("Content-Type"), "application/json");
 
   Ask elsewhere = large;
@@ -191,6 +192,11 @@ TEST_F(UpstashFaceTest, SpeaksBase64AndResp2) {
   const Reply raw = ask({.path = "/get/a", .headers = as("Upstash-Response-Format", "resp2")});
   EXPECT_EQ(raw.body, "$3\r\nbar\r\n");
   EXPECT_EQ(raw.header("Content-Type"), "application/octet-stream");
+  const Reply refused =
+      ask({.path = "/blpop/l/0", .headers = as("Upstash-Response-Format", "resp2")});
+  EXPECT_EQ(refused.status, 200) << "as an error of Redis is";
+  EXPECT_EQ(refused.header("Content-Type"), "application/octet-stream");
+  EXPECT_THAT(refused.body, StartsWith("-ERR Command is not available: 'blpop'."));
   EXPECT_EQ(ask({.path = "/multi-exec",
                  .body = R"([["PING"]])",
                  .headers = as("Upstash-Response-Format", "resp2")})

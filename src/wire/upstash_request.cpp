@@ -5,6 +5,8 @@
 
 #include "base/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace redoubt::wire::upstash {
@@ -38,7 +40,9 @@ class Reader {
     if (json_.take(']')) return wrong("empty pipeline request");
     do {
       if (!json_.take('[')) return wrong(kExpected);
-      if (out_.size() == limits_.commands) return wrong(std::string(kTooLarge));
+      if (out_.size() == limits_.commands) {
+        return wrong(fmt::format("too many commands in a pipeline ({})", limits_.commands));
+      }
       if (auto read = arguments(); !read) return read;
     } while (json_.take(','));
     if (!json_.take(']')) return malformed();

@@ -151,7 +151,9 @@ TEST(UpstashBody, IsBounded) {
   EXPECT_THAT(refusal(deep), HasSubstr("not valid JSON"));
   const Limits small{.commands = 2, .arguments = 4, .depth = 8};
   EXPECT_EQ(read("/", "", "[1,2,3,4,5]", small).error, "ERR max request size exceeded");
-  EXPECT_EQ(read("/pipeline", "", "[[1],[2],[3]]", small).error, "ERR max request size exceeded");
+  EXPECT_EQ(read("/pipeline", "", "[[1],[2]]", small).error, "");
+  EXPECT_EQ(read("/pipeline", "", "[[1],[2],[3]]", small).error,
+            "ERR too many commands in a pipeline (2)");
   EXPECT_EQ(read("/a/b/c/d/e/f", "", "", small).error, "ERR max request size exceeded");
 }
 

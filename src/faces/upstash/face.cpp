@@ -187,6 +187,7 @@ void UpstashFace::refuse(int status, std::string_view reason, net::HttpResponse&
   std::string text = "ERR ";
   text += status == 413 ? "max request size exceeded" : reason;
   put_error(status, text, response);
+  put_sync_token(response);
   routes_.count("other", "/redis", status, 0);
 }
 
@@ -211,7 +212,7 @@ asio::awaitable<void> UpstashFace::handle(const net::HttpRequest& request, std::
       auto value = co_await parts_.client->run(std::move(admitted->command));
       put_value(exchange, std::move(value), admitted->known);
     } else {
-      put_error(400, admitted.error(), response);
+      put_value(exchange, Value::error(std::move(admitted).error()), nullptr);
     }
   } else if (exchange.commands.kind == Kind::pipeline) {
     co_await run_pipeline(exchange);
