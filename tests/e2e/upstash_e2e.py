@@ -92,19 +92,51 @@ class Upstash(unittest.TestCase):
                          (503, {"error": "ERR Redis is not available: "
                                          "it is turned off by the configuration"}))
 
-    def test_a_server_counts_its_limits_over_rest(self):
-        self.serve(REDOUBT_UPSTASH_PREFIX="tenant", REDOUBT_UPSTASH_TENANT_SCRIPTS="true")
-        redoubt = Server(env={"REDOUBT_LIMIT_SLOW": "5/24h burst 5",
+    def behind(self, token=TOKEN):
+        """A server whose Redis is the one in front."""
+        redoubt = Server(env={"REDOUBT_LIMIT_SLOW": "5/24h burst 5", "SESSION_STORAGE": "redis",
                               "UPSTASH_REDIS_REST_URL": f"http://127.0.0.1:{self.port}",
-                              "UPSTASH_REDIS_REST_TOKEN": TOKEN, "REDIS_SOCKET_TIMEOUT": "5s"})
+                              "UPSTASH_REDIS_REST_TOKEN": token, "REDIS_SOCKET_TIMEOUT": "5s"},
+                         start=False)
         self.addCleanup(redoubt.__exit__)
+        return redoubt
+
+    def test_a_server_has_another_one_as_its_redis(self):
+        self.serve(REDOUBT_UPSTASH_PREFIX="tenant", REDOUBT_UPSTASH_TENANT_SCRIPTS="true")
+        redoubt = self.behind().start()
         wait_for(lambda: redoubt.get("/status", key=None).json["redis"]["state"] == "normal",
                  "Redis to be used")
         check = {"limits": [{"policy": "slow", "subject": "user:1"}]}
         reply = wait_for(lambda: self.decided_there(redoubt, check), "Redis to decide")
         self.assertEqual(reply.status, 200)
-        keys = self.redis.cli("keys", "*").splitlines()
-        self.assertTrue(any(key.startswith("tenant:default:rd:") for key in keys), keys)
+
+        session = redoubt.new_session()
+        verified = redoubt.get("/api/v1/sessions/current", key=session["token"])
+        self.assertEqual((verified.status, verified.headers["Redoubt-Mode"]), (200, None))
+        put = redoubt.request("PUT", "/api/v1/cache/entries/answer", b"42")
+        self.assertIn(put.status, (200, 201, 204), put)
+        entry = redoubt.get("/api/v1/cache/entries/answer")
+        self.assertEqual((entry.status, entry.headers["Redoubt-Mode"]), (200, None), entry)
+
+        for noun in ("ratelimit", "session", "cache"):
+            wait_for(lambda: self.keys_of_the_one_behind(noun), f"a key of the {noun} in Redis")
+
+    def keys_of_the_one_behind(self, noun):
+        keys = self.redis.cli("keys", f"tenant:default:rd:*:{noun}:*")
+        return keys.splitlines()
+
+    def test_without_a_prefix_a_server_cannot_have_another_one_as_its_redis(self):
+        admin = "a-token-that-may-do-everything"
+        self.serve(REDOUBT_UPSTASH_TOKENS=f"{TOKEN},admin:{admin}")
+        wait_for(lambda: "rd:inc" in self.redis.cli("keys", "*"), "the mark of the one in front")
+        refused = self.behind(admin).start(expect_up=False)
+        self.assertNotEqual(refused.process.wait(PATIENCE), 0)
+        wait_for(lambda: "in use by the record" in "".join(refused.errors + refused.output),
+                 "the reason")
+        unused = self.behind().start()
+        wait_for(lambda: "refuses our credentials or rights" in
+                 unused.get("/status", key=None).json["redis"]["reason"], "its keys to be refused")
+        self.assertFalse(self.redis.cli("keys", "tenant:*"))
 
     def decided_there(self, redoubt, check):
         reply = redoubt.post("/api/v1/limits/check", check)
