@@ -101,6 +101,7 @@ Task<void> PostgresBatch::run_unit(const Reach& reach, Work& work) {
   see_tenant(reach.tenant.empty() ? kEverybody : std::string_view(reach.tenant));
 
   BatchUnit unit(*this);
+  worked_ = true;
   Result<void> result = co_await call(work, unit);
   if (unit.failed()) result = fail(*unit.failed());
   if (!lost_ && !connection_.in_transaction()) {
@@ -191,11 +192,17 @@ asio::awaitable<Commit> PostgresBatch::commit() {
   }
   if (wrote_) queue_batch_number(connection_, lane_);
   const Commit outcome = co_await connection_.commit();
+  in_question_ = outcome == Commit::unknown;
   if (outcome == Commit::committed) co_return outcome;
   note_failure();
   lost_ = connection_.failure()->error;
   if (outcome == Commit::failed) co_await roll_back();
   co_return outcome;
+}
+
+bool PostgresBatch::broke_before_commit() const {
+  return lost_ && !in_question_ && sql::postgres::concerns_the_way(failure_) &&
+         failure_ != sql::postgres::kSilent;
 }
 
 asio::awaitable<void> PostgresBatch::roll_back() {

@@ -56,6 +56,12 @@ class PostgresBatch {
   // Set once the transaction cannot be committed any more.
   const std::optional<Error>& lost() const { return lost_; }
 
+  // The connection broke before COMMIT was sent: nothing of the batch is committed or will be. Not
+  // of one that was silent: the next one would be too.
+  bool broke_before_commit() const;
+  // A unit's work was begun.
+  bool worked() const { return worked_; }
+
   // On `failed` and `unknown`, lost() says why.
   boost::asio::awaitable<sql::postgres::Commit> commit();
   boost::asio::awaitable<void> roll_back();
@@ -91,6 +97,8 @@ class PostgresBatch {
   std::vector<Audited> audited_;
   std::optional<Error> lost_;
   bool conflicted_ = false;
+  bool worked_ = false;
+  bool in_question_ = false;  // COMMIT was sent, and its answer did not come.
   bool wrote_ = false;
   std::string_view failure_;
   std::string failure_cause_;

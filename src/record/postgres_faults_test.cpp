@@ -168,6 +168,35 @@ TEST_F(PostgresConnectionLoss, StaysUnknownOnlyWhileTheDatabaseCannotBeAsked) {
   EXPECT_TRUE(instance_->has_heard("x")) << "so the copies had to go";
 }
 
+TEST_F(PostgresConnectionLoss, BeforeAnyWorkIsNotNoticedByWhoeverWrites) {
+  proxy_->arm(TcpProxy::Cut::before, "READ COMMITTED");
+
+  const auto done = write();
+
+  ASSERT_TRUE(proxy_->fired());
+  EXPECT_TRUE(done) << done.error().slug;
+  EXPECT_EQ(rows(), "1");
+  EXPECT_TRUE(instance_->has_heard("x"));
+}
+
+TEST_F(PostgresConnectionLoss, BeforeTheCommitRunsWhatSaysHowFarItReachesOnceMore) {
+  proxy_->arm(TcpProxy::Cut::after, "INSERT INTO rd_meta");
+  int runs = 0;
+  Reach reach;
+  reach.keys = {"test.a"};
+  std::function<Task<void>(Unit&)> work = [&](Unit& unit) {
+    ++runs;
+    return put(unit, "test.a", 1);
+  };
+
+  const auto done = test::run(instance_->record->write_within(reach, work));
+
+  ASSERT_TRUE(proxy_->fired());
+  EXPECT_TRUE(done) << done.error().slug;
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(rows(), "1");
+}
+
 TEST_F(PostgresConnectionLoss, BeforeTheCommitChangesNothing) {
   proxy_->arm(TcpProxy::Cut::after, "INSERT INTO rd_meta");
 

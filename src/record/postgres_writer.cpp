@@ -61,14 +61,17 @@ Error outcome_unknown(const Error& error) {
 
 PostgresWriter::PostgresWriter(asio::any_io_executor executor, const sql::postgres::Target& target,
                                const PostgresRecordOptions& options, std::string origin,
-                               Clock& clock, Log& log, Availability& availability,
-                               Metrics& metrics, std::function<void()> in_doubt)
+                               Clock& clock, Log& log, Availability& availability, Metrics& metrics,
+                               std::function<void()> in_doubt)
     : executor_(std::move(executor)),
       options_(options),
       origin_(std::move(origin)),
       clock_(clock),
       in_doubt_(std::move(in_doubt)),
       metrics_(metrics),
+      retried_(metrics.counter("redoubt_record_write_retries_total",
+                               "Batches that were tried again because their connection was lost "
+                               "before the commit.")),
       availability_(availability),
       alone_(executor_),
       within_(executor_) {
@@ -187,17 +190,25 @@ double PostgresWriter::queue_fill() const {
 }
 
 asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
+  retries_.attempted();
+  const bool done = co_await attempt(lane, batch, Attempt::first);
+  if (!done) co_await attempt(lane, batch, Attempt::last);
+  answer(batch);
+}
+
+asio::awaitable<bool> PostgresWriter::attempt(Lane& lane, Batch& batch, Attempt which) {
   const BootTime started = clock_.boot();
   auto connection = co_await lane.link.get();
   if (!connection) {
     note_failure(lane.link.reason(), connection.error().cause);
     refuse(batch, connection.error());
-    answer(batch);
-    co_return;
+    co_return true;
   }
   ++lane.name.batch;
   PostgresBatch transaction(**connection, clock_, origin_, lane.name, batch.size());
   const Commit outcome = co_await execute(lane, transaction, batch);
+  if (!transaction.failure().empty()) lane.link.drop();
+  if (which == Attempt::first && may_repeat(transaction, batch)) co_return false;
   if (outcome == Commit::committed) {
     metrics_.commit_duration.observe_ns((clock_.boot() - started).count());
     metrics_.batches.add();
@@ -212,20 +223,30 @@ asio::awaitable<void> PostgresWriter::commit(Lane& lane, Batch& batch) {
     }
     if (!transaction.journal().empty()) announced();
   }
-  if (!transaction.failure().empty()) lane.link.drop();
-  answer(batch);
+  co_return true;
+}
+
+// Work that may touch anything runs once (Reach::keys).
+bool PostgresWriter::may_repeat(const PostgresBatch& transaction, const Batch& batch) {
+  const BootTime now = clock_.boot();
+  const auto bears = [&](const Pending& pending) {
+    return now < pending.reach.deadline && (!transaction.worked() || !pending.reach.keys.empty());
+  };
+  if (!transaction.broke_before_commit() || !std::ranges::all_of(batch, bears)) return false;
+  if (!retries_.take()) return false;
+  retried_.add();
+  return true;
 }
 
 // Runs the units and commits. Afterwards each unit has its result.
 asio::awaitable<Commit> PostgresWriter::execute(Lane& lane, PostgresBatch& transaction,
                                                 Batch& batch) {
+  const bool alone = &lane.queue == &alone_;
   std::vector<Reach> reaches;
-  for (Pending& pending : batch) {
-    if (!pending.again) reaches.push_back(pending.reach);
+  for (const Pending& pending : batch) {
+    if (!alone) reaches.push_back(pending.reach);
   }
-  const bool alone = reaches.empty() || reaches.front().keys.empty();
-  const auto locks = alone ? std::vector<std::int64_t>() : locks_of(reaches);
-  const auto begun = co_await transaction.begin(locks);
+  const auto begun = co_await transaction.begin(locks_of(reaches));
   const BootTime locked = clock_.boot();
   bool any = false;
   for (Pending& pending : batch) {

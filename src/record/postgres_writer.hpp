@@ -6,15 +6,20 @@
 //
 // The server's own group commit then shares one sync among lanes and instances.
 //
-// A batch holds the locks of all its units until the last of them is done, and others wait for them.
-// So it has no more units than were done in a twentieth of a second at the pace of the one before:
-// else a slow database makes batches gather, gathered batches wait for each other until they give
-// up, and the more gather meanwhile.
+// A batch holds the locks of all its units until the last of them is done, and others wait for
+// them. So it has no more units than were done in a twentieth of a second at the pace of the one
+// before: else a slow database makes batches gather, gathered batches wait for each other until
+// they give up, and the more gather meanwhile.
+//
+// A connection that idled while the server was restarted may be found dead only when it is used. A
+// batch that met one before it sent its COMMIT has changed nothing, and runs once more on a new
+// one.
 //
 // Threads: submit(), subscribe(), when_announced(), queue_fill(), stop(): any. The rest: the
 // record's.
 #pragma once
 
+#include "base/retry_budget.hpp"
 #include "record/availability.hpp"
 #include "record/postgres_batch.hpp"
 #include "record/postgres_link.hpp"
@@ -66,7 +71,7 @@ class PostgresWriter {
     Work work;
     Result<void> result = fail(internal("a unit of work was not reached"));
     std::move_only_function<void(Result<void>)> complete;  // On the caller's executor.
-    BootTime since{};  // It waits.
+    BootTime since{};                                      // It waits.
     bool again = false;
   };
   struct Queue {
@@ -91,6 +96,10 @@ class PostgresWriter {
   bool take(Lane& lane, Batch& batch);  // False: stopped, and nothing is left.
   void drop_late(const StandingQueue& standing, BootTime now, Batch& batch);
   boost::asio::awaitable<void> commit(Lane& lane, Batch& batch);
+  enum class Attempt : std::uint8_t { first, last };
+  // False: nothing came of it, and the batch may be tried again.
+  boost::asio::awaitable<bool> attempt(Lane& lane, Batch& batch, Attempt which);
+  bool may_repeat(const PostgresBatch& transaction, const Batch& batch);
   boost::asio::awaitable<sql::postgres::Commit> execute(Lane& lane, PostgresBatch& transaction,
                                                         Batch& batch);
   void pace(Lane& lane, std::size_t units, std::chrono::nanoseconds work) const;
@@ -109,6 +118,8 @@ class PostgresWriter {
   Clock& clock_;
   const std::function<void()> in_doubt_;
   WriteMetrics metrics_;
+  RetryBudget retries_;
+  Counter& retried_;
   Availability& availability_;
   Queue alone_;
   Queue within_;

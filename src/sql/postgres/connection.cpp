@@ -345,7 +345,12 @@ asio::awaitable<bool> Connection::wait(bool for_writing) {
 
 bool Connection::alive() {
   if (lost_ || PQstatus(handle_) != CONNECTION_OK) return false;
-  if (sent_.empty() && PQconsumeInput(handle_) != 1) lost(kUnreachable);
+  if (!sent_.empty()) return true;
+  // The first look may find the last words of a server that has gone, and only the next one the end
+  // behind them.
+  for (int look = 0; look < 2 && !lost_; ++look) {
+    if (PQconsumeInput(handle_) != 1) lost(kUnreachable);
+  }
   return !lost_;
 }
 

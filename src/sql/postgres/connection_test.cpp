@@ -130,6 +130,14 @@ TEST_F(PostgresConnection, NoticesThatTheServerEndedIt) {
   EXPECT_FALSE(connection_->alive());
 }
 
+TEST_F(PostgresConnection, NoticesBeforeItIsUsedThatTheServerEndedIt) {
+  const std::int64_t pid = (*run("SELECT pg_backend_pid()"))[0].integer(0);
+  PostgresServer::shared().execute(
+      url_, "SELECT pg_terminate_backend(" + std::to_string(pid) + ", 5000)");
+
+  EXPECT_FALSE(connection_->alive()) << "though it said goodbye";
+}
+
 TEST_F(PostgresConnection, ThatIsLostTakesNoOtherWithIt) {
   const std::int64_t pid = (*run("SELECT pg_backend_pid()"))[0].integer(0);
   PostgresServer::shared().execute(
