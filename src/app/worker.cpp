@@ -170,6 +170,7 @@ Result<void> Worker::build(const std::vector<std::uint16_t>& ports,
   RD_TRY(services, make_services(instance_, io_));
   services_ = std::move(services);
   RD_TRY(options, rest_options(instance_.config.http));
+  options.record_cut_off = [&record = *instance_.record] { return record.cut_off(); };
   authenticator_ =
       std::make_unique<faces::Authenticator>(*services_->sessions, *services_->api_keys);
   forward_auth_ =

@@ -4,6 +4,7 @@
 #include "base/append.hpp"
 #include "base/ids.hpp"
 #include "faces/rest/header_lines.hpp"
+#include "faces/rest/refusals.hpp"
 #include "net/http_connection.hpp"
 #include "operations/problem.hpp"
 
@@ -41,7 +42,7 @@ void RestHandler::note_downgrades(Exchange& exchange) const {
     exchange.downgrades.note(key ? Downgrade::keys_grace : Downgrade::sessions_grace);
   }
   const auto& error = exchange.output.error;
-  if (error && error->code == Errc::unavailable && slug_of(*error).starts_with("record_")) {
+  if (error && is_of_record(*error, options_.record_cut_off && options_.record_cut_off())) {
     exchange.downgrades.note(Downgrade::record_away);
   }
 }

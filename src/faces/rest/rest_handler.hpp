@@ -21,6 +21,7 @@
 #include <redoubt/downgrades.hpp>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,6 +35,7 @@ struct RestOptions {
   TrustedProxies proxies;
   AccessLogMode access_log = AccessLogMode::errors;
   Duration request_deadline{10'000};
+  std::function<bool()> record_cut_off;  // Whether the record is out of reach; empty: it never is.
 };
 
 class RestHandler final : public net::HttpHandler {
