@@ -95,12 +95,14 @@ PostgresFollower::PostgresFollower(asio::any_io_executor executor,
                                    const sql::postgres::Target& target,
                                    const PostgresRecordOptions& options, std::string origin,
                                    Clock& clock, Log& log, Availability& availability,
-                                   Metrics& metrics, JournalListener tell)
+                                   Metrics& metrics, sql::postgres::ConnectionSet& others,
+                                   JournalListener tell)
     : options_(options),
       origin_(std::move(origin)),
       clock_(clock),
       log_(log),
       availability_(availability),
+      others_(others),
       tell_(std::move(tell)),
       link_(executor, target, follower_options(options)),
       alarm_(executor),
@@ -153,6 +155,7 @@ asio::awaitable<void> PostgresFollower::watch() {
     if (!reach_.tick() || clock_.boot() < fresh_until()) continue;
     availability_.unreachable(
         lost_cause_.empty() ? sql::postgres::kSilent : sql::postgres::kUnreachable, lost_cause_);
+    others_.end_waits();  // What was begun before, and what is begun for those in the queue.
   }
 }
 

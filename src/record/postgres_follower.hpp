@@ -42,7 +42,8 @@ class PostgresFollower {
 
   PostgresFollower(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                    const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
-                   Availability& availability, Metrics& metrics, JournalListener tell);
+                   Availability& availability, Metrics& metrics,
+                   sql::postgres::ConnectionSet& others, JournalListener tell);
 
   Task<void> join();  // Registers this instance and reads the journal to its end.
   boost::asio::awaitable<void> follow();  // Until stop().
@@ -84,6 +85,7 @@ class PostgresFollower {
   Clock& clock_;
   Log& log_;
   Availability& availability_;
+  sql::postgres::ConnectionSet& others_;  // That are given up when the database does not answer.
   JournalListener tell_;
   PostgresLink link_;
   boost::asio::steady_timer alarm_;

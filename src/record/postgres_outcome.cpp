@@ -31,8 +31,10 @@ constexpr std::string_view kNote =
 constexpr std::string_view kLock = "SELECT pg_advisory_xact_lock($1)";
 constexpr std::string_view kCommitted = "SELECT batch FROM rd_lane WHERE id = $1";
 
-ConnectionOptions asking_options(const PostgresRecordOptions& options) {
+ConnectionOptions asking_options(const PostgresRecordOptions& options,
+                                 sql::postgres::ConnectionSet& connections) {
   ConnectionOptions out;
+  out.set = &connections;
   out.connect_timeout = std::min(options.connect_timeout, Duration(2'000));
   out.reply_timeout = std::min(options.reply_timeout, Duration(4'000));
   // Longer than a transaction may be idle: its lock is free by then.
@@ -52,15 +54,19 @@ void queue_batch_number(Connection& connection, const PostgresLane& lane) {
 
 PostgresOutcome::PostgresOutcome(asio::any_io_executor executor,
                                  const sql::postgres::Target& target,
-                                 const PostgresRecordOptions& options, Log& log)
-    : executor_(executor), link_(std::move(executor), target, asking_options(options)), log_(log) {}
+                                 const PostgresRecordOptions& options, Log& log,
+                                 sql::postgres::ConnectionSet& connections)
+    : executor_(executor),
+      link_(std::move(executor), target, asking_options(options, connections)),
+      log_(log) {}
 
-asio::awaitable<Commit> PostgresOutcome::find_out(const PostgresLane& lane) {
+asio::awaitable<Commit> PostgresOutcome::find_out(const PostgresLane& lane,
+                                                  std::function<bool()> wanted) {
   const auto over = std::make_shared<bool>(false);
   asio::steady_timer patience(executor_, kPatience);
   patience.async_wait([over](const boost::system::error_code&) { *over = true; });
   asio::steady_timer pause(executor_);
-  while (!*over) {
+  do {
     const auto committed = co_await ask(lane);
     link_.drop();  // Commits are lost too rarely to keep a connection for it.
     if (committed) {
@@ -69,7 +75,7 @@ asio::awaitable<Commit> PostgresOutcome::find_out(const PostgresLane& lane) {
     }
     pause.expires_after(kPause);
     co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
-  }
+  } while (!*over && wanted());
   log_.error("record.outcome_unknown");
   co_return Commit::unknown;
 }

@@ -20,6 +20,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -37,11 +38,13 @@ struct PostgresLane {
 class PostgresOutcome {
  public:
   PostgresOutcome(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
-                  const PostgresRecordOptions& options, Log& log);
+                  const PostgresRecordOptions& options, Log& log,
+                  sql::postgres::ConnectionSet& connections);
 
-  // Whether `lane.batch` was committed; `unknown` when the database could not be asked in time:
-  // ten seconds at most.
-  boost::asio::awaitable<sql::postgres::Commit> find_out(const PostgresLane& lane);
+  // Whether `lane.batch` was committed; `unknown` when the database could not be asked in time: ten
+  // seconds at most, and while `wanted`, which is asked between attempts.
+  boost::asio::awaitable<sql::postgres::Commit> find_out(const PostgresLane& lane,
+                                                         std::function<bool()> wanted);
 
  private:
   Task<bool> ask(const PostgresLane& lane);

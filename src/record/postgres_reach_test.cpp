@@ -10,7 +10,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,9 +45,33 @@ bool eventually(const std::function<bool()>& done) {
       done, [] {}, 10ms, 1'000);
 }
 
+// The system's, with hours that can be made to pass.
+class ShiftedClock final : public Clock {
+ public:
+  WallTime wall() const override { return real_.wall(); }
+  BootTime boot() const override { return real_.boot() + passed_.load(); }
+  void pass(std::chrono::nanoseconds time) { passed_ = passed_.load() + time; }
+
+ private:
+  SystemClock real_;
+  std::atomic<std::chrono::nanoseconds> passed_{std::chrono::nanoseconds(0)};
+};
+
+// With limits that no test lives to see: what ends was ended by something else.
+PostgresRecordOptions patient() {
+  PostgresRecordOptions options;
+  options.connect_timeout = Duration(600'000);
+  options.reply_timeout = Duration(600'000);
+  return options;
+}
+
+template <class T>
+bool is_over(const std::future<T>& work) {
+  return work.wait_for(0s) == std::future_status::ready;
+}
+
 struct Instance {
-  Instance(const std::string& url, Log& log) {
-    PostgresRecordOptions options;
+  Instance(const std::string& url, Log& log, PostgresRecordOptions options = {}) {
     options.url = Secret(url);
     auto opened = open_postgres_record(options, clock, log, metrics);
     EXPECT_TRUE(opened) << opened.error().message << opened.error().cause;
@@ -61,7 +88,7 @@ struct Instance {
   }
   bool fresh() const { return record->fresh_until() > clock.boot(); }
 
-  SystemClock clock;
+  ShiftedClock clock;
   Metrics metrics;
   std::unique_ptr<Record> record;
 };
@@ -135,6 +162,28 @@ TEST_P(CutOff, IsKnownAndNobodyWaitsAndItEndsByItself) {
   EXPECT_EQ(log.count("record.state_changed"), 2) << "one line each way";
 }
 
+TEST_P(CutOff, EndsWhatWasBegunBefore) {
+  EventLog log;
+  Instance a(url_, log, patient());
+  ASSERT_TRUE(a.put_number("test.before", 1));
+  ASSERT_EQ(a.number_of("test.before").value_or(-1), 1);
+
+  lose();
+  auto read = std::async(std::launch::async, [&] { return a.number_of("test.before"); });
+  auto write = std::async(std::launch::async, [&] { return a.put_number("test.before", 2); });
+  const bool ended = eventually([&] { return is_over(read) && is_over(write); });
+  restore();
+
+  ASSERT_TRUE(ended) << "nobody waits for a database that does not answer";
+  const auto number = read.get();
+  ASSERT_FALSE(number);
+  EXPECT_EQ(number.error().slug, "record_unavailable");
+  const auto written = write.get();
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().slug, "record_unavailable") << "its commit was not sent";
+  EXPECT_TRUE(eventually([&] { return a.number_of("test.before").value_or(-1) == 1; }));
+}
+
 INSTANTIATE_TEST_SUITE_P(Postgres, CutOff, testing::Bool(),
                          [](const auto& test) { return test.param ? "Stopped" : "Killed"; });
 
@@ -155,6 +204,64 @@ TEST(PostgresReads, AreNotBegunThatNobodyWaitsForAnyLonger) {
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().code, Errc::deadline_exceeded);
   EXPECT_FALSE(began);
+}
+
+TEST(PostgresReads, AreGivenUpWhenNobodyWaitsForThemAnyLonger) {
+  if (!PostgresServer::available()) GTEST_SKIP() << "no PostgreSQL is installed";
+  EventLog log;
+  const std::string url = PostgresServer::shared().new_database();
+  Instance a(url, log, patient());
+  Reach reach;
+  reach.deadline = a.clock.boot() + 1h;
+  std::function<Task<std::int64_t>(sql::Transaction&)> work =
+      [&](sql::Transaction& tx) -> Task<std::int64_t> {
+    static constexpr sql::Statement without_limit{
+        "SELECT set_config('statement_timeout', '0', true)"};
+    static constexpr sql::Statement sleep{"SELECT pg_sleep(600)"};
+    RD_CO_CHECK(co_await tx.run(without_limit));
+    a.clock.pass(1h);
+    RD_CO_CHECK(co_await tx.run(sleep));
+    co_return 0;
+  };
+
+  auto read = std::async(std::launch::async,
+                         [&] { return test::run(a.record->read_by<std::int64_t>(reach, work)); });
+  const bool ended = eventually([&] { return is_over(read); });
+  PostgresServer::shared().execute(
+      url,
+      "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+      " WHERE datname = current_database() AND query = 'SELECT pg_sleep(600)'");
+
+  EXPECT_TRUE(ended);
+  const auto late = read.get();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::deadline_exceeded);
+}
+
+TEST(PostgresWrites, WhoseCommitIsNotAnsweredAreInDoubtWhenNobodyWaitsAnyLonger) {
+  if (!PostgresServer::available()) GTEST_SKIP() << "no PostgreSQL is installed";
+  PostgresServer own;
+  EventLog log;
+  Instance a(own.new_database(), log, patient());
+  Reach reach;
+  reach.keys = {"test.a"};
+  reach.deadline = a.clock.boot() + 1h;
+  std::function<Task<void>(Unit&)> work = [&](Unit& unit) -> Task<void> {
+    RD_CO_CHECK(co_await put(unit, "test.a", 1));
+    own.pause();  // Before the commit is sent.
+    a.clock.pass(1h);
+    co_return Result<void>{};
+  };
+
+  auto write = std::async(std::launch::async,
+                          [&] { return test::run(a.record->write_within(reach, work)); });
+  const bool ended = eventually([&] { return is_over(write); });
+  own.resume();
+
+  ASSERT_TRUE(ended);
+  const auto unknown = write.get();
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().slug, "record_outcome_unknown");
 }
 
 }  // namespace

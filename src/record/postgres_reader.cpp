@@ -39,8 +39,10 @@ auto awaiting() {
   return asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable);
 }
 
-ConnectionOptions reader_options(const PostgresRecordOptions& options) {
+ConnectionOptions reader_options(const PostgresRecordOptions& options,
+                                 sql::postgres::ConnectionSet& connections) {
   ConnectionOptions out;
+  out.set = &connections;
   out.connect_timeout = options.connect_timeout;
   out.reply_timeout = options.reply_timeout;
   out.settings = {{"statement_timeout", "5000"}, {"idle_in_transaction_session_timeout", "10000"}};
@@ -54,8 +56,9 @@ Error no_connection_free() {
   return error;
 }
 
-Task<sql::Rows> run_on(Connection* connection, std::string_view text, Params params) {
-  co_return co_await connection->run(text, std::move(params));
+Error answered_too_late() {
+  return {Errc::deadline_exceeded, "deadline_exceeded",
+          "The deadline of the request passed before the database answered."};
 }
 
 std::size_t links_max(const PostgresRecordOptions& options) {
@@ -105,7 +108,7 @@ class PostgresReader::ReadTransaction final : public sql::Transaction {
     co_return std::move(taken.rows);
   }
   Task<sql::Rows> next(std::string_view text, Params params) {
-    auto crossing = run_on(connection_, text, std::move(params));
+    auto crossing = owner_.run_on(connection_, deadline_, text, std::move(params));
     co_return co_await asio::co_spawn(owner_.executor_, std::move(crossing), awaiting());
   }
 
@@ -119,11 +122,12 @@ class PostgresReader::ReadTransaction final : public sql::Transaction {
 
 PostgresReader::PostgresReader(asio::any_io_executor executor, const sql::postgres::Target& target,
                                const PostgresRecordOptions& options, const Clock& clock,
-                               Metrics& metrics)
+                               Metrics& metrics, sql::postgres::ConnectionSet& connections)
     : executor_(std::move(executor)),
       target_(target),
       options_(options),
       clock_(clock),
+      connections_(connections),
       retried_(metrics.counter("redoubt_record_read_retries_total",
                                "Reads that were tried again because their connection was lost.")),
       late_(metrics.counter(kRefusedReads, kRefusedReadsHelp, {{"reason", "late"}})),
@@ -138,13 +142,17 @@ Task<void> PostgresReader::run(Reach reach, std::function<Task<void>(sql::Transa
   retries_.attempted();
   Result<void> done = co_await run_once(reach, work);
   if (done || done.error().slug != "record_unavailable") co_return done;
-  if (clock_.boot() >= reach.deadline || !retries_.take()) co_return done;
+  if (clock_.boot() >= reach.deadline) co_return fail(answered_too_late());
+  if (!retries_.take()) co_return done;
   retried_.add();
   // A server that was restarted has broken every connection, and each says so when it is used next.
   // What only reads is asked again, once, on a new one.
   auto dropping = drop_idle();
   co_await asio::co_spawn(executor_, std::move(dropping), awaiting());
-  co_return co_await run_once(reach, work);
+  done = co_await run_once(reach, work);
+  const bool lost = !done && done.error().slug == "record_unavailable";
+  if (lost && clock_.boot() >= reach.deadline) co_return fail(answered_too_late());
+  co_return done;
 }
 
 asio::awaitable<void> PostgresReader::drop_idle() {
@@ -165,13 +173,21 @@ Task<void> PostgresReader::run_once(const Reach& reach,
 Task<PostgresReader::First> PostgresReader::take_and_run(std::string tenant, BootTime deadline,
                                                          std::string_view text, Params params) {
   RD_CO_TRY(held, co_await take(std::move(tenant), deadline));
-  auto rows = co_await held->connection->run(text, std::move(params));
+  auto rows = co_await run_on(held->connection, deadline, text, std::move(params));
   if (!rows) {
     co_await give_back(std::move(held));
     co_return fail(std::move(rows).error());
   }
   First first{std::move(held), std::move(*rows)};
   co_return first;
+}
+
+// Gives a connection up rather than wait for it past the deadline.
+Task<sql::Rows> PostgresReader::run_on(Connection* connection, BootTime deadline,
+                                       std::string_view text, Params params) {
+  const auto left = std::chrono::ceil<Duration>(deadline - clock_.boot());
+  connection->limit_replies(std::max(left, Duration(0)));
+  co_return co_await connection->run(text, std::move(params));
 }
 
 Task<std::shared_ptr<PostgresReader::Held>> PostgresReader::take(std::string tenant,
@@ -209,7 +225,8 @@ Task<PostgresReader::LinkPtr> PostgresReader::take_link(BootTime deadline) {
     }
     if (links_ < links_max_) {
       ++links_;
-      co_return std::make_unique<PostgresLink>(executor_, target_, reader_options(options_));
+      co_return std::make_unique<PostgresLink>(executor_, target_,
+                                               reader_options(options_, connections_));
     }
     if (waiting_.size() >= kWaitingMax) {
       overloaded_.add();
@@ -228,6 +245,7 @@ Task<PostgresReader::LinkPtr> PostgresReader::take_link(BootTime deadline) {
 
 asio::awaitable<void> PostgresReader::give_back(std::shared_ptr<Held> held) {
   if (held->connection != nullptr) {
+    held->connection->limit_replies(options_.reply_timeout);
     const auto ended = co_await held->connection->run(kEnd);
     if (!ended || held->connection->in_transaction()) held->link->drop();
   }

@@ -25,12 +25,13 @@ namespace redoubt::record {
 class PostgresReader {
  public:
   PostgresReader(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
-                 const PostgresRecordOptions& options, const Clock& clock, Metrics& metrics);
+                 const PostgresRecordOptions& options, const Clock& clock, Metrics& metrics,
+                 sql::postgres::ConnectionSet& connections);
 
   // Runs the work a second time when the connection was lost, within the budget for that.
   // Errors: those of the work and the record; unavailable "record_overloaded" when no connection
   // became free in time, or too many wait for one; deadline_exceeded when none did before the
-  // deadline.
+  // deadline, or no answer came before it.
   Task<void> run(Reach reach, std::function<Task<void>(sql::Transaction&)> work);
 
   void close();  // No read may follow.
@@ -56,12 +57,15 @@ class PostgresReader {
   boost::asio::awaitable<void> drop_idle();
   Task<std::shared_ptr<Held>> take(std::string tenant, BootTime deadline);
   Task<LinkPtr> take_link(BootTime deadline);
+  Task<sql::Rows> run_on(sql::postgres::Connection* connection, BootTime deadline,
+                         std::string_view text, sql::postgres::Params params);
   boost::asio::awaitable<void> give_back(std::shared_ptr<Held> held);
 
   boost::asio::any_io_executor executor_;
   const sql::postgres::Target& target_;
   const PostgresRecordOptions& options_;
   const Clock& clock_;
+  sql::postgres::ConnectionSet& connections_;
   RetryBudget retries_;
   Counter& retried_;
   Counter& late_;

@@ -69,10 +69,10 @@ class PostgresRecord final : public Record {
         guard_(asio::make_work_guard(io_)),
         availability_(clock, log, metrics),
         writer_(io_.get_executor(), target_, options_, origin_, clock, log, availability_, metrics,
-                [this] { follower_.hear_own(); }),
-        reader_(io_.get_executor(), target_, options_, clock, metrics),
+                connections_, [this] { follower_.hear_own(); }),
+        reader_(io_.get_executor(), target_, options_, clock, metrics, connections_),
         follower_(io_.get_executor(), target_, options_, origin_, clock, log, availability_,
-                  metrics, [this](const JournalEntry& entry) { writer_.tell(entry); }),
+                  metrics, connections_, [this](const JournalEntry& entry) { writer_.tell(entry); }),
         thread_([this] { io_.run(); }) {}
 
   ~PostgresRecord() override { stop(); }
@@ -154,6 +154,7 @@ class PostgresRecord final : public Record {
   Clock& clock_;
   Log& log_;
   const std::string origin_;
+  sql::postgres::ConnectionSet connections_;  // Of the writer and the reader.
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   Availability availability_;

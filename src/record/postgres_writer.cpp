@@ -25,8 +25,10 @@ namespace {
 constexpr Duration kWorkMax{50};  // Of a batch, under its locks.
 
 // The server gives up before we do: then it says why, and nothing is left undecided.
-ConnectionOptions lane_options(const PostgresRecordOptions& options) {
+ConnectionOptions lane_options(const PostgresRecordOptions& options,
+                               sql::postgres::ConnectionSet& connections) {
   ConnectionOptions out;
+  out.set = &connections;
   out.connect_timeout = options.connect_timeout;
   out.reply_timeout = options.reply_timeout;
   out.settings = {{"synchronous_commit", "on"},
@@ -62,6 +64,7 @@ Error outcome_unknown(const Error& error) {
 PostgresWriter::PostgresWriter(asio::any_io_executor executor, const sql::postgres::Target& target,
                                const PostgresRecordOptions& options, std::string origin,
                                Clock& clock, Log& log, Availability& availability, Metrics& metrics,
+                               sql::postgres::ConnectionSet& connections,
                                std::function<void()> in_doubt)
     : executor_(std::move(executor)),
       options_(options),
@@ -77,9 +80,10 @@ PostgresWriter::PostgresWriter(asio::any_io_executor executor, const sql::postgr
       within_(executor_) {
   const std::size_t lanes = std::max<std::size_t>(2, options.connections_max / 3);
   for (std::size_t i = 0; i < lanes; ++i) {
-    lanes_.push_back(
-        Lane{PostgresLink(executor_, target, lane_options(options)), PostgresLane(origin_, i),
-             PostgresOutcome(executor_, target, options, log), i == 0 ? alone_ : within_});
+    lanes_.push_back(Lane{PostgresLink(executor_, target, lane_options(options, connections)),
+                          PostgresLane(origin_, i),
+                          PostgresOutcome(executor_, target, options, log, connections),
+                          i == 0 ? alone_ : within_});
   }
 }
 
@@ -271,7 +275,7 @@ asio::awaitable<Commit> PostgresWriter::execute(Lane& lane, PostgresBatch& trans
     co_return Commit::failed;
   }
   Commit outcome = co_await transaction.commit();
-  if (outcome == Commit::unknown) outcome = co_await find_out(lane, transaction);
+  if (outcome == Commit::unknown) outcome = co_await find_out(lane, transaction, batch);
   if (outcome == Commit::failed) refuse(batch, *transaction.lost());
   if (outcome == Commit::unknown) refuse(batch, outcome_unknown(*transaction.lost()));
   co_return outcome;
@@ -284,13 +288,31 @@ void PostgresWriter::pace(Lane& lane, std::size_t units, std::chrono::nanosecond
 }
 
 // The connection was lost during the commit. What only read has its answers.
-asio::awaitable<Commit> PostgresWriter::find_out(Lane& lane, const PostgresBatch& transaction) {
+asio::awaitable<Commit> PostgresWriter::find_out(Lane& lane, const PostgresBatch& transaction,
+                                                 Batch& batch) {
   if (!transaction.wrote()) co_return Commit::committed;
   // It may be committed already: no copy that was made before is good while we ask.
   for (const JournalEntry& entry : transaction.journal()) tell(in_doubt(entry));
-  const Commit outcome = co_await lane.outcome.find_out(lane.name);
+  const Error unknown = outcome_unknown(*transaction.lost());
+  const Commit outcome = co_await lane.outcome.find_out(lane.name, [&] {
+    answer_late(batch, unknown);
+    return !batch.empty();
+  });
   if (outcome == Commit::unknown) in_doubt_();
   co_return outcome;
+}
+
+// Whoever waits no longer for what became of a commit.
+void PostgresWriter::answer_late(Batch& batch, const Error& error) {
+  const BootTime now = clock_.boot();
+  std::erase_if(batch, [&](Pending& pending) {
+    if (now < pending.reach.deadline) return false;
+    const Result<void> result = fail(error);
+    metrics_.count(result);
+    pending.work = nullptr;
+    pending.complete(result);
+    return true;
+  });
 }
 
 // Gives every unit the reason, also those that had been refused for reasons of their own: they may

@@ -50,7 +50,8 @@ class PostgresWriter {
   // `in_doubt`: called when it stays unknown whether a batch was committed; it may be later.
   PostgresWriter(boost::asio::any_io_executor executor, const sql::postgres::Target& target,
                  const PostgresRecordOptions& options, std::string origin, Clock& clock, Log& log,
-                 Availability& availability, Metrics& metrics, std::function<void()> in_doubt);
+                 Availability& availability, Metrics& metrics,
+                 sql::postgres::ConnectionSet& connections, std::function<void()> in_doubt);
   PostgresWriter(const PostgresWriter&) = delete;
   PostgresWriter& operator=(const PostgresWriter&) = delete;
 
@@ -104,7 +105,9 @@ class PostgresWriter {
                                                         Batch& batch);
   void pace(Lane& lane, std::size_t units, std::chrono::nanoseconds work) const;
   boost::asio::awaitable<sql::postgres::Commit> find_out(Lane& lane,
-                                                         const PostgresBatch& transaction);
+                                                         const PostgresBatch& transaction,
+                                                         Batch& batch);
+  void answer_late(Batch& batch, const Error& error);
   void refuse(Batch& batch, const Error& error);
   void note_failure(std::string_view reason, const std::string& cause);
   void note_outcome(const PostgresBatch& transaction, sql::postgres::Commit outcome,

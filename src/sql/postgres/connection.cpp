@@ -79,21 +79,26 @@ struct Connection::Io {
   asio::posix::stream_descriptor descriptor;
   asio::steady_timer timer;
   std::uint64_t round = 0;
+  bool armed = false;
   bool expired = false;
 
   // Until the next arm() or disarm(): after `limit` every wait ends.
   static void arm(const std::shared_ptr<Io>& self, Duration limit) {
+    self->armed = true;
     self->expired = false;
     const std::uint64_t round = ++self->round;
     self->timer.expires_after(limit);
     self->timer.async_wait([self, round](const boost::system::error_code& error) {
-      if (error || self->round != round) return;
-      self->expired = true;
-      boost::system::error_code ignored;
-      self->descriptor.cancel(ignored);
+      if (!error && self->round == round) self->expire();
     });
   }
+  void expire() {
+    expired = true;
+    boost::system::error_code ignored;
+    descriptor.cancel(ignored);
+  }
   void disarm() {
+    armed = false;
     ++round;
     timer.cancel();
   }
@@ -108,12 +113,23 @@ void Connection::ResultFree::operator()(pg_result* result) const {
 }
 
 Connection::Connection(asio::any_io_executor executor, const ConnectionOptions& options)
-    : options_(options), io_(std::make_shared<Io>(executor)) {}
+    : options_(options),
+      reply_timeout_(options.reply_timeout),
+      io_(std::make_shared<Io>(executor)) {
+  if (options_.set != nullptr) options_.set->connections_.insert(this);
+}
 
 Connection::~Connection() {
+  if (options_.set != nullptr) options_.set->connections_.erase(this);
   io_->disarm();
   io_->forget_socket();
   PQfinish(handle_);
+}
+
+void ConnectionSet::end_waits() {
+  for (Connection* connection : connections_) {
+    if (connection->io_->armed) connection->io_->expire();
+  }
 }
 
 Task<std::unique_ptr<Connection>> Connection::open(asio::any_io_executor executor,
@@ -199,7 +215,7 @@ Task<Rows> Connection::run(std::string_view text, Params params) {
     lost(kUnreachable);
     co_return failed();
   }
-  Io::arm(io_, options_.reply_timeout);
+  Io::arm(io_, reply_timeout_);
   auto rows = co_await collect(true);
   io_->disarm();
   co_return rows;
@@ -225,7 +241,7 @@ Task<void> Connection::execute(std::string script) {
     lost(kUnreachable);
     co_return failed();
   }
-  Io::arm(io_, options_.reply_timeout);
+  Io::arm(io_, reply_timeout_);
   auto done = co_await collect(false);
   io_->disarm();
   if (!lost_ && PQenterPipelineMode(handle_) != 1) lost(kUnreachable);

@@ -17,12 +17,14 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 struct pg_conn;
@@ -30,12 +32,28 @@ struct pg_result;
 
 namespace redoubt::sql::postgres {
 
+class Connection;
+
+// Connections, open or being opened, whose waits can be ended together. It outlives them.
+//
+// Threads: those of their executor, one at a time.
+class ConnectionSet {
+ public:
+  // As if whatever is waited for had been silent for too long. Idle ones stay.
+  void end_waits();
+
+ private:
+  friend class Connection;
+  std::unordered_set<Connection*> connections_;
+};
+
 struct ConnectionOptions {
   Duration connect_timeout{5'000};
   // A reply that takes longer ends the connection. Longer than the server's own limits, which it
   // gives up by with an answer.
   Duration reply_timeout{8'000};
   std::vector<std::pair<std::string, std::string>> settings;  // SET of the session.
+  ConnectionSet* set = nullptr;                               // It joins this one.
 };
 
 enum class Commit : std::uint8_t {
@@ -66,6 +84,9 @@ class Connection final {
   // A script of any number of statements, unprepared. REQUIRES: nothing is queued.
   Task<void> execute(std::string script);
 
+  // How long replies to what is sent from now on may take; no longer than the options say.
+  void limit_replies(Duration limit) { reply_timeout_ = std::min(limit, options_.reply_timeout); }
+
   // False once it is lost; asks the socket, without waiting, whether the server has gone.
   bool alive();
   bool in_transaction() const;
@@ -74,6 +95,7 @@ class Connection final {
   const std::optional<Failure>& failure() const { return failure_; }
 
  private:
+  friend class ConnectionSet;
   struct Io;
   struct Prepared {
     std::string name;
@@ -103,6 +125,7 @@ class Connection final {
   Unexpected failed() const;
 
   const ConnectionOptions options_;
+  Duration reply_timeout_;
   std::shared_ptr<Io> io_;
   pg_conn* handle_ = nullptr;
   std::unordered_map<const char*, Prepared> statements_;
