@@ -82,7 +82,7 @@ class SharedGateTest : public test::SessionsFixture {
   void subscribe_first() override { record_->subscribe(sessions::listen_for_copies(changes_)); }
   void poll() {
     shared::Eras& eras = state_.eras();
-    eras.poll_ended(eras.poll_begins(), era_, loop_.clock.boot());
+    eras.poll_ended(eras.poll_begins(), era_);
     state_.learned(1, loop_.clock.boot());
   }
 

@@ -15,7 +15,10 @@ SET generation = excluded.generation, bumped_at_ms = excluded.bumped_at_ms
 RETURNING generation)sql"};
 
 constexpr sql::Statement kNewest{R"sql(
-SELECT coalesce(max(generation), 0) FROM rd_cache_generation WHERE tenant = $1)sql"};
+SELECT name, generation, bumped_at_ms FROM rd_cache_generation
+WHERE tenant = $1
+ORDER BY generation DESC
+LIMIT $2)sql"};
 
 // Both are index ranges: what a cleared cache made meaningless, and what is old.
 constexpr sql::Statement kDeleteCleared{
@@ -58,9 +61,19 @@ Task<std::int64_t> bump_cache_generation(Unit& unit, std::string tenant, std::st
   co_return generation;
 }
 
-Task<std::int64_t> newest_cache_generation(sql::Transaction& tx, std::string tenant) {
-  RD_CO_TRY(rows, co_await tx.run(kNewest, {std::string_view(tenant)}));
-  co_return rows[0].integer(0);
+Task<std::vector<CacheGenerationRow>> newest_cache_generations(sql::Transaction& tx,
+                                                               std::string tenant,
+                                                               std::size_t limit) {
+  const auto most = static_cast<std::int64_t>(limit);
+  RD_CO_TRY(rows, co_await tx.run(kNewest, {std::string_view(tenant), most}));
+  std::vector<CacheGenerationRow> newest;
+  newest.reserve(rows.size());
+  for (const sql::Row& row : rows.rows) {
+    newest.push_back({.name = std::string(row.text(0)),
+                      .generation = row.integer(1),
+                      .bumped_at = WallTime{row.integer(2)}});
+  }
+  co_return newest;
 }
 
 Task<std::int64_t> sweep_cache_generations(sql::Transaction& tx, WallTime before,

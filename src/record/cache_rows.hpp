@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace redoubt::record {
 
@@ -17,8 +18,17 @@ namespace redoubt::record {
 Task<std::int64_t> bump_cache_generation(Unit& unit, std::string tenant, std::string name,
                                          WallTime now);
 
-// The newest generation of the tenant; 0 when nothing was ever invalidated.
-Task<std::int64_t> newest_cache_generation(sql::Transaction& tx, std::string tenant);
+struct CacheGenerationRow {
+  std::string name;
+  std::int64_t generation = 0;  // The newest of the name.
+  WallTime bumped_at;
+};
+
+// The newest rows of the tenant, at most `limit`, the newest first. Empty when nothing was ever
+// invalidated.
+Task<std::vector<CacheGenerationRow>> newest_cache_generations(sql::Transaction& tx,
+                                                               std::string tenant,
+                                                               std::size_t limit);
 
 // Deletes at most `batch` rows that say nothing any more: bumped before `before`, when every entry
 // of that time has ended, or before everything of the tenant was invalidated. Returns how many.

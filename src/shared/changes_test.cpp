@@ -15,7 +15,7 @@ namespace redoubt::shared {
 namespace {
 
 void poll(Eras& eras, std::int64_t era) {
-  eras.poll_ended(eras.poll_begins(), era, BootTime{0});
+  eras.poll_ended(eras.poll_begins(), era);
 }
 
 bool allows(const Changes& changes, std::int64_t era, std::string_view name, std::int64_t value) {
@@ -167,7 +167,7 @@ class Histories {
   }
   void end_poll(Instance& instance) {
     if (!instance.poll) return;
-    instance.eras->poll_ended(*instance.poll, instance.polled, BootTime{0});
+    instance.eras->poll_ended(*instance.poll, instance.polled);
     instance.poll.reset();
   }
   void hear(Instance& instance) {

@@ -2,14 +2,14 @@
 
 namespace redoubt::shared {
 
-void Eras::poll_ended(Ticket poll, std::int64_t era, BootTime now) {
+void Eras::poll_ended(Ticket poll, std::int64_t era) {
   const std::lock_guard lock(mutex_);
   if (found_.empty()) at_start_ = era;
   if (!found_.empty() && era < found_.back().era) return;  // The record went back: nothing new.
   if (!found_.empty() && era == found_.back().era) {
     found_.back().last = poll;
   } else {
-    found_.push_back({era, poll, now});
+    found_.push_back({era, poll});
   }
   if (found_.size() > kFoundMax) found_.pop_front();
   current_.store(era, std::memory_order_release);
@@ -25,13 +25,12 @@ std::optional<Eras::Ticket> Eras::heard_before(std::int64_t era) const {
   return before;
 }
 
-std::int64_t Eras::settled(BootTime now) const {
+std::optional<std::int64_t> Eras::found_by(Ticket poll) const {
   const std::lock_guard lock(mutex_);
-  std::int64_t settled = 0;
   for (const Found& found : found_) {
-    if (now - found.first_at >= kEraSettles) settled = found.era;
+    if (found.last >= poll) return found.era;
   }
-  return settled;
+  return std::nullopt;
 }
 
 Eras::Ticket Eras::forgettable() const {

@@ -9,9 +9,12 @@
 //   1. c is at most one behind the era known here, and above the one found at start: what was
 //      announced before this process listened cannot concern it.
 //   2. No announcement speaks against it. One that was heard at ticket h may concern every copy
-//   that
-//      was read before it was committed; it cannot concern a copy of era c when h <
-//      heard_before(c).
+//      that was read before it was committed; it cannot concern a copy of era c when
+//      h < heard_before(c).
+//
+// The cache's copies are judged by the generations of its invalidations instead, which the record
+// keeps (services/cache/generations.hpp); an era only tells whether one was made after a moment
+// (found_by()).
 //
 // Why 2 holds: a ticket is the number of polls of the era that have begun. An announcement heard at
 // ticket h was committed before poll h + 1 began, so that poll's era is at least the era at the
@@ -21,8 +24,6 @@
 // Threads: any. One at a time polls.
 #pragma once
 
-#include <redoubt/clock.hpp>
-
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -30,9 +31,6 @@
 #include <optional>
 
 namespace redoubt::shared {
-
-// A fresh journal is at most this far behind.
-inline constexpr Duration kEraSettles{2'500};
 
 class Eras {
  public:
@@ -43,7 +41,7 @@ class Eras {
 
   // Around each read of the era in the record.
   Ticket poll_begins() { return begun_.fetch_add(1, std::memory_order_acq_rel) + 1; }
-  void poll_ended(Ticket poll, std::int64_t era, BootTime now);
+  void poll_ended(Ticket poll, std::int64_t era);
 
   // The era to stamp copies with; 0 before the first poll: then none is made.
   std::int64_t current() const { return current_.load(std::memory_order_acquire); }
@@ -52,9 +50,9 @@ class Eras {
   // is too old to be judged.
   std::optional<Ticket> heard_before(std::int64_t era) const;
 
-  // The latest era that was over its beginning by `kEraSettles` at `now`: what is judged good now
-  // by a fresh journal has every change from before that era began. 0: none.
-  std::int64_t settled(BootTime now) const;
+  // The era that `poll`, or the first one after it that ended, has found. Copies of a later era were
+  // read after that poll began. Empty: none has ended.
+  std::optional<std::int64_t> found_by(Ticket poll) const;
 
   // Announcements heard at a ticket below this concern no copy that can be used any more.
   Ticket forgettable() const;
@@ -63,7 +61,6 @@ class Eras {
   struct Found {
     std::int64_t era;
     Ticket last;  // The last poll that found it.
-    BootTime first_at;
   };
   static constexpr std::size_t kFoundMax = 8;
 

@@ -114,7 +114,7 @@ Task<void> Monitor::learn() {
                      found.generation != page_.incarnation.generation;
   if (moved || hung || confirmed_at_ == BootTime{0}) confirmed_at_ = parts_.clock.boot();
   page_ = std::move(page);
-  eras.poll_ended(poll, page_.incarnation.era, parts_.clock.boot());
+  eras.poll_ended(poll, page_.incarnation.era);
   parts_.state.learned(page_.incarnation.generation, began);
   co_return Result<void>{};
 }

@@ -48,7 +48,7 @@ struct CacheInstance {
   ~CacheInstance() { copies.tell_no_more(*engine); }
   void poll(std::int64_t era, BootTime now) {
     shared::Eras& eras = state.eras();
-    eras.poll_ended(eras.poll_begins(), era, now);
+    eras.poll_ended(eras.poll_begins(), era);
     state.learned(1, now);
   }
 

@@ -16,6 +16,18 @@ shared::CopyName name_of(const Address& at) {
   return {.noun = shared::Noun::cache, .tenant = at.tenant, .id = at.key};
 }
 
+// Lets another one try when the reading ends, however it does.
+class Reading {
+ public:
+  explicit Reading(Generations& generations) : generations_(generations) {}
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ~Reading() { generations_.stop_reading(); }
+
+ private:
+  Generations& generations_;
+};
+
 }  // namespace
 
 bool CacheCopies::usable() const {
@@ -23,14 +35,29 @@ bool CacheCopies::usable() const {
   return parts_.state.usable() && parts_.clock.boot() < parts_.record.fresh_until();
 }
 
+boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
+  Generations& generations = engine_.tenant(tenant).generations;
+  const auto reading = generations.start_reading();
+  if (!reading) co_return;
+  const Reading reads(generations);
+  const WallTime began = parts_.clock.wall();
+  using Rows = std::vector<record::CacheGenerationRow>;
+  const std::string name(tenant);
+  std::function<Task<Rows>(sql::Transaction&)> work = [&name](sql::Transaction& tx) {
+    return record::newest_cache_generations(tx, name, Generations::kRowsReadMax + 1);
+  };
+  const Result<Rows> rows = co_await parts_.record.read<Rows>(name, work);
+  if (rows) generations.begin(*reading, *rows, began);
+}
+
 boost::asio::awaitable<void> CacheCopies::fetch(const Address& at) {
+  co_await begin(at.tenant);
   const CacheEngine::Watch before = engine_.watch(at);
-  const shared::WatchedCopy found = co_await parts_.copies.watch(name_of(at));
-  auto again = take(at, found, before);
-  if (again) co_await write(at, found.copy->version, std::move(*again));
+  take(at, co_await parts_.copies.watch(name_of(at)), before);
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch_all(std::vector<Address> wanted) {
+  if (!wanted.empty()) co_await begin(wanted.front().tenant);
   std::vector<shared::CopyName> names;
   std::vector<CacheEngine::Watch> before;
   for (const Address& at : wanted) {
@@ -38,43 +65,27 @@ boost::asio::awaitable<void> CacheCopies::fetch_all(std::vector<Address> wanted)
     before.push_back(engine_.watch(at));
   }
   const auto found = co_await parts_.copies.watch_all(std::move(names));
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    static_cast<void>(take(wanted[i], found[i], before[i]));
-  }
+  for (std::size_t i = 0; i < wanted.size(); ++i) take(wanted[i], found[i], before[i]);
 }
 
-std::optional<CacheCopy> CacheCopies::take(const Address& at, const shared::WatchedCopy& found,
-                                           const CacheEngine::Watch& before) {
+void CacheCopies::take(const Address& at, const shared::WatchedCopy& found,
+                       const CacheEngine::Watch& before) {
   // The journal may have fallen behind while Redis was asked.
-  if (found.watched == shared::Watched::no || !usable()) return std::nullopt;
+  if (found.watched == shared::Watched::no || !usable()) return;
   tracks_ = found.watched == shared::Watched::yes;
-  std::optional<CacheCopy> again = adopt(at, found.copy, before);
+  adopt(at, found.copy, before);
   engine_.confirm(at, before);
-  return again;
 }
 
-std::optional<CacheCopy> CacheCopies::adopt(const Address& at,
-                                            const std::optional<shared::Copy>& found,
-                                            const CacheEngine::Watch& before) {
+void CacheCopies::adopt(const Address& at, const std::optional<shared::Copy>& found,
+                        const CacheEngine::Watch& before) {
   std::optional<CacheCopy> copy;
   if (found) copy = read_copy(parts_.vault, at.tenant, at.key, found->version, found->bytes);
-  if (!copy) {
-    engine_.outdate_changed(at);
-    return std::nullopt;
-  }
+  if (!copy) return engine_.outdate_changed(at);
   engine_.saw_version(found->version);
-  // If it is good: it has every change of the eras that were over when the journal was last read.
-  std::optional<CacheCopy> again;
-  const auto settled = parts_.state.eras().settled(parts_.clock.boot());
-  if (settled > copy->era) {
-    again = copy;
-    again->era = settled;
-  }
   const bool good =
       !copy->gone && engine_.adopt(at, entry_of(std::move(*copy), found->version, now()), before);
-  if (good) return again;
-  engine_.outdate(at, found->version);
-  return std::nullopt;
+  if (!good) engine_.outdate(at, found->version);
 }
 
 boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std::int64_t version,
@@ -93,11 +104,8 @@ boost::asio::awaitable<shared::Stored> CacheCopies::keep(const Entry& entry) {
   const Address at{entry.id, entry.tenant->name(), entry.key};
   const CacheEngine::Watch before = engine_.watch(at);
   shared::Stored stored = shared::Stored::nowhere;
-  if (entry.era > 0) {
-    co_await begin_tenant(at.tenant);
-    stored = co_await write(at, entry.version, copy_of(entry, now()));
-  }
-  if (stored == shared::Stored::nowhere) engine_.distrust_copies();
+  if (entry.era > 0) stored = co_await write(at, entry.version, copy_of(entry, now()));
+  if (stored == shared::Stored::nowhere) engine_.miss_copy(at, entry.version);
   // Somebody's is newer: the next read asks for it.
   if (stored == shared::Stored::older) engine_.outdate(at, entry.version + 1);
   // There is nothing to wait for.
@@ -111,7 +119,7 @@ boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
   gone.gone = true;
   const std::int64_t version = engine_.next_version();
   const auto stored = co_await write(at, version, std::move(gone));
-  if (stored == shared::Stored::nowhere) engine_.distrust_copies();
+  if (stored == shared::Stored::nowhere) engine_.miss_copy(at, version);
 }
 
 boost::asio::awaitable<shared::Claimed> CacheCopies::claim(const Address& at, std::string lease,
@@ -124,18 +132,6 @@ boost::asio::awaitable<void> CacheCopies::give_back(const Address& at, std::stri
   if (parts_.claims != nullptr) {
     co_await parts_.claims->give_back(name_of(at), std::move(lease));
   }
-}
-
-// Once for a tenant: from where its generations are counted without a gap.
-boost::asio::awaitable<void> CacheCopies::begin_tenant(std::string_view tenant) {
-  Generations& generations = engine_.tenant(tenant).generations;
-  if (generations.begun()) co_return;
-  const std::string name(tenant);
-  std::function<Task<std::int64_t>(sql::Transaction&)> work = [&name](sql::Transaction& tx) {
-    return record::newest_cache_generation(tx, name);
-  };
-  const Result<std::int64_t> newest = co_await parts_.record.read<std::int64_t>(name, work);
-  if (newest) generations.begin_at(*newest);
 }
 
 }  // namespace redoubt::cache

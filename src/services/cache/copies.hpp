@@ -1,10 +1,11 @@
 // Copies of cache entries in the shared tier, for all instances: looked for where memory has none,
 // written after memory.
 //
-// An entry is taken only while the journal is fresh, and judged by what its filler knew
-// (generations.hpp) as one from memory is. A write that Redis did not take, or may not have, makes
-// this instance distrust every copy until the era has moved on: it must not show a value older than
-// one it acknowledged.
+// An entry is taken only while the journal is fresh, and judged by what its filler had seen
+// (generations.hpp): for as long as it lives, and over restarts. For that, the invalidations that
+// the record has of a tenant are read before the first of its entries is looked for. What Redis did
+// not take of this instance, or may not have, is remembered by its version: of that key no older
+// copy is taken, so that nothing is shown that is older than what was acknowledged here.
 //
 // Where Redis tells of changes to what was read (shared::CopyListener), memory is kept right by it:
 // an entry is served from memory while Redis was asked about it since it came there and has told
@@ -12,8 +13,6 @@
 // entry once more; while it is away, memory answers. Where Redis does not tell (RESP2, REST, an
 // account without CLIENT), an instance that has a value in memory keeps it until it ends or is
 // invalidated, whatever another one puts.
-//
-// A copy that nobody reads for two eras is given up; one that is read is stamped anew.
 //
 // Between instances, the last of two puts wins by the clock of its host.
 //
@@ -61,6 +60,10 @@ class CacheCopies {
   // It is away, and nobody has turned it off.
   bool missed() const { return !parts_.state.reachable() && !parts_.state.off(); }
 
+  // Before an entry is looked for or made: what the record knows of the tenant's invalidations. One
+  // load unless it is the first time, or a commit in doubt was heard.
+  boost::asio::awaitable<void> begin(std::string_view tenant);
+
   // Brings what is good into memory, and takes out of it what is not the last value any more.
   boost::asio::awaitable<void> fetch(const Address& at);
   boost::asio::awaitable<void> fetch_all(std::vector<Address> wanted);
@@ -77,15 +80,12 @@ class CacheCopies {
 
  private:
   Now now() const { return {parts_.clock.boot(), parts_.clock.wall()}; }
-  // The copy to write again, under the era of now; empty: not good, or not worth it.
-  std::optional<CacheCopy> take(const Address& at, const shared::WatchedCopy& found,
-                                const CacheEngine::Watch& before);
-  // Into memory, if it is good; what take() returns.
-  std::optional<CacheCopy> adopt(const Address& at, const std::optional<shared::Copy>& found,
-                                 const CacheEngine::Watch& before);
+  void take(const Address& at, const shared::WatchedCopy& found, const CacheEngine::Watch& before);
+  // Into memory, if it is good.
+  void adopt(const Address& at, const std::optional<shared::Copy>& found,
+             const CacheEngine::Watch& before);
   boost::asio::awaitable<shared::Stored> write(const Address& at, std::int64_t version,
                                                CacheCopy copy);
-  boost::asio::awaitable<void> begin_tenant(std::string_view tenant);
 
   CacheEngine& engine_;
   CacheCopiesParts parts_;

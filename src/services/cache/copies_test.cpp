@@ -215,14 +215,70 @@ TEST_F(CacheCopiesTest, AFillThatBeganBeforeAnInvalidationIsNotKeptAnywhere) {
   EXPECT_EQ(get(1, "a"), "(none)");
 }
 
-TEST_F(CacheCopiesTest, AnInstanceThatStartsTrustsNoCopyFromBefore) {
+TEST_F(CacheCopiesTest, AnInstanceThatStartsKnowsWhatWasInvalidatedBefore) {
   put(0, "a", "old", {"t"});
+  put(0, "b", "kept", {"u"});
   instances_[1].reset();
   invalidate_tag(0, "t");  // The other one does not hear it.
   start(1);
   EXPECT_EQ(get(1, "a"), "(none)");
+  EXPECT_EQ(get(1, "b"), "kept");
   put(0, "a", "new", {"t"});
   EXPECT_EQ(get(1, "a"), "new");
+}
+
+TEST_F(CacheCopiesTest, OutliveARestartOfAllInstances) {
+  put(0, "a", "kept", {"t"});
+  put(0, "b", "old", {"u"});
+  invalidate_tag(1, "u");
+  instances_[0].reset();
+  instances_[1].reset();
+  start(0);
+  start(1);
+  EXPECT_EQ(get(1, "a"), "kept");
+  EXPECT_EQ(get(0, "b"), "(none)");
+  invalidate_tag(1, "t");
+  EXPECT_EQ(get_anew(0, "a"), "(none)");
+}
+
+// A backup is restored, and generations are given out again: what was seen of those that are lost
+// says nothing of the new ones.
+TEST_F(CacheCopiesTest, ThatSawWhatTheRecordHasForgottenAreNotTakenAgainstItsNewInvalidations) {
+  put(0, "a", "old", {"t"});
+  invalidate_tag(0, "other");
+  invalidate_tag(0, "another");
+  put(0, "a", "old", {"t"});
+  put(0, "b", "old", {"u"});
+  std::function<Task<void>(record::Unit&)> lose = [](record::Unit& unit) -> Task<void> {
+    RD_CO_CHECK(co_await unit.run(sql::Statement{"DELETE FROM rd_cache_generation"}));
+    co_return Result<void>{};
+  };
+  ASSERT_TRUE(run(record_->write_unit(lose)));
+  pass(60s);
+  start(0);
+  EXPECT_EQ(get(0, "b"), "(none)") << "it saw more than there is";
+  invalidate_tag(0, "t");
+  invalidate_tag(0, "u");
+  start(1);
+  EXPECT_EQ(get(0, "a"), "(none)");
+  EXPECT_EQ(get(1, "a"), "(none)");
+  EXPECT_EQ(get(1, "b"), "(none)");
+}
+
+TEST_F(CacheCopiesTest, FromBeforeTheRecordMayHaveChangedAreNotTaken) {
+  put(0, "a", "old");
+  put(0, "b", "old");
+  instances_[1]->engine->hear(
+      {.kind = record::JournalEntry::Kind::everything, .tenant = {}, .key = {}});
+  EXPECT_EQ(get(1, "a"), "(none)") << "the era is not known yet";
+  poll();
+  EXPECT_EQ(get(1, "a"), "(none)");
+  for (int i = 0; i < 20; ++i) next_era();
+  EXPECT_EQ(get(1, "b"), "(none)");
+  put(0, "a", "new");
+  EXPECT_EQ(get(1, "a"), "new");
+  for (int i = 0; i < 20; ++i) next_era();
+  EXPECT_EQ(get_anew(1, "a"), "new") << "though nobody has read it meanwhile";
 }
 
 TEST_F(CacheCopiesTest, ShowNothingOlderThanWhatWasPutHere) {
@@ -234,10 +290,11 @@ TEST_F(CacheCopiesTest, ShowNothingOlderThanWhatWasPutHere) {
   copies_.fail(false);
   EXPECT_EQ(get(0, "a"), "three");
   EXPECT_EQ(get_anew(0, "a"), "(none)") << "what is in Redis is older";
-  poll();
-  next_era();
-  put(0, "b", "new");
-  EXPECT_EQ(get_anew(0, "b"), "new") << "copies of the next era are trusted";
+  for (int i = 0; i < 5; ++i) next_era();
+  EXPECT_EQ(get_anew(0, "a"), "(none)") << "and stays so";
+  pass(1s);
+  put(1, "a", "four");
+  EXPECT_EQ(get_anew(0, "a"), "four");
 }
 
 TEST_F(CacheCopiesTest, AnErasureHoldsForAllWhoAskRedis) {
@@ -253,17 +310,18 @@ TEST_F(CacheCopiesTest, AnErasureHoldsForAllWhoAskRedis) {
   EXPECT_EQ(get(0, "a"), "(none)");
 }
 
-TEST_F(CacheCopiesTest, ThatAreReadOutliveTheirEraAndOthersDoNot) {
-  CachePut lasting{.key = "read", .value = "kept", .ttl = 3600s};
+TEST_F(CacheCopiesTest, LiveAsLongAsTheirTtlThoughNobodyReadsThem) {
+  CachePut lasting{.key = "a", .value = "kept", .tags = {"t"}, .ttl = 3600s};
   ASSERT_TRUE(run(cache(0).put(context_, std::move(lasting))));
-  CachePut forgotten{.key = "unread", .value = "lost", .ttl = 3600s};
-  ASSERT_TRUE(run(cache(0).put(context_, std::move(forgotten))));
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 11; ++i) {
+    pass(300s);
     next_era();
-    pass(3s);
-    EXPECT_EQ(get_anew(1, "read"), "kept") << i;
+    invalidate_tag(1, "other");
   }
-  EXPECT_EQ(get(1, "unread"), "(none)");
+  EXPECT_EQ(get_anew(1, "a"), "kept");
+  EXPECT_EQ(look(1, "a").ttl, 300s);
+  pass(300s);
+  EXPECT_EQ(get(1, "a"), "(none)");
 }
 
 TEST_F(CacheCopiesTest, AreSealedUnlessToldOtherwiseAndReadEitherWay) {

@@ -17,6 +17,11 @@ constexpr std::size_t kListLooksMax = 10'000;
 constexpr std::int64_t kAheadMax = 60'000'000;  // Microseconds.
 constexpr std::size_t kListStep = 1'000;        // Entries copied under the tenant's lock at a time.
 
+void raise(std::atomic<std::int64_t>& value, std::int64_t to) {
+  std::int64_t last = value.load();
+  while (last < to && !value.compare_exchange_weak(last, to)) continue;
+}
+
 Duration whole_ms(std::chrono::nanoseconds d) {
   return std::max(Duration(0), std::chrono::duration_cast<Duration>(d));
 }
@@ -292,8 +297,25 @@ std::int64_t CacheEngine::next_version() {
   return std::max(now, last + 1);
 }
 
+void CacheEngine::miss_copy(const Address& at, std::int64_t version) {
+  raise(counts_of(at.id).missed, version);
+}
+
+// The record may be another one, and whoever has not heard of it yet goes on by the one before. No
+// copy is good that was filled before this moment. Nothing was adopted before the first era.
 void CacheEngine::distrust_copies() {
-  if (eras_ != nullptr) distrusted_until_ = eras_->ticket() + 1;
+  if (eras_ != nullptr && eras_->current() > 0) distrusted_by_ = eras_->ticket() + 1;
+}
+
+bool CacheEngine::is_distrusted(std::int64_t era) {
+  shared::Eras::Ticket poll = distrusted_by_.load();
+  if (poll != 0) {
+    const auto found = eras_->found_by(poll);
+    if (!found) return true;
+    raise(distrusted_era_, *found);
+    distrusted_by_.compare_exchange_strong(poll, 0);
+  }
+  return era <= distrusted_era_.load();
 }
 
 CacheEngine::Watch CacheEngine::watch(const Address& at) const {
@@ -338,8 +360,7 @@ void CacheEngine::copy_changed(const shared::CopyName& name) {
 
 void CacheEngine::saw_version(std::int64_t version) {
   if (version > clock_.wall().ms * 1'000 + kAheadMax) return;  // No clock is that wrong.
-  std::int64_t last = version_.load();
-  while (last < version && !version_.compare_exchange_weak(last, version)) continue;
+  raise(version_, version);
 }
 
 std::optional<CacheLookup> CacheEngine::found_elsewhere(const Address& at, std::string_view lease) {
@@ -358,13 +379,15 @@ void CacheEngine::follow_generation(std::int64_t generation) {
 bool CacheEngine::adopt(const Address& at, std::shared_ptr<Entry> entry, const Watch& before) {
   entry->id = at.id;
   entry->tenant = &tenants_.of(at.tenant);
-  const Generations& generations = entry->tenant->generations;
-  const auto filled = generations.filled_of(entry->seen, entry->era);
-  if (!filled || entry->is_over(now())) return false;
-  const auto before_era = eras_->heard_before(entry->era);
-  if (!before_era || *before_era < distrusted_until_.load()) return false;
+  const BootTime now = this->now();
+  if (entry->is_over(now) || is_distrusted(entry->era)) return false;
+  if (entry->version < counts_of(at.id).missed.load()) return false;
+  const WallTime stored_at = wall() - whole_ms(now - entry->stored_at);
+  const auto filled =
+      entry->tenant->generations.judge(entry->key, entry->tags, entry->seen, stored_at);
+  if (!filled) return false;
   entry->filled = *filled;
-  if (!generations.is_good(entry->key, entry->tags, entry->filled, entry->checked)) return false;
+  entry->checked = *filled;
   if (entry->weight > store_.tenant_weight_max() || entry->weight > store_.entry_weight_max()) {
     return false;
   }
@@ -463,10 +486,9 @@ void CacheEngine::hear(const record::JournalEntry& entry) {
     for (TenantCache* tenant : tenants_.all()) tenant->generations.bump({});
   }
   if (entry.kind != record::JournalEntry::Kind::cache) return;
-  // Without a shared tier that is in use, a tenant that is not known here has no entries, and its
-  // first fill is yet to begin.
-  const bool shared = eras_ != nullptr && eras_->ticket() > 0;
-  TenantCache* const tenant = shared ? &tenants_.of(entry.tenant) : tenants_.find(entry.tenant);
+  // A tenant that is not known here has no entries, its first fill is yet to begin, and before its
+  // first copy is judged the record is read.
+  TenantCache* const tenant = tenants_.find(entry.tenant);
   if (tenant == nullptr) return;
   const bool numbered = entry.value > 0;
   tenant->generations.bump(entry.key, numbered ? entry.value : Generations::kUnnumbered);

@@ -120,9 +120,9 @@ class CacheEngine final : public shared::CopyListener {
   void follow_generation(std::int64_t generation);
   // Puts from here on are newer than this one, though another host's clock be ahead.
   void saw_version(std::int64_t version);
-  // No entry is adopted that may be older than this moment: something could not be written, or was
-  // not heard.
-  void distrust_copies();
+  // The copy of this version could not be written, or may not have been: until this process ends, no
+  // older one of the key is adopted.
+  void miss_copy(const Address& at, std::int64_t version);
   TenantCache& tenant(std::string_view name) { return tenants_.of(name); }
   // Of puts and erasures: grows with each, and over restarts as the clock does.
   std::int64_t next_version();
@@ -157,9 +157,12 @@ class CacheEngine final : public shared::CopyListener {
   struct Counts {
     std::atomic<std::uint32_t> writes{0};
     std::atomic<std::uint32_t> changes{0};
+    std::atomic<std::int64_t> missed{0};  // miss_copy(): the highest version.
   };
   Counts& counts_of(const Hash128& id) const { return counts_[id.lo % kCountSlots]; }
   bool is_unchanged(const Address& at, const Watch& before) const;
+  void distrust_copies();
+  bool is_distrusted(std::int64_t era);
   bool is_confirmed(const Entry& entry) const {
     return entry.confirmed.load(std::memory_order_acquire) == watching_.load();
   }
@@ -180,7 +183,8 @@ class CacheEngine final : public shared::CopyListener {
   std::atomic<std::uint64_t> watching_{1};
   std::atomic<std::int64_t> generation_{0};
   std::atomic<std::int64_t> version_{0};
-  std::atomic<shared::Eras::Ticket> distrusted_until_{0};
+  std::atomic<shared::Eras::Ticket> distrusted_by_{0};  // The poll that tells the era; 0: known.
+  std::atomic<std::int64_t> distrusted_era_{0};
   Clock& clock_;
   Random& random_;
   CacheMetrics metrics_;

@@ -263,6 +263,7 @@ class CacheService final : public Cache {
 
   boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
     const std::string lease = request.lease;
+    if (asks_copies()) co_await copies_->begin(context.caller.tenant);
     EntryPtr entry;
     CachePutResult result =
         engine_->put(context.caller.tenant, std::move(request), copies_ ? &entry : nullptr);

@@ -105,7 +105,7 @@ class SessionCopiesTest : public test::SessionsFixture {
   }
   void poll() {
     shared::Eras& eras = process_->state.eras();
-    eras.poll_ended(eras.poll_begins(), era_, clock_.boot());
+    eras.poll_ended(eras.poll_begins(), era_);
     process_->state.learned(1, clock_.boot());
   }
   void next_era() {
