@@ -238,9 +238,10 @@ void Instance::follow_journal() {
 
 // What is in memory answers, unless it is to be silent when it is all there is.
 void Instance::bound_cache() {
-  cache::answer_while(*cache_engine, [this] {
+  cache::answer_while(*cache_engine, [this](const shared::CopyName& name) {
     if (cache_without_redis_.load(std::memory_order_relaxed)) return true;
-    return redis->state().reachable() || redis->state().off();
+    const shared::SharedState& state = redis->state();
+    return state.off() || (state.reachable() && shared::reads_open(state, name));
   });
 }
 

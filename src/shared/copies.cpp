@@ -1,11 +1,13 @@
 #include "shared/copies.hpp"
 
 #include "base/assert.hpp"
+#include "shared/state.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <utility>
 
 namespace redoubt::shared {
@@ -24,6 +26,11 @@ bool is_digit(char c) {
 }
 
 }  // namespace
+
+bool reads_open(const SharedState& state, const CopyName& name) {
+  const std::hash<std::string_view> hash;
+  return state.reads_open(hash(name.tenant) ^ (hash(name.id) * 31));
+}
 
 boost::asio::awaitable<WatchedCopy> Copies::watch(CopyName name) {
   std::optional<Copy> copy = co_await get(name);

@@ -7,7 +7,6 @@
 #include "shared/state.hpp"
 #include "shared_scripts.hpp"
 
-#include <functional>
 #include <utility>
 
 namespace redoubt::shared {
@@ -125,8 +124,7 @@ class RedisCopies final : public Copies {
   // wait for the ramp.
   bool may_read(const CopyName& name, View view) const {
     if (view == View::as_last_known) return state_.reachable();
-    const std::hash<std::string_view> hash;
-    return state_.usable() && state_.reads_open(hash(name.tenant) ^ (hash(name.id) * 31));
+    return state_.usable() && reads_open(state_, name);
   }
 
   std::string key_of(const CopyName& name) {

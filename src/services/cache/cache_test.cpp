@@ -362,7 +362,7 @@ TEST_F(SmallTest, NeverHoldsMoreThanItsBounds) {
 
 TEST_F(CacheTest, FindsNothingWhileItMayNotAnswerAndKeepsWhatIsPut) {
   bool may_answer = true;
-  cache::answer_while(*engine_, [&] { return may_answer; });
+  cache::answer_while(*engine_, [&](const shared::CopyName&) { return may_answer; });
   put("before", "1");
   may_answer = false;
 

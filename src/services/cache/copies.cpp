@@ -12,10 +12,6 @@ namespace {
 // How long an erasure keeps late puts away: longer than any of them can be on its way.
 constexpr Duration kGoneLife{60'000};
 
-shared::CopyName name_of(const Address& at) {
-  return {.noun = shared::Noun::cache, .tenant = at.tenant, .id = at.key};
-}
-
 // Lets another one try when the reading ends, however it does.
 class Reading {
  public:
@@ -33,6 +29,15 @@ class Reading {
 bool CacheCopies::usable() const {
   engine_.follow_generation(parts_.state.generation());
   return parts_.state.usable() && parts_.clock.boot() < parts_.record.fresh_until();
+}
+
+bool CacheCopies::usable(const Address& at) const {
+  return usable() && (shared::reads_open(parts_.state, at.copy()) || engine_.has_changed(at));
+}
+
+bool CacheCopies::missed(const Address& at) const {
+  if (parts_.state.off()) return false;
+  return !parts_.state.reachable() || !shared::reads_open(parts_.state, at.copy());
 }
 
 boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
@@ -53,7 +58,7 @@ boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
 boost::asio::awaitable<void> CacheCopies::fetch(const Address& at) {
   co_await begin(at.tenant);
   const CacheEngine::Watch before = engine_.watch(at);
-  take(at, co_await parts_.copies.watch(name_of(at)), before);
+  take(at, co_await parts_.copies.watch(at.copy()), before);
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch_all(std::vector<Address> wanted) {
@@ -61,7 +66,7 @@ boost::asio::awaitable<void> CacheCopies::fetch_all(std::vector<Address> wanted)
   std::vector<shared::CopyName> names;
   std::vector<CacheEngine::Watch> before;
   for (const Address& at : wanted) {
-    names.push_back(name_of(at));
+    names.push_back(at.copy());
     before.push_back(engine_.watch(at));
   }
   const auto found = co_await parts_.copies.watch_all(std::move(names));
@@ -97,7 +102,7 @@ boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std
   shared::Copy value;
   value.version = version;
   value.bytes = write_copy(parts_.seal ? &parts_.vault : nullptr, at.tenant, version, copy);
-  co_return co_await parts_.copies.put_if_newer(name_of(at), std::move(value), life);
+  co_return co_await parts_.copies.put_if_newer(at.copy(), std::move(value), life);
 }
 
 boost::asio::awaitable<shared::Stored> CacheCopies::keep(const Entry& entry) {
@@ -125,12 +130,12 @@ boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
 boost::asio::awaitable<shared::Claimed> CacheCopies::claim(const Address& at, std::string lease,
                                                            Duration length) {
   if (parts_.claims == nullptr) co_return shared::Claimed::unknown;
-  co_return co_await parts_.claims->claim(name_of(at), std::move(lease), length);
+  co_return co_await parts_.claims->claim(at.copy(), std::move(lease), length);
 }
 
 boost::asio::awaitable<void> CacheCopies::give_back(const Address& at, std::string lease) {
   if (parts_.claims != nullptr) {
-    co_await parts_.claims->give_back(name_of(at), std::move(lease));
+    co_await parts_.claims->give_back(at.copy(), std::move(lease));
   }
 }
 

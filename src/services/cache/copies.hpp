@@ -14,6 +14,12 @@
 // account without CLIENT), an instance that has a value in memory keeps it until it ends or is
 // invalidated, whatever another one puts.
 //
+// When Redis comes back, entries are asked about little by little (shared/state.hpp): else all that
+// is in memory would be read again at one moment. For one whose turn has not come, an instance does
+// what it does while Redis is away, 5 s longer: memory answers, and each instance fills for itself.
+// That shows nothing that was invalidated, which memory is judged by as ever; what another instance
+// has put or erased meanwhile is seen when its turn comes, or when Redis tells of it.
+//
 // Between instances, the last of two puts wins by the clock of its host.
 //
 // Threads: one worker's. Cost: one GET where memory has nothing or what is not confirmed, as after
@@ -55,10 +61,12 @@ class CacheCopies {
   CacheCopies(CacheEngine& engine, const CacheCopiesParts& parts)
       : engine_(engine), parts_(parts) {}
 
-  // Whether it is worth asking.
+  // Whether it is worth asking,
   bool usable() const;
-  // It is away, and nobody has turned it off.
-  bool missed() const { return !parts_.state.reachable() && !parts_.state.off(); }
+  // and for this entry: after Redis came back not at once, but for what it told to have changed.
+  bool usable(const Address& at) const;
+  // It is not asked for this entry, though nobody has turned it off.
+  bool missed(const Address& at) const;
 
   // Before an entry is looked for or made: what the record knows of the tenant's invalidations. One
   // load unless it is the first time, or a commit in doubt was heard.

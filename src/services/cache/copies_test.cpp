@@ -345,6 +345,96 @@ TEST_F(CacheCopiesTest, ThatWereAlteredAreMisses) {
   }
 }
 
+// ---- When Redis comes back ----
+
+class CacheRampTest : public CacheCopiesTest {
+ protected:
+  shared::SharedState& state(std::size_t at) { return instances_[at]->state; }
+  // Instance 1 loses it and has just got it back.
+  void lose_and_come_back() {
+    state(1).refuse("by the test");
+    copies_.fail(true);
+    copies_.fail(false);
+    while (state(1).status().state != shared::Availability::normal) {
+      pass(100ms);
+      state(1).canary_answered(true, {});
+    }
+    ASSERT_FALSE(state(1).all_reads_open());
+  }
+  // A key whose turn comes late, or at once.
+  std::string key(bool late) {
+    for (int i = 0;; ++i) {
+      std::string name = "key" + std::to_string(i);
+      const auto at = instances_[1]->engine->address("acme", name);
+      // The part of the names that is open in the middle of the ramp is the same in every ramp.
+      if (shared::reads_open(state(1), at.copy()) != late) return name;
+    }
+  }
+  bool is_labelled(std::string name) {
+    Downgrades downgrades;
+    context_.downgrades = &downgrades;
+    look(1, std::move(name));
+    context_.downgrades = nullptr;
+    return downgrades.any();
+  }
+};
+
+TEST_F(CacheRampTest, MemoryAnswersUntilTheTurnOfAnEntryHasCome) {
+  lose_and_come_back();
+  const std::string late = key(true);
+  const std::string early = key(false);
+  pass(shared::kRamp);
+  for (const std::string& name : {late, early}) {
+    put(0, name, "value");
+    EXPECT_EQ(get(1, name), "value");
+    EXPECT_FALSE(is_labelled(name));
+  }
+  lose_and_come_back();
+
+  std::size_t reads = copies_.reads();
+  EXPECT_EQ(get(1, late), "value");
+  EXPECT_EQ(copies_.reads(), reads);
+  EXPECT_TRUE(is_labelled(late));
+  EXPECT_EQ(get(1, early), "value");
+  EXPECT_EQ(copies_.reads(), reads + 1);
+  EXPECT_FALSE(is_labelled(early));
+  std::vector<std::string> keys{late, early};
+  EXPECT_EQ((*run(cache(1).get_batch(context_, keys)))[0].entry->value, "value");
+  EXPECT_EQ(copies_.reads(), reads + 1);
+
+  pass(shared::kRamp);
+  reads = copies_.reads();
+  EXPECT_EQ(get(1, late), "value");
+  EXPECT_EQ(copies_.reads(), reads + 1);
+  EXPECT_FALSE(is_labelled(late));
+}
+
+TEST_F(CacheRampTest, WhatWasInvalidatedIsNotShownNorWhatRedisToldToHaveChanged) {
+  lose_and_come_back();
+  const std::string late = key(true);
+  pass(shared::kRamp);
+  put(0, late, "old", {"t"});
+  EXPECT_EQ(get(1, late), "old");
+  lose_and_come_back();
+
+  put(0, late, "new", {"t"});
+  EXPECT_EQ(get(1, late), "new");
+  invalidate_tag(0, "t");
+  EXPECT_EQ(get(1, late), "(none)");
+}
+
+TEST_F(CacheRampTest, EachInstanceFillsForItselfAsWhileRedisIsAway) {
+  lose_and_come_back();
+  const std::string late = key(true);
+  CacheGet request{.key = late, .lease = 10s};
+  EXPECT_FALSE(run(cache(0).get(context_, request))->lease.empty());
+  const auto lookup = run(cache(1).get(context_, request));
+  ASSERT_FALSE(lookup->lease.empty()) << "it does not wait for the other one";
+  CachePut fill{.key = late, .value = "value", .lease = lookup->lease};
+  EXPECT_EQ(run(cache(1).put(context_, std::move(fill)))->outcome, CacheStored::stored);
+  EXPECT_EQ(get(0, late), "value");
+}
+
 TEST_F(CacheCopiesTest, WithoutRedisItIsTheCacheOfOneInstance) {
   copies_.fail(true);
   put(0, "a", "value");

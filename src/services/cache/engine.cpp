@@ -87,7 +87,7 @@ CacheEngine::CacheEngine(const CacheOptions& options, const record::Record& reco
 // ---- Reading ----
 
 CacheEngine::Found CacheEngine::look(const Address& at, BootTime now) {
-  if (answers_ && !answers_()) return {};
+  if (answers_ && !answers_(at.copy())) return {};
   return judge(store_.find(at.id, at.tenant, at.key), now);
 }
 
@@ -356,6 +356,11 @@ void CacheEngine::copy_changed(const shared::CopyName& name) {
   const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
   if (entry) entry->confirmed.store(Entry::kChanged);
   fills_.stir(at.id);
+}
+
+bool CacheEngine::has_changed(const Address& at) const {
+  const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
+  return entry && entry->confirmed.load() == Entry::kChanged;
 }
 
 void CacheEngine::saw_version(std::int64_t version) {

@@ -29,6 +29,10 @@ struct Address {
   Hash128 id;
   std::string_view tenant;
   std::string_view key;
+
+  shared::CopyName copy() const {
+    return {.noun = shared::Noun::cache, .tenant = tenant, .id = key};
+  }
 };
 
 // Counters with closed label sets, looked up once.
@@ -51,9 +55,11 @@ class CacheEngine final : public shared::CopyListener {
   CacheEngine(const CacheOptions& options, const record::Record& record, Clock& clock,
               Random& random, Metrics& metrics, const shared::Eras* eras = nullptr);
 
-  // While `answers` says no, nothing is found; what is put is kept for later. Once, before the
-  // first request; any thread may call it then.
-  void answer_while(std::function<bool()> answers) { answers_ = std::move(answers); }
+  // While `answers` says no of a key, it is not found; what is put is kept for later. Once, before
+  // the first request; any thread may call it then.
+  void answer_while(std::function<bool(const shared::CopyName&)> answers) {
+    answers_ = std::move(answers);
+  }
 
   Address address(std::string_view tenant, std::string_view key) const {
     return {store_.id_of(tenant, key), tenant, key};
@@ -115,6 +121,8 @@ class CacheEngine final : public shared::CopyListener {
   // change.
   void confirm(const Address& at, const Watch& before);
   void copy_changed(const shared::CopyName& name) override;
+  // What memory has is not the last value any more, as the shared tier told.
+  bool has_changed(const Address& at) const;
   void copies_unwatched() override { watching_.fetch_add(1); }
   // Copies under another generation are others.
   void follow_generation(std::int64_t generation);
@@ -178,7 +186,7 @@ class CacheEngine final : public shared::CopyListener {
   const CacheOptions options_;
   const record::Record& record_;
   const shared::Eras* const eras_;
-  std::function<bool()> answers_;
+  std::function<bool(const shared::CopyName&)> answers_;
   mutable std::array<Counts, kCountSlots> counts_{};
   std::atomic<std::uint64_t> watching_{1};
   std::atomic<std::int64_t> generation_{0};

@@ -91,9 +91,9 @@ class CacheService final : public Cache {
   std::optional<Result<CacheLookup>> get_now(const Context& context,
                                              const CacheGet& request) override {
     if (auto checked = check(context, request); !checked) return fail(std::move(checked).error());
-    note_downgrades(context);
     const Address at = engine_->address(context.caller.tenant, request.key);
-    if (asks_copies()) {
+    note_downgrades(context, at);
+    if (asks_copies(at)) {
       auto fresh = engine_->get_confirmed(at);
       if (!fresh) return std::nullopt;
       return Result<CacheLookup>(*std::move(fresh));
@@ -106,10 +106,10 @@ class CacheService final : public Cache {
 
   Task<CacheLookup> get(const Context& context, CacheGet request) override {
     RD_CO_CHECK(check(context, request));
-    note_downgrades(context);
     const Address at = engine_->address(context.caller.tenant, request.key);
+    note_downgrades(context, at);
     const BootTime deadline = engine_->now() + request.wait;
-    if (asks_copies()) {
+    if (asks_copies(at)) {
       auto fresh = engine_->get_confirmed(at);
       if (fresh) co_return *std::move(fresh);
       co_await copies_->fetch(at);
@@ -135,18 +135,16 @@ class CacheService final : public Cache {
   Task<std::vector<CacheLookup>> get_batch(const Context& context,
                                            std::vector<std::string> keys) override {
     RD_CO_CHECK(check_batch("keys", keys.size()));
-    note_downgrades(context);
     for (std::size_t i = 0; i < keys.size(); ++i) {
       RD_CO_CHECK(check_key(fmt::format("keys.{}", i), keys[i]));
     }
-    if (asks_copies()) {
-      std::vector<Address> missing;
-      for (const std::string& key : keys) {
-        const Address at = engine_->address(context.caller.tenant, key);
-        if (!engine_->has_confirmed(at)) missing.push_back(at);
-      }
-      if (!missing.empty()) co_await copies_->fetch_all(std::move(missing));
+    std::vector<Address> missing;
+    for (const std::string& key : keys) {
+      const Address at = engine_->address(context.caller.tenant, key);
+      note_downgrades(context, at);
+      if (asks_copies(at) && !engine_->has_confirmed(at)) missing.push_back(at);
     }
+    if (!missing.empty()) co_await copies_->fetch_all(std::move(missing));
     std::vector<CacheLookup> lookups;
     lookups.reserve(keys.size());
     for (const std::string& key : keys) {
@@ -252,13 +250,14 @@ class CacheService final : public Cache {
 
  private:
   bool asks_copies() const { return copies_ && copies_->usable(); }
+  bool asks_copies(const Address& at) const { return copies_ && copies_->usable(at); }
 
   // What is not found may be elsewhere, and what is found may have been invalidated elsewhere.
-  void note_downgrades(const Context& context) const {
+  void note_downgrades(const Context& context, const Address& at) const {
     const BootTime until = record_.fresh_until();
     const bool heard = until == BootTime{INT64_MAX} || engine_->now() < until;
     if (!heard) context.note(Downgrade::cache_unheard);
-    if (heard && copies_ && copies_->missed()) context.note(Downgrade::cache_local);
+    if (heard && copies_ && copies_->missed(at)) context.note(Downgrade::cache_local);
   }
 
   boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
@@ -304,7 +303,7 @@ class CacheService final : public Cache {
                                                                const CacheGet& request,
                                                                CacheLookup lookup,
                                                                BootTime deadline) {
-    if (lookup.lease.empty() || !asks_copies()) co_return lookup;
+    if (lookup.lease.empty() || !asks_copies(at)) co_return lookup;
     Holding holding(*engine_, at, lookup.lease);
     const std::shared_ptr<Alarm> alarm = timers_.alarm();
     // Before the claim: so it lasts here no longer than there.
@@ -432,7 +431,7 @@ std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
   return engine;
 }
 
-void answer_while(CacheEngine& engine, std::function<bool()> answers) {
+void answer_while(CacheEngine& engine, std::function<bool(const shared::CopyName&)> answers) {
   engine.answer_while(std::move(answers));
 }
 

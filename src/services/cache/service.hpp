@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "record/record.hpp"
+#include "shared/copies.hpp"
 #include "shared/eras.hpp"
 
 #include <redoubt/cache.hpp>
@@ -27,9 +28,9 @@ std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
                                                Random& random, Metrics& metrics,
                                                const shared::Eras* eras = nullptr);
 
-// While `answers` says no, nothing is found in it. Once, before the first request; any thread calls
+// While `answers` says no of a key, it is not found. Once, before the first request; any thread calls
 // it then.
-void answer_while(CacheEngine& engine, std::function<bool()> answers);
+void answer_while(CacheEngine& engine, std::function<bool(const shared::CopyName&)> answers);
 
 // For Record::subscribe: an invalidation takes effect here.
 record::JournalListener cache_listener(std::shared_ptr<CacheEngine> engine);
