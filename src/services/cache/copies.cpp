@@ -42,6 +42,7 @@ bool CacheCopies::missed(const Address& at) const {
 
 boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
   Generations& generations = engine_.tenant(tenant).generations;
+  if (generations.begun()) co_return;
   const auto reading = generations.start_reading();
   if (!reading) co_return;
   const Reading reads(generations);
