@@ -98,8 +98,8 @@ class Copies {
   virtual boost::asio::awaitable<std::vector<std::optional<Copy>>> get_all(
       std::vector<CopyName> names) = 0;
 
-  // The same, and the next change is told. By itself a kind of copies does not tell. Asks whether or
-  // not reads are open: who has the value in memory knows more about whether it must.
+  // The same, and the next change is told. By itself a kind of copies does not tell. Asks whether
+  // or not reads are open: who has the value in memory knows more about whether it must.
   virtual boost::asio::awaitable<WatchedCopy> watch(CopyName name);
   virtual boost::asio::awaitable<std::vector<WatchedCopy>> watch_all(std::vector<CopyName> names);
 

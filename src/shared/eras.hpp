@@ -50,8 +50,8 @@ class Eras {
   // is too old to be judged.
   std::optional<Ticket> heard_before(std::int64_t era) const;
 
-  // The era that `poll`, or the first one after it that ended, has found. Copies of a later era were
-  // read after that poll began. Empty: none has ended.
+  // The era that `poll`, or the first one after it that ended, has found. Copies of a later era
+  // were read after that poll began. Empty: none has ended.
   std::optional<std::int64_t> found_by(Ticket poll) const;
 
   // Announcements heard at a ticket below this concern no copy that can be used any more.

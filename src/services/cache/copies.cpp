@@ -12,18 +12,6 @@ namespace {
 // How long an erasure keeps late puts away: longer than any of them can be on its way.
 constexpr Duration kGoneLife{60'000};
 
-// Lets another one try when the reading ends, however it does.
-class Reading {
- public:
-  explicit Reading(Generations& generations) : generations_(generations) {}
-  Reading(const Reading&) = delete;
-  Reading& operator=(const Reading&) = delete;
-  ~Reading() { generations_.stop_reading(); }
-
- private:
-  Generations& generations_;
-};
-
 }  // namespace
 
 bool CacheCopies::usable() const {
@@ -43,9 +31,8 @@ bool CacheCopies::missed(const Address& at) const {
 boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
   Generations& generations = engine_.tenant(tenant).generations;
   if (generations.begun()) co_return;
-  const auto reading = generations.start_reading();
+  const Generations::Reading reading = generations.start_reading();
   if (!reading) co_return;
-  const Reading reads(generations);
   const WallTime began = parts_.clock.wall();
   using Rows = std::vector<record::CacheGenerationRow>;
   const std::string name(tenant);
@@ -53,7 +40,7 @@ boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
     return record::newest_cache_generations(tx, name, Generations::kRowsReadMax + 1);
   };
   const Result<Rows> rows = co_await parts_.record.read<Rows>(name, work);
-  if (rows) generations.begin(*reading, *rows, began);
+  if (rows) generations.begin(reading, *rows, began);
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch(const Address& at) {

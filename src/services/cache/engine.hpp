@@ -128,8 +128,8 @@ class CacheEngine final : public shared::CopyListener {
   void follow_generation(std::int64_t generation);
   // Puts from here on are newer than this one, though another host's clock be ahead.
   void saw_version(std::int64_t version);
-  // The copy of this version could not be written, or may not have been: until this process ends, no
-  // older one of the key is adopted.
+  // The copy of this version could not be written, or may not have been: until this process ends,
+  // no older one of the key is adopted.
   void miss_copy(const Address& at, std::int64_t version);
   TenantCache& tenant(std::string_view name) { return tenants_.of(name); }
   // Of puts and erasures: grows with each, and over restarts as the clock does.

@@ -22,22 +22,18 @@ Generations::Moment Generations::moment() const {
 
 // ---- What the record has ----
 
-std::optional<Generations::Stamp> Generations::start_reading() {
+Generations::Reading Generations::start_reading() {
   const std::unique_lock lock(mutex_);
-  if (seen_ || reading_) return std::nullopt;
-  reading_ = true;
-  return head_.load(std::memory_order_relaxed);
+  if (seen_ || !reading_.expired()) return nullptr;
+  const auto reading = std::make_shared<const Stamp>(head_.load(std::memory_order_relaxed));
+  reading_ = reading;
+  return reading;
 }
 
-void Generations::stop_reading() {
-  const std::unique_lock lock(mutex_);
-  reading_ = false;
-}
-
-void Generations::begin(Stamp reading, std::span<const record::CacheGenerationRow> newest,
+void Generations::begin(const Reading& reading, std::span<const record::CacheGenerationRow> newest,
                         WallTime read_at) {
   const std::unique_lock lock(mutex_);
-  if (unnumbered_at_ > reading) return;
+  if (unnumbered_at_ > *reading) return;
   // Of what had no number: if it was committed before the reading, it is in the rows; if it is
   // later, it will be heard with its number.
   everything_.forget_unnumbered();

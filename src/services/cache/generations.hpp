@@ -11,10 +11,10 @@
 // the record has (begin()) and hears the rest; a generation that it may never hear of, of a commit
 // whose outcome is unknown, makes it begin again.
 //
-// A record may go back: a backup is restored, a standby without the end is promoted. Its generations
-// are then given out once more, and a copy from before would seem to have seen them. So what was
-// read from the record speaks by its time as well, against copies that were stored before it; and a
-// copy that was stored before the record was read cannot have seen more than was in it.
+// A record may go back: a backup is restored, a standby without the end is promoted. Its
+// generations are then given out once more, and a copy from before would seem to have seen them. So
+// what was read from the record speaks by its time as well, against copies that were stored before
+// it; and a copy that was stored before the record was read cannot have seen more than was in it.
 //
 // Bounded: 16,384 names and 256 globs; one more, and everything older is invalidated instead. A
 // quarter of that is read from the record; older copies than the rest are given up.
@@ -33,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <shared_mutex>
@@ -66,14 +67,15 @@ class Generations {
 
   Moment moment() const;
 
-  // Before the record is read for begin(). Empty: it has begun, or another one reads.
-  std::optional<Stamp> start_reading();
+  // One reading of the record, for begin(): while somebody has it, nobody else is given one.
+  using Reading = std::shared_ptr<const Stamp>;
+  // Null: it has begun, or another one reads.
+  Reading start_reading();
   // `newest`: the tenant's rows, the newest first, up to one more than kRowsReadMax; `read_at`: when
   // the reading began. From here on moments say what was seen, and entries from elsewhere are
   // judged. In vain if something without a number was heard meanwhile.
-  void begin(Stamp reading, std::span<const record::CacheGenerationRow> newest, WallTime read_at);
-  // Afterwards, whatever became of it.
-  void stop_reading();
+  void begin(const Reading& reading, std::span<const record::CacheGenerationRow> newest,
+             WallTime read_at);
   bool begun() const;
 
   // Of an entry from elsewhere, whose fill had seen everything up to `seen` and was stored at
@@ -136,7 +138,7 @@ class Generations {
   std::optional<std::int64_t> seen_;  // Every generation up to it was committed.
   std::set<std::int64_t> ahead_;      // Heard, with a gap before them.
   Stamp unnumbered_at_ = 0;
-  bool reading_ = false;
+  std::weak_ptr<const Stamp> reading_;
   WallTime read_at_{INT64_MIN};  // When the record was read last,
   std::int64_t newest_read_ = 0;  // and what was the newest in it.
   WallTime newest_read_bump_{INT64_MIN};

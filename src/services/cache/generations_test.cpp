@@ -134,8 +134,7 @@ struct SharedGenerations : ::testing::Test {
   void begin(const Rows& rows, WallTime at = WallTime{1'000}) {
     const auto reading = generations.start_reading();
     ASSERT_TRUE(reading);
-    generations.begin(*reading, rows, at);
-    generations.stop_reading();
+    generations.begin(reading, rows, at);
   }
   bool is_good(std::string_view key, std::int64_t seen, std::int64_t stored_ms = 500) const {
     return generations.judge(key, {"red"}, seen, WallTime{stored_ms}).has_value();
@@ -233,13 +232,13 @@ TEST_F(SharedGenerations, WhatMayNotHaveBeenCommittedIsNotCounted) {
 }
 
 TEST_F(SharedGenerations, WhatIsInDoubtWhileTheRecordIsReadMakesTheReadingVain) {
-  const auto reading = generations.start_reading();
+  auto reading = generations.start_reading();
   ASSERT_TRUE(reading);
   EXPECT_FALSE(generations.start_reading()) << "one at a time";
   generations.bump("ka");
-  generations.begin(*reading, {}, WallTime{1'000});
-  generations.stop_reading();
+  generations.begin(reading, {}, WallTime{1'000});
   EXPECT_FALSE(generations.begun());
+  reading.reset();
   begin({});
   EXPECT_TRUE(generations.begun());
 }
@@ -248,7 +247,7 @@ TEST_F(SharedGenerations, WhatIsHeardWhileTheRecordIsReadIsNotLost) {
   const auto reading = generations.start_reading();
   generations.bump("ka", 3);
   const Rows rows{{"kb", 2, WallTime{1}}};
-  generations.begin(*reading, rows, WallTime{1'000});
+  generations.begin(reading, rows, WallTime{1'000});
   EXPECT_EQ(generations.moment().seen, 3);
   EXPECT_FALSE(is_good("a", 2));
 }

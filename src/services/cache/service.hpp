@@ -28,8 +28,8 @@ std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
                                                Random& random, Metrics& metrics,
                                                const shared::Eras* eras = nullptr);
 
-// While `answers` says no of a key, it is not found. Once, before the first request; any thread calls
-// it then.
+// While `answers` says no of a key, it is not found. Once, before the first request; any thread
+// calls it then.
 void answer_while(CacheEngine& engine, std::function<bool(const shared::CopyName&)> answers);
 
 // For Record::subscribe: an invalidation takes effect here.
