@@ -39,7 +39,11 @@ SharedState::SharedState(const Clock& clock, Metrics& metrics, SharedDeadlines d
       reason_("it has not been reached yet"),
       since_(clock.wall()),
       entered_(clock.boot()) {
-  if (on) show();
+  if (on) {
+    show();
+  } else {
+    machine_.restart();  // Whoever gets one later has done without.
+  }
 }
 
 void SharedState::show() {

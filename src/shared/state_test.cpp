@@ -158,6 +158,17 @@ TEST_F(SharedStateTest, WithoutARedisItIsOffAndShowsNothingUntilOneComes) {
   EXPECT_EQ(told[1].to, "not_configured");
 }
 
+TEST_F(SharedStateTest, TheFirstOneThatComesProvesItselfToo) {
+  Metrics metrics;
+  SharedState none(clock_, metrics, {}, false);
+  none.turn_on();
+  none.learned(1, clock_.boot());
+
+  none.canary_answered(true, {});
+
+  EXPECT_EQ(none.status().state, Availability::recovering);
+}
+
 TEST_F(SharedStateTest, OneThatIsTurnedOnAgainProvesItselfAndIsReadLittleByLittle) {
   make_normal();
   state_.turn_off("by the configuration");
