@@ -33,7 +33,7 @@ class RedisClaims final : public Claims {
         unknown_(counter(metrics, "unknown")) {}
 
   boost::asio::awaitable<Claimed> claim(CopyName name, std::string token, Duration life) override {
-    if (!state_.usable()) co_return noted(Claimed::unknown);
+    if (!state_.usable() || !state_.takes_writes()) co_return noted(Claimed::unknown);
     redis::Command command("SET");
     command.key(key_of(name)).arg(token).arg("NX").arg("PX").arg(life.count());
     command.within(state_.deadline());

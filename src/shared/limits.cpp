@@ -195,7 +195,7 @@ class RedisLimits final : public SharedLimits {
   explicit RedisLimits(const SharedLimitsParts& parts)
       : parts_(parts), keys_(parts.state.generation()) {}
 
-  bool usable() const override { return parts_.state.reachable(); }
+  bool usable() const override { return parts_.state.counts(); }
 
   Task<LimitsReply> take(std::string_view tenant, std::span<const LimitUse> uses) override {
     return ask(take_of(tenant, uses, false));

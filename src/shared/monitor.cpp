@@ -1,6 +1,7 @@
 #include "shared/monitor.hpp"
 
 #include "base/bytes.hpp"
+#include "shared/set_if_newer.hpp"
 
 #include <fmt/format.h>
 
@@ -27,8 +28,14 @@ constexpr const char* kLedElsewhere = "The address of Redis leads to another ser
 constexpr const char* kLeftBehind = "It is a Redis that was left behind for another one.";
 constexpr const char* kUnsettled = "Which Redis it is could not be settled yet.";
 
-Command heartbeat(std::string_view key, std::string_view value) {
-  return Command("SET").key(key).arg(value).arg("PX").arg(kCanaryLife.count()).repeatable();
+// Of the form that set_if_newer.lua decides by.
+std::string beat(std::int64_t canary) {
+  return fmt::format("{:019}", canary);
+}
+
+// It is there and answers, but does not take this write: it is full, or we lack the right.
+bool refuses_writes(const Error& error) {
+  return error.slug == "redis_full" || error.slug == "redis_denied" || error.slug == "redis_error";
 }
 
 // A process and its data: a demoted master that is promoted again has a new replication id.
@@ -182,7 +189,7 @@ Task<void> Monitor::run_once() {
     found_none();
     parts_.state.canary_failed(closed.error());
   } else if (!may_settle()) {
-    parts_.state.canary_answered(closed->empty(), *closed);
+    parts_.state.canary_answered(closed->empty(), *closed, no_writes_);
   }
   if (parts_.state.status().state != Availability::away) probe_at_ = now;
   report();
@@ -191,13 +198,17 @@ Task<void> Monitor::run_once() {
 
 Task<void> Monitor::canary() {
   const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
-  const std::string value = std::to_string(++canary_);
-  Command write = heartbeat(key, value);
-  RD_CO_TRY(written, co_await parts_.client.probe(std::move(write)));
-  if (!written.is_ok()) co_return fail(unavailable("redis_canary", "Redis did not take a write."));
+  const std::string value = beat(++canary_);
+  const std::string life = std::to_string(kCanaryLife.count());
+  const std::string_view keys[] = {key};
+  const std::string_view arguments[] = {life, value};
+  Command write = set_if_newer().command(keys, arguments);
+  const Result<Value> written = co_await parts_.client.probe(std::move(write));
+  if (!written && !refuses_writes(written.error())) co_return fail(written.error());
+  no_writes_ = written ? std::string() : written.error().message;
   Command read = Command("GET").key(key).read_only();
   RD_CO_TRY(found, co_await parts_.client.probe(std::move(read)));
-  if (found.text() != value) {
+  if (written && found.text() != value) {
     co_return fail(unavailable("redis_canary", "Redis did not give back what was written to it."));
   }
   co_return Result<void>{};
@@ -211,9 +222,10 @@ Task<Sight> Monitor::look() {
   // The canary has a connection of its own. The one that is looked at must take a write as well: a
   // master that was demoted reads on, and whoever stays with it never sees the one that took over.
   const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
-  Command write = heartbeat(key, std::to_string(canary_));
-  RD_CO_TRY(written, co_await parts_.client.run(std::move(write)));
-  if (!written.is_ok()) co_return fail(unavailable("redis_canary", "Redis did not take a write."));
+  Command write =
+      Command("SET").key(key).arg(beat(canary_)).arg("PX").arg(kCanaryLife.count()).repeatable();
+  const Result<Value> written = co_await parts_.client.run(std::move(write));
+  if (!written && !refuses_writes(written.error())) co_return fail(written.error());
   Command read = Command("GET").key(kIncarnationKey).read_only();
   RD_CO_TRY(mark, co_await parts_.client.run(std::move(read)));
   if (mark.is_text()) sight.mark = mark.take_text();
@@ -264,6 +276,10 @@ std::string Monitor::judged(const Sight& sight) {
   if (verdict == Verdict::retired && !is_unused()) {
     found_none();
     return kLeftBehind;
+  }
+  if (!no_writes_.empty()) {
+    found_none();
+    return no_writes_;  // It could not be marked.
   }
   in_use_ = 0;
   if (unsettled_since_ == BootTime{0}) unsettled_since_ = parts_.clock.boot();

@@ -7,7 +7,9 @@
 //   ask_record   twice a second reads generation and era, and moves the era on when it is due; does
 //                in the record what the other one asks for: a new generation (compare-and-set on the
 //                page that was judged, then the new mark), or the word that the server is in use
-//   run_once     1. SET rd:hb:<instance> <n> PX 5000, and reads it back, on a connection of its own
+//   run_once     1. writes rd:hb:<instance>, for 5 s, by the script that copies are written by, and
+//                   reads it back, on a connection of its own. A Redis that refuses the write and
+//                   answers the read is used for what it does: reading and deleting
 //                2. the server's process and rd:inc against the last page of the record
 //                   (incarnation.hpp); when they do not agree, a new generation is asked for
 //
@@ -134,6 +136,7 @@ class Monitor {
   std::int64_t in_use_ = 0;     // The generation that the last look found in place; 0: none.
   BootTime unsettled_since_{0};  // 0: it is not.
   std::int64_t canary_ = 0;
+  std::string no_writes_;  // Why the last canary's write was refused; empty: it was not.
   bool unmarked_before_ = false;
   bool another_record_ = false;
 

@@ -1,6 +1,7 @@
 // The monitor over real Redis servers, with a record's ledger in memory.
 #include "shared/monitor.hpp"
 
+#include "shared/copies.hpp"
 #include "tests/support/memory_ledger.hpp"
 #include "tests/support/redis_loop.hpp"
 #include "tests/support/redis_server.hpp"
@@ -291,6 +292,52 @@ TEST_F(MonitorTest, SeesWhatBecomesOfRedisWhileTheRecordHangs) {
 
   ledger_.set_hung(false);
   EXPECT_TRUE(loop_.until([&] { return asked->over; }));
+  EXPECT_TRUE(instance.rounds_until(Availability::normal));
+}
+
+TEST_F(MonitorTest, AFullRedisIsReadAndDeletedFromAndTakesNothing) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+  redis::Client& worker = instance.make_worker();
+  ASSERT_TRUE(loop_.run(worker.connected(Duration(5'000))));
+  const auto copies = make_redis_copies(worker, instance.state, instance.metrics);
+  const auto named = [](const char* id) { return CopyName{Noun::session, "acme", id}; };
+  const Duration life(60'000);
+  ASSERT_EQ(loop_.run(copies->put(named("kept"), Copy{1, "one"}, life)), Stored::stored);
+  ASSERT_EQ(loop_.run(copies->put(named("gone"), Copy{1, "two"}, life)), Stored::stored);
+
+  redis_.cli("config set maxmemory 1");
+  ASSERT_TRUE(instance.rounds_until(Availability::suspect));
+  for (int i = 0; i < 10; ++i) {
+    instance.round();
+    EXPECT_EQ(instance.state.status().state, Availability::suspect);
+  }
+
+  EXPECT_FALSE(instance.state.counts());
+  EXPECT_TRUE(loop_.run(copies->get(named("kept"))));
+  EXPECT_EQ(loop_.run(copies->put(named("new"), Copy{1, "one"}, life)), Stored::nowhere);
+  EXPECT_EQ(loop_.run(copies->bury(named("gone"), life)), Stored::nowhere);
+  EXPECT_EQ(redis_.cli("exists 'rd:1:{acme}:session:gone'"), "0\n");
+
+  redis_.cli("config set maxmemory 0");
+  EXPECT_TRUE(instance.rounds_until(Availability::normal));
+  EXPECT_TRUE(instance.state.counts());
+}
+
+TEST_F(MonitorTest, ARedisThatRunsNoScriptsOfOursStaysDegradedUntilItDoes) {
+  Watched instance(loop_, ledger_, redis_.port());
+  ASSERT_TRUE(instance.start());
+
+  redis_.cli("acl setuser default -eval -evalsha");
+  ASSERT_TRUE(instance.rounds_until(Availability::suspect));
+  for (int i = 0; i < 10; ++i) {
+    instance.round();
+    EXPECT_EQ(instance.state.status().state, Availability::suspect);
+  }
+  EXPECT_TRUE(instance.state.usable());
+  EXPECT_FALSE(instance.state.counts());
+
+  redis_.cli("acl setuser default +eval +evalsha");
   EXPECT_TRUE(instance.rounds_until(Availability::normal));
 }
 

@@ -4,8 +4,8 @@
 
 #include "base/assert.hpp"
 #include "redis/client.hpp"
+#include "shared/set_if_newer.hpp"
 #include "shared/state.hpp"
-#include "shared_scripts.hpp"
 
 #include <utility>
 
@@ -14,12 +14,6 @@ namespace {
 
 using redis::Command;
 using redis::Value;
-
-const redis::Script& set_if_newer() {
-  static const redis::Script script(std::string(scripts::f_set_if_newer_lua),
-                                    redis::Script::Effect::repeatable);
-  return script;
-}
 
 void check_life(Duration life) {
   RD_ASSERT(life > Duration(0) && life <= kCopyLifeMax, "the lifetime of a copy is out of range");
@@ -94,7 +88,7 @@ class RedisCopies final : public Copies {
 
   boost::asio::awaitable<Stored> put(CopyName name, Copy copy, Duration life) override {
     check_life(life);
-    if (!state_.usable()) co_return skipped();
+    if (!state_.usable() || !state_.takes_writes()) co_return skipped();
     // The value last, as in the script. SET would have it in the middle.
     Command command = Command("PSETEX")
                           .key(key_of(name))
@@ -109,14 +103,19 @@ class RedisCopies final : public Copies {
   }
 
   boost::asio::awaitable<Stored> put_if_newer(CopyName name, Copy copy, Duration life) override {
-    if (!state_.usable()) co_return skipped();
-    co_return co_await set(name, encode_copy(copy.version, copy.bytes), life);
+    check_life(life);
+    if (!state_.usable() || !state_.takes_writes()) co_return skipped();
+    co_return written(co_await send(name, encode_copy(copy.version, copy.bytes), life));
   }
 
   // Also while the record cannot be asked: then copies are what others still answer by.
   boost::asio::awaitable<Stored> bury(CopyName name, Duration life) override {
+    check_life(life);
     if (!state_.reachable()) co_return skipped();
-    co_return co_await set(name, encode_tombstone(), life);
+    if (!state_.takes_writes()) co_return co_await forget(name);
+    const Result<Value> reply = co_await send(name, encode_tombstone(), life);
+    if (!reply && reply.error().slug == "redis_full") co_return co_await forget(name);
+    co_return written(reply);
   }
 
  private:
@@ -145,8 +144,7 @@ class RedisCopies final : public Copies {
     return copy;
   }
 
-  boost::asio::awaitable<Stored> set(CopyName name, std::string value, Duration life) {
-    check_life(life);
+  boost::asio::awaitable<Result<Value>> send(CopyName name, std::string value, Duration life) {
     const std::string key = key_of(name);
     const std::string ms = std::to_string(life.count());
     const std::string_view keys[] = {key};
@@ -154,10 +152,22 @@ class RedisCopies final : public Copies {
     Command command = set_if_newer().command(keys, arguments);
     command.within(state_.deadline());
     Result<Value> reply = co_await client_.run(std::move(command));
-    if (!heard(reply)) co_return skipped();
+    heard(reply);
+    co_return reply;
+  }
+
+  Stored written(const Result<Value>& reply) {
+    if (!reply) return skipped();
     const bool stored = reply->as_integer() == 1;
     (stored ? metrics_.written : metrics_.older).add();
-    co_return stored ? Stored::stored : Stored::older;
+    return stored ? Stored::stored : Stored::older;
+  }
+
+  // A Redis that is full still deletes. Nothing stands in the place of the copy then.
+  boost::asio::awaitable<Stored> forget(CopyName name) {
+    Command command = Command("DEL").key(key_of(name)).repeatable().within(state_.deadline());
+    heard(co_await client_.run(std::move(command)));
+    co_return skipped();
   }
 
   // Of one that is turned off nothing is missed, and nothing counted.

@@ -9,9 +9,10 @@ namespace redoubt::shared {
 namespace {
 
 // The server answered, and is where it should be; the fault is in what was asked.
-constexpr std::array<std::string_view, 6> kAnswers{"redis_error",      "redis_full",
-                                                   "redis_exec_abort", "redis_cross_slot",
-                                                   "redis_overloaded", "redis_script_missing"};
+// (Where it is a right that lacks, or room, the canary finds it, too.)
+constexpr std::array<std::string_view, 7> kAnswers{
+    "redis_error",      "redis_full",       "redis_denied",        "redis_exec_abort",
+    "redis_cross_slot", "redis_overloaded", "redis_script_missing"};
 
 constexpr std::string_view kOffWord = "not_configured";
 constexpr double kRampStart = 0.01;
@@ -102,7 +103,12 @@ void SharedState::set_deadlines(SharedDeadlines deadlines) {
 }
 
 std::string_view SharedState::word() const {
-  return off() ? kOffWord : state_word(machine_.state());
+  return off() ? kOffWord : state_word(shown());
+}
+
+Availability SharedState::shown() const {
+  const bool limited = machine_.state() == Availability::normal && !takes_writes();
+  return limited ? Availability::suspect : machine_.state();
 }
 
 template <class F>
@@ -111,20 +117,21 @@ void SharedState::change(std::string_view reason, F&& step) {
   const std::lock_guard lock(mutex_);
   if (off()) return;
   const Availability before = machine_.state();
+  const std::string_view told = word();
   step(now, answered_.value());
   const Availability after = machine_.state();
   std::string former_reason = reason_;
-  if (after == Availability::normal) {
+  if (shown() == Availability::normal) {
     reason_.clear();
   } else if (!reason.empty()) {
     reason_ = reason;
   }
-  if (after == before) return;
-  if (after == Availability::normal && before != Availability::suspect) {
+  const bool was_in_use = before == Availability::normal || before == Availability::suspect;
+  if (after == Availability::normal && !was_in_use) {
     if (was_normal_) ramp_began_.store(now.ns, std::memory_order_relaxed);
     was_normal_ = true;
   }
-  entered(state_word(before), std::move(former_reason));
+  if (word() != told) entered(told, std::move(former_reason));
 }
 
 // REQUIRES: the lock.
@@ -139,7 +146,7 @@ void SharedState::entered(std::string_view from, std::string former_reason) {
   since_ = clock_.wall();
   entered_ = now;
   changes_.add();
-  state_.store(machine_.state(), std::memory_order_release);
+  state_.store(shown(), std::memory_order_release);
 }
 
 void SharedState::turn_off(std::string_view reason) {
@@ -147,6 +154,7 @@ void SharedState::turn_off(std::string_view reason) {
   if (off()) return;
   const std::string_view before = word();
   machine_.restart();
+  takes_writes_.store(true, std::memory_order_relaxed);
   off_.store(true, std::memory_order_relaxed);
   reason_ = reason;
   entered(before, {});
@@ -179,14 +187,16 @@ void SharedState::learned(std::int64_t generation, BootTime began) {
   fresh_until_.store((began + kViewLife).ns, std::memory_order_release);
 }
 
-void SharedState::canary_answered(bool gates_open, std::string_view closed_because) {
+void SharedState::canary_answered(bool gates_open, std::string_view closed_because,
+                                  std::string_view no_writes) {
   // A record that is away takes no Redis out of use; it only lets none come back into use.
   if (gates_open && !reachable() && !is_fresh()) {
     gates_open = false;
     closed_because = "The record has not said lately which Redis is ours.";
   }
-  change(gates_open ? std::string_view{} : closed_because,
-         [this, gates_open](BootTime now, std::uint64_t answered) {
+  change(gates_open ? no_writes : closed_because,
+         [this, gates_open, no_writes](BootTime now, std::uint64_t answered) {
+           takes_writes_.store(no_writes.empty(), std::memory_order_relaxed);
            machine_.canary_answered(now, gates_open, answered);
          });
 }
@@ -203,7 +213,7 @@ void SharedState::refuse(std::string_view reason) {
 SharedStatus SharedState::status() const {
   const std::lock_guard lock(mutex_);
   SharedStatus status;
-  status.state = machine_.state();
+  status.state = shown();
   status.reason = reason_;
   status.since = since_;
   status.off = off();

@@ -69,6 +69,10 @@ class SharedState {
   bool usable() const;
   // The same for what only counts: also while the record cannot be asked.
   bool reachable() const;
+  // It takes writes, and runs scripts: without, copies are read and deleted, and that is all.
+  bool takes_writes() const { return takes_writes_.load(std::memory_order_relaxed); }
+  // Limits may be counted there.
+  bool counts() const { return reachable() && takes_writes(); }
   bool away() const { return state_.load(std::memory_order_relaxed) == Availability::away; }
   // Turned off: it is not missed.
   bool off() const { return off_.load(std::memory_order_relaxed); }
@@ -105,7 +109,9 @@ class SharedState {
   // The record was asked at `began`, and said so.
   void learned(std::int64_t generation, BootTime began);
   void probed(bool answered) { answers_probes_.store(answered, std::memory_order_relaxed); }
-  void canary_answered(bool gates_open, std::string_view closed_because);
+  // `no_writes`: why it reads and does not write, if so. It is "degraded" for as long.
+  void canary_answered(bool gates_open, std::string_view closed_because,
+                       std::string_view no_writes = {});
   void canary_failed(const Error& error);
   void refuse(std::string_view reason);
   // What has happened since the last call, in order; at most kTransitionsMax of it.
@@ -120,6 +126,8 @@ class SharedState {
   // The record was asked lately.
   bool is_fresh() const;
   std::string_view word() const;
+  // As it is told: one that does not write is not normal.
+  Availability shown() const;
   void entered(std::string_view from, std::string former_reason);
   double ramp() const;
 
@@ -133,6 +141,7 @@ class SharedState {
   std::atomic<Availability> state_{Availability::away};
   std::atomic<bool> off_;
   std::atomic<bool> ever_on_;
+  std::atomic<bool> takes_writes_{true};
   std::atomic<bool> answers_probes_{true};
   std::atomic<std::int64_t> ramp_began_;
   Counter& answered_;

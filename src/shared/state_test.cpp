@@ -70,6 +70,34 @@ TEST_F(SharedStateTest, ComesBackIntoUseOnlyWhileTheRecordIsAsked) {
   EXPECT_EQ(state_.status().state, Availability::normal);
 }
 
+TEST_F(SharedStateTest, OneThatTakesNoWritesIsDegradedAndReadAndCountsNothing) {
+  make_normal();
+  for (int i = 0; i < 10; ++i) {
+    clock_.advance(250ms);
+    learn();
+    state_.canary_answered(true, {}, "Redis takes no writes now");
+  }
+  EXPECT_TRUE(state_.usable());
+  EXPECT_FALSE(state_.takes_writes());
+  EXPECT_FALSE(state_.counts());
+  EXPECT_EQ(state_.status().reason, "Redis takes no writes now");
+  canary();
+  EXPECT_TRUE(state_.counts());
+
+  const auto told = state_.take_transitions();
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[0].to, "degraded");
+  EXPECT_EQ(told[0].reason, "Redis takes no writes now");
+  EXPECT_EQ(told[1].to, "normal");
+  EXPECT_EQ(open_part(), 1.0) << "copies were read all along";
+}
+
+TEST_F(SharedStateTest, ACommandThatIsDeniedSaysNothingOfTheServer) {
+  make_normal();
+  for (int i = 0; i < 100; ++i) state_.failed(unavailable("redis_denied", "no right"));
+  EXPECT_EQ(state_.status().state, Availability::normal);
+}
+
 TEST_F(SharedStateTest, EveryChangeIsToldOnceWithItsCauseAndHowLongTheFormerStateLasted) {
   canary();
   clock_.advance(3s);

@@ -293,6 +293,8 @@ TEST_P(CopiesInRedis, AFullRedisTakesNoneAndIsStillRead) {
   EXPECT_EQ(put(named("b"), copy_of(1, "two")), Stored::nowhere);
   EXPECT_EQ(put_if_newer(named("b"), copy_of(1, "two")), Stored::nowhere);
   EXPECT_EQ(bytes("a"), "one");
+  EXPECT_EQ(bury(named("a")), Stored::nowhere);
+  EXPECT_FALSE(get(named("a"))) << "it is deleted";
   EXPECT_TRUE(state_->usable());
 
   backend().on_each_server("config set maxmemory 0");

@@ -120,7 +120,7 @@ std::string HealthService::keys_backend() const {
 
 std::string HealthService::limits_backend() const {
   if (redis_ == nullptr || !redis_->ever_on()) return "memory";
-  return redis_->reachable() ? "redis" : "memory (share)";
+  return redis_->counts() ? "redis" : "memory (share)";
 }
 
 std::string HealthService::cache_backend() const {
