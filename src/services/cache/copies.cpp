@@ -31,7 +31,7 @@ bool CacheCopies::missed(const Address& at) const {
 boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
   Generations& generations = engine_.tenant(tenant).generations;
   if (generations.begun()) co_return;
-  const Generations::Reading reading = generations.start_reading();
+  const auto reading = generations.start_reading();
   if (!reading) co_return;
   const WallTime began = parts_.clock.wall();
   using Rows = std::vector<record::CacheGenerationRow>;
@@ -40,7 +40,7 @@ boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
     return record::newest_cache_generations(tx, name, Generations::kRowsReadMax + 1);
   };
   const Result<Rows> rows = co_await parts_.record.read<Rows>(name, work);
-  if (rows) generations.begin(reading, *rows, began);
+  if (rows) generations.begin(*reading, *rows, began);
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch(const Address& at) {

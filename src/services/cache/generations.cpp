@@ -22,18 +22,16 @@ Generations::Moment Generations::moment() const {
 
 // ---- What the record has ----
 
-Generations::Reading Generations::start_reading() {
-  const std::unique_lock lock(mutex_);
-  if (seen_ || !reading_.expired()) return nullptr;
-  const auto reading = std::make_shared<const Stamp>(head_.load(std::memory_order_relaxed));
-  reading_ = reading;
-  return reading;
+std::optional<Generations::Stamp> Generations::start_reading() const {
+  const std::shared_lock lock(mutex_);
+  if (seen_) return std::nullopt;
+  return head_.load(std::memory_order_relaxed);
 }
 
-void Generations::begin(const Reading& reading, std::span<const record::CacheGenerationRow> newest,
+void Generations::begin(Stamp reading, std::span<const record::CacheGenerationRow> newest,
                         WallTime read_at) {
   const std::unique_lock lock(mutex_);
-  if (unnumbered_at_ > *reading) return;
+  if (seen_ || unnumbered_at_ > reading) return;
   // Of what had no number: if it was committed before the reading, it is in the rows; if it is
   // later, it will be heard with its number.
   everything_.forget_unnumbered();
@@ -96,8 +94,7 @@ void Generations::bump(std::string_view name, std::int64_t generation) {
 
 // REQUIRES: the lock, as all below.
 void Generations::note(Stamp at, std::int64_t generation) {
-  // Before the first poll nothing is judged, and what is heard until then is read with the rest.
-  if (eras_ == nullptr || eras_->ticket() == 0) return;
+  if (eras_ == nullptr) return;
   if (generation == kUnnumbered) {
     unnumbered_at_ = at;
     seen_.reset();

@@ -67,15 +67,13 @@ class Generations {
 
   Moment moment() const;
 
-  // One reading of the record, for begin(): while somebody has it, nobody else is given one.
-  using Reading = std::shared_ptr<const Stamp>;
-  // Null: it has begun, or another one reads.
-  Reading start_reading();
+  // Before the record is read for begin(). Empty: it has begun. Several may read, and the first one
+  // to end counts: who waited for another one would have to miss an entry that is there.
+  std::optional<Stamp> start_reading() const;
   // `newest`: the tenant's rows, the newest first, up to one more than kRowsReadMax; `read_at`: when
   // the reading began. From here on moments say what was seen, and entries from elsewhere are
   // judged. In vain if something without a number was heard meanwhile.
-  void begin(const Reading& reading, std::span<const record::CacheGenerationRow> newest,
-             WallTime read_at);
+  void begin(Stamp reading, std::span<const record::CacheGenerationRow> newest, WallTime read_at);
   bool begun() const;
 
   // Of an entry from elsewhere, whose fill had seen everything up to `seen` and was stored at
@@ -138,7 +136,6 @@ class Generations {
   std::optional<std::int64_t> seen_;  // Every generation up to it was committed.
   std::set<std::int64_t> ahead_;      // Heard, with a gap before them.
   Stamp unnumbered_at_ = 0;
-  std::weak_ptr<const Stamp> reading_;
   WallTime read_at_{INT64_MIN};  // When the record was read last,
   std::int64_t newest_read_ = 0;  // and what was the newest in it.
   WallTime newest_read_bump_{INT64_MIN};
