@@ -304,7 +304,7 @@ TEST_F(CacheOperations, EveryOperationIsOfTheCacheAreaAndWritesNeedWriteAccess) 
     EXPECT_FALSE(authorize(operation.info, stranger)) << operation.info.id;
     refused += authorize(operation.info, reader) ? 0 : 1;
   }
-  EXPECT_EQ(registry_.all().size(), 15u);
+  EXPECT_EQ(registry_.all().size(), 14u);
   EXPECT_EQ(refused, 10u);
 }
 

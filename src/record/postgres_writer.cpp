@@ -294,10 +294,11 @@ asio::awaitable<Commit> PostgresWriter::find_out(Lane& lane, const PostgresBatch
   // It may be committed already: no copy that was made before is good while we ask.
   for (const JournalEntry& entry : transaction.journal()) tell(in_doubt(entry));
   const Error unknown = outcome_unknown(*transaction.lost());
-  const Commit outcome = co_await lane.outcome.find_out(lane.name, [&] {
+  const auto is_awaited = [&] {
     answer_late(batch, unknown);
     return !batch.empty();
-  });
+  };
+  const Commit outcome = co_await lane.outcome.find_out(lane.name, is_awaited);
   if (outcome == Commit::unknown) in_doubt_();
   co_return outcome;
 }

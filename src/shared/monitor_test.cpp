@@ -25,9 +25,15 @@ using test::WatchedRedis;
 class Watched : public WatchedRedis {
  public:
   Watched(RedisLoop& loop, Ledger& ledger, std::uint16_t port, Duration era = Duration(300'000))
-      : WatchedRedis(loop, loop.clock, ledger, impatient(port), {.instance = "test", .era = era}) {}
+      : WatchedRedis(loop, loop.clock, ledger, impatient(port),
+                     {.instance = own_name(), .era = era}) {}
 
  private:
+  // As processes have them: of two with one name, the second one's canaries would be the older ones.
+  static std::string own_name() {
+    static int made = 0;
+    return "test-" + std::to_string(++made);
+  }
   static redis::Options impatient(std::uint16_t port) {
     redis::Options options = test::standalone(port);
     options.timeouts.operation = Duration(200);
@@ -52,8 +58,8 @@ TEST_F(MonitorTest, TakesAFreshRedisForOursAndMarksIt) {
   EXPECT_EQ(instance.state.generation(), 1);
   EXPECT_EQ(instance.state.eras().current(), 1);
   EXPECT_TRUE(redis_.cli("get rd:inc").starts_with("redoubt1 rec_ours 1 "));
-  EXPECT_GT(std::stoi(redis_.cli("get rd:hb:test")), 0);
-  EXPECT_GT(std::stoi(redis_.cli("pttl rd:hb:test")), 0);
+  EXPECT_GT(std::stoi(redis_.cli("get rd:hb:test-1")), 0);
+  EXPECT_GT(std::stoi(redis_.cli("pttl rd:hb:test-1")), 0);
 }
 
 TEST_F(MonitorTest, WithoutAStartTheFirstRoundsAreOne) {
