@@ -61,7 +61,10 @@ Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
       .limits = services.shared_limits.get(),
       .instances = [&record = *instance.record] { return record.status().instances; },
       .off = [&state = instance.redis->state()] { return state.off(); },
-      .ever_on = [&state = instance.redis->state()] { return state.ever_on(); }};
+      .others = [&state = instance.redis->state(),
+                 joint = !instance.config.record.database_url.empty()] {
+        return joint || state.ever_on();
+      }};
 }
 
 std::unique_ptr<Cache> make_cache(Instance& instance, Services& services) {

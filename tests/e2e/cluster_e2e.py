@@ -351,3 +351,24 @@ class PostgresFaults(unittest.TestCase):
         self.assertNotEqual(status, 0)
         self.assertIn("127.0.0.1", said)
         self.assertNotIn("hunter2", said)
+
+
+class WithoutRedis(unittest.TestCase):
+    def test_instances_of_one_record_share_each_limit(self):
+        with contextlib.ExitStack() as made:
+            postgres = made.enter_context(Postgres())
+            env = {"DATABASE_URL": postgres.url, "TOKEN_ENCRYPTION_KEY": secrets.token_hex(32),
+                   "REDOUBT_WORKER_THREADS": "1", "REDOUBT_LIMIT_TIGHT": "10/1h burst 10"}
+            first, second = (made.enter_context(Server(env=env)) for _ in range(2))
+            second.admin_key = first.admin_key
+            for instance in (first, second):
+                wait_for(lambda i=instance: i.metric("redoubt_record_instances") == 2,
+                         "the instances to know of each other")
+            body = {"limits": [{"policy": "tight", "subject": "one"}]}
+
+            admitted = [sum(instance.post("/api/v1/limits/check", body).json["allowed"]
+                            for _ in range(10)) for instance in (first, second)]
+
+            self.assertEqual(admitted, [5, 5])
+            features = first.get("/status", key=None).json["features"]
+            self.assertEqual(features["limits"], {"active_backend": "memory (share)"})

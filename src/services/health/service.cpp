@@ -119,7 +119,8 @@ std::string HealthService::keys_backend() const {
 }
 
 std::string HealthService::limits_backend() const {
-  if (redis_ == nullptr || !redis_->ever_on()) return "memory";
+  const bool shares = record_.status().instances > 1;
+  if (redis_ == nullptr || !redis_->ever_on()) return shares ? "memory (share)" : "memory";
   return redis_->counts() ? "redis" : "memory (share)";
 }
 

@@ -164,8 +164,8 @@ class LimitService final : public Limits {
   }
 
  private:
-  // Null: there is no Redis, and never was one.
-  SharedChecks* shared() { return shared_ && shared_->ever_on() ? &*shared_ : nullptr; }
+  // Null: nobody else enforces them.
+  SharedChecks* shared() { return shared_ && shared_->others() ? &*shared_ : nullptr; }
 
   Result<LimitDecision> check_soft(const Context& context, const NamedChecks& named) {
     Verdicts verdicts;

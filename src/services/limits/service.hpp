@@ -24,8 +24,9 @@ struct SharedTier {
   std::function<std::int64_t()> instances = [] { return std::int64_t{1}; };
   // Redis is turned off: shares are what is meant to decide, and nothing is said of them.
   std::function<bool()> off = [] { return false; };
-  // There is a Redis, or was one. Until then limits are those of this process alone.
-  std::function<bool()> ever_on = [] { return true; };
+  // Others may enforce the same limits: over a Redis that there is or was, or on one record. Until
+  // then they are those of this process alone.
+  std::function<bool()> others = [] { return true; };
 };
 
 // One for each worker, over one engine. The references outlive it. With a shared tier, soft limits

@@ -24,7 +24,7 @@ class SharedChecks {
                SharedTier shared, Metrics& metrics);
 
   // Otherwise limits are decided as if there were no shared tier.
-  bool ever_on() const { return shared_.ever_on(); }
+  bool others() const { return shared_.others(); }
 
   // Empty while Redis is in use: then it is asked. REQUIRES: no strict limit is among them.
   std::optional<Result<LimitDecision>> check_now(const Context& context, const NamedChecks& named);

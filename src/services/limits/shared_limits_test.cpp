@@ -366,11 +366,11 @@ TEST_F(SharedService, SharesAreNothingToReportWhenRedisIsTurnedOff) {
 
 TEST_F(SharedService, UntilThereIsARedisLimitsAreThoseOfTheProcessAndThenGoOnThere) {
   One& alone = add_instance(2);
-  bool ever_on = false;
+  bool others = false;
   const SharedTier tier{.limits = alone.site.shared.get(),
                         .instances = [] { return 2; },
-                        .off = [&ever_on] { return !ever_on; },
-                        .ever_on = [&ever_on] { return ever_on; }};
+                        .off = [&others] { return !others; },
+                        .others = [&others] { return others; }};
   alone.site.state.turn_off("none");
   auto made =
       make_limits(alone.site.engine, *record_, loop_.clock, policies(), alone.site.metrics, tier);
@@ -379,7 +379,7 @@ TEST_F(SharedService, UntilThereIsARedisLimitsAreThoseOfTheProcessAndThenGoOnThe
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(check(alone, "default").allowed) << "not the half";
   EXPECT_FALSE(check(alone, "default").allowed);
 
-  ever_on = true;
+  others = true;
   alone.site.state.turn_on();
   come_back(alone);
 
