@@ -183,6 +183,7 @@ class CacheService final : public Cache {
     if (reach == CacheReach::everywhere) co_return co_await erase_everywhere(context, key);
     const Address at = engine_->address(context.caller.tenant, key);
     const bool erased = engine_->erase(at);
+    note_local(context, at);
     if (copies_) co_await copies_->erase(at);
     co_return erased;
   }
@@ -256,12 +257,18 @@ class CacheService final : public Cache {
   void note_downgrades(const Context& context, const Address& at) const {
     const BootTime until = record_.fresh_until();
     const bool heard = until == BootTime{INT64_MAX} || engine_->now() < until;
-    if (!heard) context.note(Downgrade::cache_unheard);
-    if (heard && copies_ && copies_->missed(at)) context.note(Downgrade::cache_local);
+    if (!heard) return context.note(Downgrade::cache_unheard);
+    note_local(context, at);
+  }
+
+  // What is read was not looked for in Redis; what is put or erased is so on this instance alone.
+  void note_local(const Context& context, const Address& at) const {
+    if (copies_ && copies_->missed(at)) context.note(Downgrade::cache_local);
   }
 
   boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
     const std::string lease = request.lease;
+    note_local(context, engine_->address(context.caller.tenant, request.key));
     if (asks_copies()) co_await copies_->begin(context.caller.tenant);
     EntryPtr entry;
     CachePutResult result =
