@@ -1,5 +1,6 @@
 #include "redis/rest_link.hpp"
 
+#include "redis/classify.hpp"
 #include "redis/rest_connection.hpp"
 #include "wire/upstash_client.hpp"
 
@@ -16,6 +17,7 @@ namespace upstash = wire::upstash;
 
 constexpr Duration kTickMax{25};
 constexpr Duration kTickMin{1};
+constexpr Duration kWarnEvery{60'000};
 constexpr Duration kRest{1000};
 constexpr std::chrono::milliseconds kJoinWithin{5};
 
@@ -269,6 +271,7 @@ void RestLink::account(const Result<Value>& outcome) {
     denied_ = false;
     return shared_->metrics.answered.add();
   }
+  if (outcome) warn(classify(outcome->text()), outcome->text());
   if (outcome || !is_unknown(outcome.error())) {
     shared_->metrics.refused.add();
     const bool denied = !outcome && outcome.error().slug == "redis_denied";
@@ -279,6 +282,15 @@ void RestLink::account(const Result<Value>& outcome) {
   }
   shared_->metrics.unknown.add();
   ++shared_->counts.unknown_outcomes;
+}
+
+// What an operator must mend is said now and then, not once a command.
+void RestLink::warn(Meaning meaning, std::string_view text) {
+  if (meaning != Meaning::denied && meaning != Meaning::full) return;
+  const BootTime now = shared_->now();
+  if (now < warn_again_at_) return;
+  warn_again_at_ = now + kWarnEvery;
+  shared_->parts.log.error("redis.refuses", {{"meaning", name_of(meaning)}, {"cause", text}});
 }
 
 asio::awaitable<void> RestLink::sweep_often() {

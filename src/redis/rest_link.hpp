@@ -81,6 +81,7 @@ class RestLink final : public std::enable_shared_from_this<RestLink> {
   bool may_join(const RestBatch::Item& item, std::size_t bytes) const;
   void settle(RestBatch& batch, std::vector<Result<Value>> outcomes);
   void account(const Result<Value>& outcome);
+  void warn(Meaning meaning, std::string_view text);
   void forget(RestConnection& connection);
   boost::asio::awaitable<void> retry_later(Duration pause);
   boost::asio::awaitable<void> sweep_often();
@@ -106,6 +107,7 @@ class RestLink final : public std::enable_shared_from_this<RestLink> {
   bool resting_ = false;
   bool retrying_ = false;
   bool denied_ = false;  // And said so.
+  BootTime warn_again_at_{0};  // Of rights that lack or a full server.
   bool stopped_ = false;
 };
 
