@@ -91,6 +91,10 @@ Result<std::unique_ptr<redis::Client>> RedisTier::watching_client(
   if (!std::holds_alternative<redis::Cluster>(options.topology)) {
     parts.may_connect = [&state = state_] { return state.answers_probes(); };
   }
+  // Somebody chose it, and whoever reads the log of any start is to know.
+  if (options.tls.enabled && !options.tls.verify) {
+    parts_.log.warn("redis.certificate_not_verified", {{"setting", "REDIS_SSL_CERT_REQS=none"}});
+  }
   redis::Options of_monitor = options;
   of_monitor.backoff.max = std::min(of_monitor.backoff.max, kMonitorPauseMax);
   return redis::make_client(io.get_executor(), of_monitor, parts);
