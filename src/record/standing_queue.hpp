@@ -5,6 +5,10 @@
 // done, and nothing in time. So what has waited for long in a queue that does not become empty is
 // refused, and what is begun was asked for a moment ago.
 //
+// After CoDel (Nichols, Jacobson: Controlling Queue Delay, 2012; RFC 8289): a queue is bad by how
+// long it stands, not by its length. Where CoDel drops ever more often, all that is too old goes here,
+// as whoever asked for it has gone.
+//
 // What gathered while nothing was taken, as when the database was away for a moment, is carried out.
 //
 // Threads: the caller's lock. Cost: a comparison.
