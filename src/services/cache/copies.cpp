@@ -28,9 +28,12 @@ bool CacheCopies::missed(const Address& at) const {
   return !parts_.state.reachable() || !shared::reads_open(parts_.state, at.copy());
 }
 
+bool CacheCopies::has_begun(std::string_view tenant) const {
+  return engine_.tenant(tenant).generations.begun();
+}
+
 boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
   Generations& generations = engine_.tenant(tenant).generations;
-  if (generations.begun()) co_return;
   const auto reading = generations.start_reading();
   if (!reading) co_return;
   const WallTime began = parts_.clock.wall();
@@ -44,13 +47,14 @@ boost::asio::awaitable<void> CacheCopies::begin(std::string_view tenant) {
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch(const Address& at) {
-  co_await begin(at.tenant);
+  if (!has_begun(at.tenant)) co_await begin(at.tenant);
   const CacheEngine::Watch before = engine_.watch(at);
   take(at, co_await parts_.copies.watch(at.copy()), before);
 }
 
 boost::asio::awaitable<void> CacheCopies::fetch_all(std::vector<Address> wanted) {
-  if (!wanted.empty()) co_await begin(wanted.front().tenant);
+  const bool begins = !wanted.empty() && !has_begun(wanted.front().tenant);
+  if (begins) co_await begin(wanted.front().tenant);
   std::vector<shared::CopyName> names;
   std::vector<CacheEngine::Watch> before;
   for (const Address& at : wanted) {

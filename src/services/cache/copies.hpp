@@ -68,8 +68,10 @@ class CacheCopies {
   // It is not asked for this entry, though nobody has turned it off.
   bool missed(const Address& at) const;
 
-  // Before an entry is looked for or made: what the record knows of the tenant's invalidations. One
-  // load unless it is the first time, or a commit in doubt was heard.
+  // What the record knows of the tenant's invalidations has been read. Nearly always so: it is asked
+  // by itself, without a coroutine.
+  bool has_begun(std::string_view tenant) const;
+  // Otherwise, before an entry is looked for or made.
   boost::asio::awaitable<void> begin(std::string_view tenant);
 
   // Brings what is good into memory, and takes out of it what is not the last value any more.

@@ -411,6 +411,24 @@ TEST_F(CacheRampTest, MemoryAnswersUntilTheTurnOfAnEntryHasCome) {
   EXPECT_FALSE(is_labelled(late));
 }
 
+TEST_F(CacheRampTest, WhatIsPutOrErasedWhileRedisIsAwaySaysThatItIsSoHereAlone) {
+  const auto labelled_by = [this](auto&& change) {
+    Downgrades downgrades;
+    context_.downgrades = &downgrades;
+    change();
+    context_.downgrades = nullptr;
+    return downgrades.has(Downgrade::cache_local);
+  };
+  const auto changes = [this] {
+    put(1, "a", "value");
+    EXPECT_TRUE(*run(cache(1).erase(context_, "a")));
+  };
+  EXPECT_FALSE(labelled_by(changes));
+  state(1).refuse("by the test");
+  EXPECT_TRUE(labelled_by([this] { put(1, "a", "value"); }));
+  EXPECT_TRUE(labelled_by([this] { EXPECT_TRUE(*run(cache(1).erase(context_, "a"))); }));
+}
+
 TEST_F(CacheRampTest, WhatWasInvalidatedIsNotShownNorWhatRedisToldToHaveChanged) {
   lose_and_come_back();
   const std::string late = key(true);

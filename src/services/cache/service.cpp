@@ -268,14 +268,16 @@ class CacheService final : public Cache {
 
   boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
     const std::string lease = request.lease;
-    note_local(context, engine_->address(context.caller.tenant, request.key));
-    if (asks_copies()) co_await copies_->begin(context.caller.tenant);
+    if (asks_copies() && !copies_->has_begun(context.caller.tenant)) {
+      co_await copies_->begin(context.caller.tenant);
+    }
     EntryPtr entry;
     CachePutResult result =
         engine_->put(context.caller.tenant, std::move(request), copies_ ? &entry : nullptr);
     const bool good = result.outcome == CacheStored::stored ||  //
                       result.outcome == CacheStored::not_admitted;
     if (copies_ && good) {
+      note_local(context, {entry->id, context.caller.tenant, entry->key});
       const shared::Stored kept = co_await copies_->keep(*entry);
       const bool overtaken = kept == shared::Stored::older && !lease.empty();
       if (kept == shared::Stored::stored) result.outcome = CacheStored::stored;
