@@ -10,6 +10,9 @@
 // and costs the same however many keys it concerns. From the acknowledgement on, no call of this
 // instance returns a value whose fill began before it, as stale neither.
 //
+// While invalidations by other instances cannot be heard (PostgreSQL is away), a coherent entry is
+// not found. One whose consistency is `ttl` is, as it was known last, as long as its ages allow.
+//
 // Fill lease. Of the callers that ask for a missing key with a lease, one is granted it and
 // computes; the others wait, or get the stale value. What is put under the lease is kept only if
 // the lease still holds and nothing the entry depends on was invalidated since it was granted. An
@@ -65,6 +68,12 @@ struct CacheOptions {
   unsigned jitter_percent = 10;  // 0..50: how much of a ttl may be cut off.
 };
 
+// What an entry's readers rely on.
+enum class CacheConsistency : std::uint8_t {
+  coherent,  // Nothing invalidated is shown: 2 s after the acknowledgement, on any instance.
+  ttl,       // Its ages alone, while invalidations cannot be heard.
+};
+
 struct CacheEntry {
   std::string key{};
   std::string value{};
@@ -72,6 +81,7 @@ struct CacheEntry {
   std::string etag{};  // 32 hex digits; equal for equal values of equal type.
   std::vector<std::string> tags{};
   bool negative = false;
+  CacheConsistency consistency = CacheConsistency::coherent;
 };
 
 enum class CacheState : std::uint8_t { miss, hit, stale, negative };
@@ -99,6 +109,7 @@ struct CachePut {
   Duration stale_for{0};
   Duration stale_if_error{0};
   bool negative = false;
+  CacheConsistency consistency = CacheConsistency::coherent;
   std::string lease{};  // From CacheLookup; empty: store whatever was going on.
 };
 

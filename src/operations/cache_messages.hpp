@@ -24,6 +24,15 @@ struct EnumNames<CacheStored> {
                                                          "invalidated"};
 };
 
+template <>
+struct EnumNames<CacheConsistency> {
+  static constexpr std::array<std::string_view, 2> names{"coherent", "ttl"};
+};
+
+inline constexpr std::string_view kConsistencyDoc =
+    "`coherent`: not found while invalidations by other instances cannot be heard, because "
+    "PostgreSQL is away. `ttl`: found then too, as long as its ages allow.";
+
 inline constexpr std::string_view kLeaseHeader = "Redoubt-Fill-Lease";
 
 // ---- One entry ----
@@ -56,6 +65,7 @@ struct CachePutRequest {
   Duration stale_for{0};
   Duration stale_if_error{0};
   bool negative = false;
+  CacheConsistency consistency = CacheConsistency::coherent;
   std::string lease;
   static constexpr std::string_view schema_name = "CachePutRequest";
   static constexpr auto fields = describe(
@@ -76,6 +86,7 @@ struct CachePutRequest {
           "stale_if_error", "How long after its ttl it is served when refreshing fails.", in_query,
           between(Duration(0), kCacheTtlMax)),
       field<&CachePutRequest::negative>("negative", "The source has no such thing.", in_query),
+      field<&CachePutRequest::consistency>("consistency", kConsistencyDoc, in_query),
       field<&CachePutRequest::lease>("lease", "The lease this fills, as it was granted.",
                                      in_header(kLeaseHeader), length(0, 64)));
 };
@@ -207,6 +218,7 @@ struct CacheNewEntry {
   Duration stale_for{0};
   Duration stale_if_error{0};
   bool negative = false;
+  CacheConsistency consistency = CacheConsistency::coherent;
   static constexpr std::string_view schema_name = "CacheNewEntry";
   static constexpr auto fields = describe(
       field<&CacheNewEntry::key>("key", "The entry's key.", required, length(1, kCacheKeyMax)),
@@ -225,7 +237,8 @@ struct CacheNewEntry {
       field<&CacheNewEntry::stale_if_error>(
           "stale_if_error", "How long after its ttl it is served when refreshing fails.",
           between(Duration(0), kCacheTtlMax)),
-      field<&CacheNewEntry::negative>("negative", "The source has no such thing."));
+      field<&CacheNewEntry::negative>("negative", "The source has no such thing."),
+      field<&CacheNewEntry::consistency>("consistency", kConsistencyDoc));
 };
 
 // `where` is the item's location, for errors: "body.entries.3".

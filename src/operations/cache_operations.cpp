@@ -112,6 +112,7 @@ Task<CachePutReply> put(Cache& cache, const Context& context, CachePutRequest re
   put.stale_for = request.stale_for;
   put.stale_if_error = request.stale_if_error;
   put.negative = request.negative;
+  put.consistency = request.consistency;
   put.lease = std::move(request.lease);
   RD_CO_TRY(result, co_await cache.put(context, std::move(put)));
   co_return CachePutReply::of(std::move(request.key), result);
@@ -338,6 +339,7 @@ Result<CachePut> put_of(CacheNewEntry entry, std::string_view where) {
   put.stale_for = entry.stale_for;
   put.stale_if_error = entry.stale_if_error;
   put.negative = entry.negative;
+  put.consistency = entry.consistency;
   return put;
 }
 

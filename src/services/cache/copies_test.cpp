@@ -521,6 +521,7 @@ TEST(CacheCopyFormat, IsReadAsItWasWritten) {
   copy.entry.value = std::string("\0v", 2);
   copy.entry.tags = {"a", "b"};
   copy.entry.negative = true;
+  copy.entry.consistency = CacheConsistency::ttl;
   copy.seen = 4;
   copy.era = 5;
   copy.stored_at = WallTime{6};
@@ -532,6 +533,7 @@ TEST(CacheCopyFormat, IsReadAsItWasWritten) {
   ASSERT_TRUE(read);
   EXPECT_EQ(pack_copy(*read), packed);
   EXPECT_EQ(read->entry.tags, copy.entry.tags);
+  EXPECT_EQ(read->entry.consistency, CacheConsistency::ttl);
   for (std::size_t n = 0; n < packed.size(); ++n) {
     EXPECT_FALSE(unpack_copy(ByteView(packed).first(n))) << n;
   }

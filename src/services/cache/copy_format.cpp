@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint8_t kLayout = 1;
 constexpr std::uint8_t kNegative = 1;
 constexpr std::uint8_t kGone = 2;
+constexpr std::uint8_t kTtlAlone = 4;
 constexpr char kPlain = 'p';
 constexpr char kSealed = 's';
 constexpr Duration kLifeMax = 2 * kCacheTtlMax;
@@ -61,7 +62,9 @@ std::shared_ptr<Entry> entry_of(CacheCopy copy, std::int64_t version, const Now&
 Bytes pack_copy(const CacheCopy& copy) {
   PackedWriter writer;
   writer.integer(kLayout, 1);
-  const int flags = (copy.entry.negative ? kNegative : 0) | (copy.gone ? kGone : 0);
+  const bool ttl_alone = copy.entry.consistency == CacheConsistency::ttl;
+  const int flags =
+      (copy.entry.negative ? kNegative : 0) | (copy.gone ? kGone : 0) | (ttl_alone ? kTtlAlone : 0);
   writer.integer(static_cast<std::uint64_t>(flags), 1);
   writer.signed_integer(copy.seen);
   writer.signed_integer(copy.era);
@@ -80,11 +83,12 @@ std::optional<CacheCopy> unpack_copy(ByteView bytes) {
   PackedReader reader(bytes);
   if (reader.integer(1) != kLayout) return std::nullopt;
   const std::uint64_t flags = reader.integer(1);
-  if (flags > (kNegative | kGone)) return std::nullopt;
+  if (flags > (kNegative | kGone | kTtlAlone)) return std::nullopt;
   CacheCopy copy;
   CacheEntry& entry = copy.entry;
   entry.negative = (flags & kNegative) != 0;
   copy.gone = (flags & kGone) != 0;
+  if ((flags & kTtlAlone) != 0) entry.consistency = CacheConsistency::ttl;
   copy.seen = reader.signed_integer();
   copy.era = reader.signed_integer();
   copy.stored_at = reader.time();

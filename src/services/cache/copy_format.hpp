@@ -1,9 +1,9 @@
 // An entry as its copy in the shared tier has it.
 //
 //   value     'p' | packed,  or  's' | envelope (base/vault.hpp), bound to tenant, key and version
-//   packed    layout (1) | flags (1): 1 negative, 2 gone | seen | era | stored, wall ms | fresh for
-//             | stale until | error until, ms after stored (8 each) | key, value, content type,
-//             etag | tags (1), each
+//   packed    layout (1) | flags (1): 1 negative, 2 gone, 4 ttl | seen | era | stored, wall ms |
+//             fresh for | stale until | error until, ms after stored (8 each) | key, value,
+//             content type, etag | tags (1), each
 //
 // "Gone" marks a key that was erased: late puts of an older version lose against it.
 //

@@ -92,8 +92,10 @@ CacheEngine::Found CacheEngine::look(const Address& at, BootTime now) {
 }
 
 CacheEngine::Found CacheEngine::judge(EntryPtr entry, BootTime now) {
+  if (!entry) return {};
   // What others invalidated may not have been heard of. Good again once it is.
-  if (!entry || now >= record_.fresh_until()) return {};
+  const bool heard = now < record_.fresh_until();
+  if (!heard && entry->consistency == CacheConsistency::coherent) return {};
   const bool good =
       entry->tenant->generations.is_good(entry->key, entry->tags, entry->filled, entry->checked);
   if (!good || entry->is_over(now)) {
@@ -250,6 +252,7 @@ std::shared_ptr<Entry> CacheEngine::make_entry(const Address& at, CachePut& requ
   entry->content_type = std::move(request.content_type);
   entry->tags = std::move(request.tags);
   entry->negative = request.negative;
+  entry->consistency = request.consistency;
   entry->stored_at = now;
   entry->fresh_until = now + ttl;
   entry->stale_until = entry->fresh_until + request.stale_for;

@@ -249,6 +249,36 @@ TEST_F(InvalidationTest, NoEntryAnswersWhileTheJournalIsNotFollowed) {
   EXPECT_EQ(state(), CacheState::hit) << "nobody had";
 }
 
+TEST_F(InvalidationTest, AnEntryThatLivesByItsTtlAloneAnswersThenAndSaysSo) {
+  test::RefusingRecord following(*record_);
+  auto engine = make_cache_engine(no_jitter(), following, clock_, random_, metrics_);
+  following.subscribe(cache_listener(engine));
+  const auto cache = make_cache(engine, following, timers_, null_log());
+  CachePut request{.key = "k",
+                   .value = "v",
+                   .tags = {"t"},
+                   .ttl = 10s,
+                   .stale_for = 10s,
+                   .consistency = CacheConsistency::ttl};
+  ASSERT_TRUE(test::run(cache->put(context_, std::move(request))));
+  Downgrades downgrades;
+  context_.downgrades = &downgrades;
+  const auto state = [&] { return test::run(cache->get(context_, CacheGet{.key = "k"}))->state; };
+  EXPECT_EQ(state(), CacheState::hit);
+  ASSERT_FALSE(downgrades.any());
+
+  following.stop_following(clock_.boot());
+  EXPECT_EQ(state(), CacheState::hit);
+  EXPECT_TRUE(downgrades.has(Downgrade::cache_unheard));
+  clock_.advance(15s);
+  EXPECT_EQ(state(), CacheState::stale);
+  CacheInvalidation heard;
+  heard.tags = {"t"};
+  context_.downgrades = nullptr;
+  invalidate(heard);
+  EXPECT_EQ(state(), CacheState::miss) << "what is heard counts, then too";
+}
+
 TEST_F(InvalidationTest, SweepingGenerationsNeverMakesOneRepeat) {
   for (int i = 0; i < 5; ++i) invalidate_pattern("a" + std::to_string(i) + ":*");
   CacheInvalidation everything;
