@@ -232,6 +232,10 @@ class Cache {
   // Drops dead entries (it looks at `batch` of each tenant) and generations nobody can need any
   // more; returns how many. For the cleanup job.
   virtual Task<std::int64_t> sweep(std::size_t batch) = 0;
+
+  // Tells the shared tier, if it is in use, of `batch` keys that were put or erased here while it
+  // was not; returns how many it took. For a job, of one worker.
+  virtual Task<std::int64_t> hand_over(std::size_t batch) = 0;
 };
 
 }  // namespace redoubt

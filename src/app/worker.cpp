@@ -41,6 +41,10 @@ constexpr Duration kFlushEvery = std::min(sessions::kFlushPeriodMax, Duration(5'
 
 constexpr Duration kPulse{200};
 
+// What Redis did not take of the cache is offered to it this often, so much at a time.
+constexpr Duration kHandOverEvery{200};
+constexpr std::size_t kHandOverBatch = 256;
+
 // What the services of a worker have of Redis, also of one that may come.
 Result<limits::SharedTier> open_shared(Instance& instance, asio::io_context& io,
                                        Services& services) {
@@ -260,6 +264,9 @@ std::vector<std::uint16_t> Worker::ports() const {
 void Worker::start() {
   tasks_->repeat("worker.pulse", kPulse, [this] { return feel_pulse(); });
   tasks_->repeat("worker.flush", kFlushEvery, [this] { return flush(); });
+  if (index_ == 0) {
+    tasks_->repeat("cache.hand_over", kHandOverEvery, [this] { return hand_over(); });
+  }
   upstash_->start(*tasks_);
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
@@ -315,6 +322,15 @@ void Worker::replace_limits(const config::LimitSettings& limits) {
     const Result<void> done = services_->limits->replace_policies(std::move(limits.policies));
     if (!done) instance_.log->error("limits.reload_refused", {{"message", done.error().message}});
   });
+}
+
+Task<void> Worker::hand_over() {
+  constexpr auto full = static_cast<std::int64_t>(kHandOverBatch);
+  for (std::int64_t done = full; done == full;) {
+    RD_CO_TRY(handed_over, co_await services_->cache->hand_over(kHandOverBatch));
+    done = handed_over;
+  }
+  co_return Result<void>{};
 }
 
 Task<void> Worker::flush() {

@@ -89,6 +89,7 @@ class Worker {
   // `listener` is "http", "https" or "upstash".
   Result<void> listen(net::HttpServerOptions options, std::uint16_t port, std::string_view listener,
                       std::shared_ptr<net::TlsContext> tls = nullptr);
+  Task<void> hand_over();
   Task<void> flush();
   Task<void> feel_pulse();
   boost::asio::awaitable<void> finish();

@@ -154,6 +154,54 @@ class DegradationTest(unittest.TestCase):
             self.assertEqual(before[1], after[0], "no change is missing in the log")
         self.assertEqual(steps[-1], ("recovering", "normal"))
 
+    def put(self, server, path, value):
+        reply = server.request("PUT", path, value, headers={"Content-Type": "text/plain"})
+        self.assertEqual((reply.status, reply.json["stored"]), (200, True), reply)
+        return reply
+
+    def test_what_the_cache_took_without_redis_is_handed_over(self):
+        path, gone = "/api/v1/cache/entries/handed", "/api/v1/cache/entries/gone"
+        env = {**self.env, "REDIS_URL": self.redis.url}
+        with Server(env=env) as other:
+            state = lambda server: server.get("/status", key=None).json["redis"]["state"]
+            wait_for(lambda: state(other) == "normal", "Redis to be used by both")
+            for key in (path, gone):
+                self.put(self.redoubt, key, "old")
+                wait_for(lambda key=key: other.get(key, key=self.redoubt.admin_key).status == 200,
+                         "the other one to have it")
+            self.redis.pause()
+            self.addCleanup(self.redis.resume)
+            for server in (self.redoubt, other):
+                wait_for(lambda server=server: state(server) == "down", "Redis to be given up")
+            self.assertEqual(self.put(self.redoubt, path, "new").headers["Redoubt-Guarantee"],
+                             "cache=local")
+            self.assertEqual(self.redoubt.delete(gone).headers["Redoubt-Guarantee"], "cache=local")
+            self.assertEqual(self.redoubt.metric("redoubt_cache_hints"), 2)
+            self.assertEqual(other.get(path, key=self.redoubt.admin_key).body, "old")
+
+            self.redis.resume()
+            wait_for(lambda: other.get(path, key=self.redoubt.admin_key).body == "new", "the new value")
+            wait_for(lambda: other.get(gone, key=self.redoubt.admin_key).status == 404, "the erasure")
+            self.assertEqual(self.redoubt.metric("redoubt_cache_hints"), 0)
+            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_total",
+                                                 result="handed_over"), 2)
+
+    def test_what_lives_by_its_ttl_is_found_without_the_record(self):
+        coherent, loose = "/api/v1/cache/entries/coherent", "/api/v1/cache/entries/loose"
+        self.put(self.redoubt, coherent, "v")
+        self.put(self.redoubt, loose + "?consistency=ttl", "v")
+        wrong = self.redoubt.request("PUT", loose + "?consistency=some", "v")
+        self.assertEqual(wrong.status, 400)
+        self.assertIn("consistency", wrong.body)
+        self.pause_postgres()
+        wait_for(lambda: self.redoubt.get(coherent).status == 404, "invalidations to be unheard")
+        found = self.redoubt.get(loose)
+        self.assertEqual((found.status, found.body), (200, "v"))
+        self.assertIn("cache=unheard", found.headers["Redoubt-Guarantee"])
+        self.resume_postgres()
+        wait_for(lambda: self.redoubt.get(coherent).status == 200, "the record to be back")
+        self.assertNotIn("Redoubt-Mode", self.redoubt.get(loose).headers)
+
     def test_redis_is_turned_off_and_on_by_the_configuration(self):
         session = self.redoubt.new_session()
         self.reload("REDIS_ENABLE=false\nREDOUBT_LIMIT_TIGHT=2/1h burst 2\n")

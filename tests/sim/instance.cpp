@@ -31,6 +31,8 @@ constexpr Duration kStartWait{2'000};
 constexpr Duration kWorkerPauseMax{1'000};  // These two as in app/redis_tier.cpp.
 constexpr Duration kMonitorPauseMax{2'000};
 constexpr Duration kFlushEvery{5'000};
+constexpr Duration kHandOverEvery{200};
+constexpr std::size_t kHandOverBatch = 256;
 constexpr std::size_t kSmallMemory = 96 << 10;  // So that copies in memory are given up, too.
 
 void surely(std::exception_ptr thrown) {
@@ -255,6 +257,7 @@ asio::awaitable<void> Instance::start() {
                  repeat(shared::kMonitorPeriod, [this] { return monitor_->run_once(); }, stops),
                  surely);
   asio::co_spawn(setup_.world.io(), repeat(kFlushEvery, [this] { return flush(); }), surely);
+  asio::co_spawn(setup_.world.io(), repeat(kHandOverEvery, [this] { return hand_over(); }), surely);
   ready_ = true;
 }
 
@@ -269,6 +272,11 @@ asio::awaitable<void> Instance::repeat(Duration pause, std::function<Task<void>(
     if (was_normal && !normal) co_return;
     was_normal = normal;
   }
+}
+
+Task<void> Instance::hand_over() {
+  static_cast<void>(co_await cache_->hand_over(kHandOverBatch));
+  co_return Result<void>{};
 }
 
 Task<void> Instance::flush() {

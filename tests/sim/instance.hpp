@@ -86,6 +86,7 @@ class Instance {
   boost::asio::awaitable<void> start();
   boost::asio::awaitable<void> repeat(Duration pause, std::function<Task<void>()> work,
                                       bool until_failure = false);
+  Task<void> hand_over();
   Task<void> flush();
 
   const InstanceSetup& setup_;

@@ -24,7 +24,7 @@ bool CacheCopies::usable(const Address& at) const {
 }
 
 bool CacheCopies::missed(const Address& at) const {
-  if (parts_.state.off()) return false;
+  if (off()) return false;
   return !parts_.state.reachable() || !shared::reads_open(parts_.state, at.copy());
 }
 
@@ -87,7 +87,7 @@ void CacheCopies::adopt(const Address& at, const std::optional<shared::Copy>& fo
 
 boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std::int64_t version,
                                                           CacheCopy copy) {
-  if (parts_.state.off()) co_return shared::Stored::nowhere;
+  if (off()) co_return shared::Stored::nowhere;
   const Duration age = std::max(Duration(0), parts_.clock.wall() - copy.stored_at);
   const Duration left = copy.gone ? kGoneLife : copy.life() - age;
   const Duration life = std::clamp(left, Duration(1), shared::kCopyLifeMax);
@@ -102,7 +102,7 @@ boost::asio::awaitable<shared::Stored> CacheCopies::keep(const Entry& entry) {
   const CacheEngine::Watch before = engine_.watch(at);
   shared::Stored stored = shared::Stored::nowhere;
   if (entry.era > 0) stored = co_await write(at, entry.version, copy_of(entry, now()));
-  if (stored == shared::Stored::nowhere) engine_.miss_copy(at, entry.version);
+  if (stored == shared::Stored::nowhere) miss(at, entry.version);
   // Somebody's is newer: the next read asks for it.
   if (stored == shared::Stored::older) engine_.outdate(at, entry.version + 1);
   // There is nothing to wait for.
@@ -110,13 +110,42 @@ boost::asio::awaitable<shared::Stored> CacheCopies::keep(const Entry& entry) {
   co_return stored;
 }
 
-boost::asio::awaitable<void> CacheCopies::erase(const Address& at) {
+boost::asio::awaitable<shared::Stored> CacheCopies::erase(const Address& at) {
+  return mark_gone(at, engine_.next_version());
+}
+
+boost::asio::awaitable<shared::Stored> CacheCopies::mark_gone(const Address& at,
+                                                              std::int64_t version) {
   CacheCopy gone;
   gone.entry.key = at.key;
   gone.gone = true;
-  const std::int64_t version = engine_.next_version();
   const auto stored = co_await write(at, version, std::move(gone));
-  if (stored == shared::Stored::nowhere) engine_.miss_copy(at, version);
+  if (stored == shared::Stored::nowhere) miss(at, version);
+  co_return stored;
+}
+
+// Where there never was a Redis, it has nothing from before.
+void CacheCopies::miss(const Address& at, std::int64_t version) {
+  if (parts_.state.ever_on()) engine_.miss_copy(at, version);
+}
+
+boost::asio::awaitable<std::size_t> CacheCopies::hand_over(std::size_t max) {
+  std::size_t handed_over = 0;
+  for (const Hint& hint : engine_.hints().some(max)) {
+    if (!usable() || !parts_.state.takes_writes()) break;
+    if (co_await hand_over_one(hint) == shared::Stored::nowhere) break;
+    engine_.hints().handed_over(hint);
+    ++handed_over;
+  }
+  co_return handed_over;
+}
+
+boost::asio::awaitable<shared::Stored> CacheCopies::hand_over_one(const Hint& hint) {
+  const Address at{hint.id, hint.tenant, hint.key};
+  const EntryPtr entry = engine_.newest(at, hint.version);
+  // One that was filled before anything was known of the tenant's invalidations is nobody else's.
+  if (entry && entry->era > 0) co_return co_await keep(*entry);
+  co_return co_await mark_gone(at, hint.version);
 }
 
 boost::asio::awaitable<shared::Claimed> CacheCopies::claim(const Address& at, std::string lease,

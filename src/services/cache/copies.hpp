@@ -3,9 +3,11 @@
 //
 // An entry is taken only while the journal is fresh, and judged by what its filler had seen
 // (generations.hpp): for as long as it lives, and over restarts. For that, the invalidations that
-// the record has of a tenant are read before the first of its entries is looked for. What Redis did
-// not take of this instance, or may not have, is remembered by its version: of that key no older
-// copy is taken, so that nothing is shown that is older than what was acknowledged here.
+// the record has of a tenant are read before the first of its entries is looked for.
+//
+// What Redis did not take of this instance, or may not have, is handed over when it does
+// (hints.hpp). Until then no older copy of the key is taken, so that nothing is shown that is older
+// than what was acknowledged here.
 //
 // Where Redis tells of changes to what was read (shared::CopyListener), memory is kept right by it:
 // an entry is served from memory while Redis was asked about it since it came there and has told
@@ -65,11 +67,12 @@ class CacheCopies {
   bool usable() const;
   // and for this entry: after Redis came back not at once, but for what it told to have changed.
   bool usable(const Address& at) const;
+  bool off() const { return parts_.state.off(); }
   // It is not asked for this entry, though nobody has turned it off.
   bool missed(const Address& at) const;
 
-  // What the record knows of the tenant's invalidations has been read. Nearly always so: it is asked
-  // by itself, without a coroutine.
+  // What the record knows of the tenant's invalidations has been read. Nearly always so: it is
+  // asked by itself, without a coroutine.
   bool has_begun(std::string_view tenant) const;
   // Otherwise, before an entry is looked for or made.
   boost::asio::awaitable<void> begin(std::string_view tenant);
@@ -81,7 +84,11 @@ class CacheCopies {
   // `older`: somebody else's is newer, and replaces it here too.
   boost::asio::awaitable<shared::Stored> keep(const Entry& entry);
   // Whether there may have been one is not known: it is not asked.
-  boost::asio::awaitable<void> erase(const Address& at);
+  boost::asio::awaitable<shared::Stored> erase(const Address& at);
+
+  // At most `max` of what the shared tier did not take; how many it has taken now. Ends at the
+  // first that it still does not take. One at a time.
+  boost::asio::awaitable<std::size_t> hand_over(std::size_t max);
 
   // Whether this instance is the one to fill, for that long; `unknown` is as good as yes.
   boost::asio::awaitable<shared::Claimed> claim(const Address& at, std::string lease,
@@ -96,6 +103,9 @@ class CacheCopies {
              const CacheEngine::Watch& before);
   boost::asio::awaitable<shared::Stored> write(const Address& at, std::int64_t version,
                                                CacheCopy copy);
+  boost::asio::awaitable<shared::Stored> mark_gone(const Address& at, std::int64_t version);
+  boost::asio::awaitable<shared::Stored> hand_over_one(const Hint& hint);
+  void miss(const Address& at, std::int64_t version);
 
   CacheEngine& engine_;
   CacheCopiesParts parts_;

@@ -82,6 +82,7 @@ CacheEngine::CacheEngine(const CacheOptions& options, const record::Record& reco
       metrics_(metrics),
       tenants_(eras),
       store_(options, random, metrics),
+      hints_(metrics),
       fills_(random, [this] { return next_version(); }) {}
 
 // ---- Reading ----
@@ -301,7 +302,20 @@ std::int64_t CacheEngine::next_version() {
 }
 
 void CacheEngine::miss_copy(const Address& at, std::int64_t version) {
-  raise(counts_of(at.id).missed, version);
+  Hint hint{.id = at.id,
+            .tenant = std::string(at.tenant),
+            .key = std::string(at.key),
+            .version = version};
+  if (!hints_.add(std::move(hint))) raise(counts_of(at.id).missed, version);
+}
+
+bool CacheEngine::is_missed(const Address& at, std::int64_t version) const {
+  return version < hints_.version_of(at.id) || version < counts_of(at.id).missed.load();
+}
+
+EntryPtr CacheEngine::newest(const Address& at, std::int64_t version) const {
+  const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
+  return entry && entry->version >= version ? entry : nullptr;
 }
 
 // The record may be another one, and whoever has not heard of it yet goes on by the one before. No
@@ -389,7 +403,7 @@ bool CacheEngine::adopt(const Address& at, std::shared_ptr<Entry> entry, const W
   entry->tenant = &tenants_.of(at.tenant);
   const BootTime now = this->now();
   if (entry->is_over(now) || is_distrusted(entry->era)) return false;
-  if (entry->version < counts_of(at.id).missed.load()) return false;
+  if (is_missed(at, entry->version)) return false;
   const WallTime stored_at = wall() - whole_ms(now - entry->stored_at);
   const auto filled =
       entry->tenant->generations.judge(entry->key, entry->tags, entry->seen, stored_at);

@@ -7,6 +7,7 @@
 #include "base/metrics.hpp"
 #include "record/record.hpp"
 #include "services/cache/fills.hpp"
+#include "services/cache/hints.hpp"
 #include "services/cache/store.hpp"
 #include "services/cache/tenant_cache.hpp"
 #include "shared/copies.hpp"
@@ -128,9 +129,12 @@ class CacheEngine final : public shared::CopyListener {
   void follow_generation(std::int64_t generation);
   // Puts from here on are newer than this one, though another host's clock be ahead.
   void saw_version(std::int64_t version);
-  // The copy of this version could not be written, or may not have been: until this process ends,
-  // no older one of the key is adopted.
+  // The copy of this version could not be written, or may not have been: it is to be handed over,
+  // and no older one of the key is adopted before it is.
   void miss_copy(const Address& at, std::int64_t version);
+  Hints& hints() { return hints_; }
+  // What memory has of the key, if it is that version or a newer one. No use of it.
+  EntryPtr newest(const Address& at, std::int64_t version) const;
   TenantCache& tenant(std::string_view name) { return tenants_.of(name); }
   // Of puts and erasures: grows with each, and over restarts as the clock does.
   std::int64_t next_version();
@@ -165,10 +169,11 @@ class CacheEngine final : public shared::CopyListener {
   struct Counts {
     std::atomic<std::uint32_t> writes{0};
     std::atomic<std::uint32_t> changes{0};
-    std::atomic<std::int64_t> missed{0};  // miss_copy(): the highest version.
+    std::atomic<std::int64_t> missed{0};  // The highest version of which there is no hint.
   };
   Counts& counts_of(const Hash128& id) const { return counts_[id.lo % kCountSlots]; }
   bool is_unchanged(const Address& at, const Watch& before) const;
+  bool is_missed(const Address& at, std::int64_t version) const;
   void distrust_copies();
   bool is_distrusted(std::int64_t era);
   bool is_confirmed(const Entry& entry) const {
@@ -198,6 +203,7 @@ class CacheEngine final : public shared::CopyListener {
   CacheMetrics metrics_;
   TenantCaches tenants_;
   Store store_;
+  Hints hints_;
   Fills fills_;
   std::mutex sweep_mutex_;
   std::map<TenantCache*, std::string> swept_;  // The key each tenant's last sweep ended at.

@@ -183,8 +183,7 @@ class CacheService final : public Cache {
     if (reach == CacheReach::everywhere) co_return co_await erase_everywhere(context, key);
     const Address at = engine_->address(context.caller.tenant, key);
     const bool erased = engine_->erase(at);
-    note_local(context, at);
-    if (copies_) co_await copies_->erase(at);
+    if (copies_) note_kept(context, at, co_await copies_->erase(at));
     co_return erased;
   }
 
@@ -226,6 +225,12 @@ class CacheService final : public Cache {
     co_return engine_->list(context.caller.tenant, pattern, limit, std::string(as_text(*after)));
   }
 
+  Task<std::int64_t> hand_over(std::size_t batch) override {
+    std::int64_t handed_over = 0;
+    if (copies_) handed_over = static_cast<std::int64_t>(co_await copies_->hand_over(batch));
+    co_return handed_over;
+  }
+
   CacheStats stats(const Context& context) const override {
     return engine_->stats(context.caller.tenant);
   }
@@ -265,6 +270,10 @@ class CacheService final : public Cache {
   void note_local(const Context& context, const Address& at) const {
     if (copies_ && copies_->missed(at)) context.note(Downgrade::cache_local);
   }
+  void note_kept(const Context& context, const Address& at, shared::Stored kept) const {
+    if (kept == shared::Stored::nowhere && !copies_->off()) context.note(Downgrade::cache_local);
+    note_local(context, at);
+  }
 
   boost::asio::awaitable<CachePutResult> put_one(const Context& context, CachePut request) {
     const std::string lease = request.lease;
@@ -277,8 +286,8 @@ class CacheService final : public Cache {
     const bool good = result.outcome == CacheStored::stored ||  //
                       result.outcome == CacheStored::not_admitted;
     if (copies_ && good) {
-      note_local(context, {entry->id, context.caller.tenant, entry->key});
       const shared::Stored kept = co_await copies_->keep(*entry);
+      note_kept(context, {entry->id, context.caller.tenant, entry->key}, kept);
       const bool overtaken = kept == shared::Stored::older && !lease.empty();
       if (kept == shared::Stored::stored) result.outcome = CacheStored::stored;
       if (overtaken) result.outcome = CacheStored::lease_lost;  // By a put or erasure elsewhere.
@@ -437,6 +446,12 @@ std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
     const auto alive = weak.lock();
     return alive ? static_cast<double>(alive->bytes()) : 0.0;
   });
+  metrics.gauge_callback("redoubt_cache_hints",
+                         "Keys whose last put or erasure is to be handed over to Redis.", {},
+                         [weak] {
+                           const auto alive = weak.lock();
+                           return alive ? static_cast<double>(alive->hints().size()) : 0.0;
+                         });
   return engine;
 }
 

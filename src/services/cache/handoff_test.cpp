@@ -1,0 +1,190 @@
+// What is put and erased while the shared tier takes nothing, and what becomes of it afterwards.
+#include "services/cache/hints.hpp"
+#include "tests/support/cache_copies_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace redoubt::cache {
+namespace {
+
+using namespace std::chrono_literals;
+using test::run;
+
+class HandoffTest : public test::CacheCopiesFixture {
+ protected:
+  std::int64_t hand_over(std::size_t at, std::size_t batch = 1'000) {
+    const auto done = run(cache(at).hand_over(batch));
+    EXPECT_TRUE(done);
+    return done ? *done : -1;
+  }
+  void erase(std::size_t at, std::string key) {
+    ASSERT_TRUE(run(cache(at).erase(context_, std::move(key))));
+  }
+  std::size_t hints(std::size_t at) { return instances_[at]->engine->hints().size(); }
+  std::int64_t counted(std::size_t at, std::string_view result) {
+    return static_cast<std::int64_t>(instances_[at]
+                                         ->metrics
+                                         .counter("redoubt_cache_handoffs_total",
+                                                  "Puts and erasures that Redis did not take at "
+                                                  "first, by what became of them.",
+                                                  {{"result", result}})
+                                         .value());
+  }
+};
+
+TEST_F(HandoffTest, WhatWasPutAndErasedWithoutRedisIsSoForAllWhenItIsBack) {
+  put(0, "put", "old");
+  put(0, "erased", "old");
+  copies_.fail(true);
+  put(0, "put", "new");
+  erase(0, "erased");
+  copies_.fail(false);
+  ASSERT_EQ(get_anew(1, "put"), "old") << "it has not been handed over yet";
+  ASSERT_EQ(hints(0), 2U);
+
+  EXPECT_EQ(hand_over(0), 2);
+
+  EXPECT_EQ(hints(0), 0U);
+  EXPECT_EQ(counted(0, "handed_over"), 2);
+  EXPECT_EQ(get_anew(1, "put"), "new");
+  EXPECT_EQ(get_anew(1, "erased"), "(none)");
+  EXPECT_EQ(hand_over(0), 0) << "once is enough";
+}
+
+TEST_F(HandoffTest, NothingOlderComesBackHereBeforeItIsHandedOver) {
+  put(0, "a", "old");
+  copies_.fail(true);
+  put(0, "a", "new");
+  copies_.fail(false);
+  EXPECT_EQ(get_anew(0, "a"), "(none)") << "memory lost it, and Redis has the old one";
+}
+
+TEST_F(HandoffTest, OfWhatMemoryHasLostThereIsNothingRatherThanSomethingOlder) {
+  put(0, "a", "old");
+  copies_.fail(true);
+  put(0, "a", "new");
+  instances_[0]->engine->erase(instances_[0]->engine->address("acme", "a"));
+  copies_.fail(false);
+  EXPECT_EQ(hand_over(0), 1);
+  EXPECT_EQ(get_anew(1, "a"), "(none)");
+  EXPECT_EQ(get_anew(0, "a"), "(none)");
+}
+
+TEST_F(HandoffTest, ANewerOneElsewhereWins) {
+  copies_.fail(true);
+  put(0, "a", "meanwhile");
+  copies_.fail(false);
+  clock_.advance(1ms);
+  put(1, "a", "newer");
+  EXPECT_EQ(hand_over(0), 1);
+  EXPECT_EQ(get_anew(1, "a"), "newer");
+  EXPECT_EQ(get(0, "a"), "newer");
+}
+
+TEST_F(HandoffTest, WhatWasInvalidatedMeanwhileIsNotShownByIt) {
+  copies_.fail(true);
+  put(0, "a", "value", {"t"});
+  invalidate_tag(1, "t");
+  copies_.fail(false);
+  EXPECT_EQ(hand_over(0), 1);
+  EXPECT_EQ(get_anew(1, "a"), "(none)");
+  EXPECT_EQ(get(0, "a"), "(none)");
+}
+
+TEST_F(HandoffTest, IsNotTriedWhileRedisTakesNothing) {
+  copies_.fail(true);
+  put(0, "a", "1");
+  put(0, "b", "1");
+  EXPECT_EQ(hand_over(0), 0);
+  EXPECT_EQ(hints(0), 2U);
+  copies_.fail(false);
+  instances_[0]->state.canary_answered(true, {}, "it is full");
+  ASSERT_TRUE(instances_[0]->state.usable());
+  EXPECT_EQ(hand_over(0), 0);
+  instances_[0]->state.canary_answered(true, {});
+  EXPECT_EQ(hand_over(0, 1), 1);
+  EXPECT_EQ(hand_over(0, 1), 1);
+  EXPECT_EQ(get(1, "b"), "1");
+}
+
+TEST_F(HandoffTest, WhatWasNotToBeReadBeforeIsReadAfterwards) {
+  put(0, "quiet", "value");
+  copies_.fail(true);
+  for (int i = 0; i < 3'000; ++i) put(0, "key" + std::to_string(i), "value");
+  copies_.fail(false);
+  while (hand_over(0) > 0) continue;
+  EXPECT_EQ(get_anew(0, "quiet"), "value") << "an outage costs only what was put meanwhile";
+}
+
+TEST_F(HandoffTest, BeyondItsBoundKeysAreCountedAndNothingOlderIsShownHere) {
+  put(0, "last", "old");
+  copies_.fail(true);
+  for (std::size_t i = 0; i < Hints::kHintsMax; ++i) erase(0, "key" + std::to_string(i));
+  ASSERT_EQ(counted(0, "dropped"), 0);
+  put(0, "last", "new");
+  EXPECT_EQ(counted(0, "dropped"), 1);
+  EXPECT_EQ(hints(0), Hints::kHintsMax);
+  copies_.fail(false);
+  EXPECT_EQ(get_anew(0, "last"), "(none)");
+}
+
+// Two instances that put and erase while Redis comes and goes: once both have handed over, either
+// shows the last value, from Redis as from memory.
+TEST_F(HandoffTest, ShowsTheLastValueAfterAnyHistory) {
+  SeededRandom random(11);
+  std::vector<std::string> last(4, "(none)");
+  std::size_t handed_over = 0;
+  for (int i = 0; i < 4'000; ++i) {
+    clock_.advance(1ms);
+    poll();
+    const std::size_t at = random.below(2);
+    const std::size_t key = random.below(last.size());
+    const std::string name = "key" + std::to_string(key);
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+        last[key] = std::to_string(i);
+        put(at, name, last[key]);
+        break;
+      case 2:
+        last[key] = "(none)";
+        erase(at, name);
+        break;
+      case 3:
+        copies_.fail(random.below(2) == 0);
+        break;
+      case 4: {
+        copies_.fail(false);
+        for (const std::size_t each : {0U, 1U}) {
+          handed_over += static_cast<std::size_t>(hand_over(each));
+        }
+        ASSERT_EQ(get(at, name), last[key]) << "step " << i;
+        ASSERT_EQ(get_anew(at, name), last[key]) << "step " << i;
+        break;
+      }
+      default:
+        get(at, name);
+    }
+  }
+  EXPECT_GT(handed_over, 100U);
+}
+
+TEST(HintsTest, OneThatBecameNewerMeanwhileStays) {
+  Metrics metrics;
+  Hints hints(metrics);
+  hints.add({.id = {1, 1}, .tenant = "acme", .key = "a", .version = 1});
+  const std::vector<Hint> taken = hints.some(10);
+  ASSERT_EQ(taken.size(), 1U);
+  hints.add({.id = {1, 1}, .tenant = "acme", .key = "a", .version = 2});
+  hints.handed_over(taken[0]);
+  EXPECT_EQ(hints.version_of({1, 1}), 2);
+  hints.handed_over(hints.some(10)[0]);
+  EXPECT_EQ(hints.version_of({1, 1}), 0);
+}
+
+}  // namespace
+}  // namespace redoubt::cache

@@ -1,0 +1,64 @@
+#include "services/cache/hints.hpp"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace redoubt::cache {
+namespace {
+
+constexpr std::string_view kHelp =
+    "Puts and erasures that Redis did not take at first, by what became of them.";
+
+}  // namespace
+
+Hints::Hints(Metrics& metrics)
+    : handed_over_(
+          metrics.counter("redoubt_cache_handoffs_total", kHelp, {{"result", "handed_over"}})),
+      dropped_(metrics.counter("redoubt_cache_handoffs_total", kHelp, {{"result", "dropped"}})) {}
+
+bool Hints::add(Hint hint) {
+  const std::lock_guard lock(mutex_);
+  const auto known = hints_.find(hint.id);
+  if (known != hints_.end()) {
+    known->second.version = std::max(known->second.version, hint.version);
+    return true;
+  }
+  if (hints_.size() == kHintsMax) {
+    dropped_.add();
+    return false;
+  }
+  const Hash128 id = hint.id;
+  hints_.emplace(id, std::move(hint));
+  size_ = hints_.size();
+  return true;
+}
+
+std::int64_t Hints::version_of(const Hash128& id) const {
+  if (size_.load() == 0) return 0;
+  const std::lock_guard lock(mutex_);
+  const auto known = hints_.find(id);
+  return known == hints_.end() ? 0 : known->second.version;
+}
+
+std::vector<Hint> Hints::some(std::size_t max) const {
+  std::vector<Hint> some;
+  if (size_.load() == 0) return some;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, hint] : hints_) {
+    if (some.size() == max) break;
+    some.push_back(hint);
+  }
+  return some;
+}
+
+void Hints::handed_over(const Hint& hint) {
+  const std::lock_guard lock(mutex_);
+  const auto known = hints_.find(hint.id);
+  if (known == hints_.end() || known->second.version > hint.version) return;
+  hints_.erase(known);
+  size_ = hints_.size();
+  handed_over_.add();
+}
+
+}  // namespace redoubt::cache

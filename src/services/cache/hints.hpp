@@ -1,0 +1,57 @@
+// Hinted handoff: the keys whose last put or erasure here the shared tier did not take, or may not
+// have, until it does. Else what it has from before would come back, here and on other instances.
+//
+// A hint is a name and a version, no value: what is handed over is what memory has of the key then,
+// or a tombstone where that is gone. A newer value elsewhere wins against either.
+//
+// Bounded: kHintsMax keys. Of those beyond, Redis keeps what it has until its TTL, and they are
+// counted.
+//
+// Source: DeCandia et al., "Dynamo: Amazon's Highly Available Key-value Store", SOSP 2007, 4.6.
+// Threads: any. Cost: nothing while there are none.
+#pragma once
+
+#include "base/metrics.hpp"
+#include "base/siphash.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace redoubt::cache {
+
+struct Hint {
+  Hash128 id;  // Of tenant and key.
+  std::string tenant;
+  std::string key;
+  std::int64_t version = 0;
+};
+
+class Hints {
+ public:
+  static constexpr std::size_t kHintsMax = 32'768;
+
+  explicit Hints(Metrics& metrics);
+
+  // Of several of one key the newest counts. False: there are too many, and it is not kept.
+  bool add(Hint hint);
+  // 0: there is none.
+  std::int64_t version_of(const Hash128& id) const;
+  std::vector<Hint> some(std::size_t max) const;
+  // It stays if it has become newer meanwhile.
+  void handed_over(const Hint& hint);
+  std::size_t size() const { return size_.load(std::memory_order_relaxed); }
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<Hash128, Hint, Hash128Hasher> hints_;
+  std::atomic<std::size_t> size_{0};
+  Counter& handed_over_;
+  Counter& dropped_;
+};
+
+}  // namespace redoubt::cache
