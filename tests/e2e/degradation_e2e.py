@@ -176,13 +176,13 @@ class DegradationTest(unittest.TestCase):
             self.assertEqual(self.put(self.redoubt, path, "new").headers["Redoubt-Guarantee"],
                              "cache=local")
             self.assertEqual(self.redoubt.delete(gone).headers["Redoubt-Guarantee"], "cache=local")
-            self.assertEqual(self.redoubt.metric("redoubt_cache_hints"), 2)
+            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_pending"), 2)
             self.assertEqual(other.get(path, key=self.redoubt.admin_key).body, "old")
 
             self.redis.resume()
             wait_for(lambda: other.get(path, key=self.redoubt.admin_key).body == "new", "the new value")
             wait_for(lambda: other.get(gone, key=self.redoubt.admin_key).status == 404, "the erasure")
-            self.assertEqual(self.redoubt.metric("redoubt_cache_hints"), 0)
+            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_pending"), 0)
             self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_total",
                                                  result="handed_over"), 2)
 

@@ -446,7 +446,7 @@ std::shared_ptr<CacheEngine> make_cache_engine(const CacheOptions& options,
     const auto alive = weak.lock();
     return alive ? static_cast<double>(alive->bytes()) : 0.0;
   });
-  metrics.gauge_callback("redoubt_cache_hints",
+  metrics.gauge_callback("redoubt_cache_handoffs_pending",
                          "Keys whose last put or erasure is to be handed over to Redis.", {},
                          [weak] {
                            const auto alive = weak.lock();
