@@ -82,6 +82,11 @@ void SessionMemory::forget_older(const Hash128& key, std::int64_t version) {
   if (known != nullptr && known->session->version < version) entries_.erase(key);
 }
 
+WallTime SessionMemory::last_seen(const Hash128& key) const {
+  const Entry* const known = entries_.peek(key);
+  return known == nullptr ? WallTime{} : known->last_seen;
+}
+
 VerifiedSession SessionMemory::use(const Hash128& key, Entry& entry, WallTime now) {
   if (worth_noting(entry, now) && note(Use{key, entry.id, now})) entry.noted = now;
   entry.last_seen = std::max(entry.last_seen, now);

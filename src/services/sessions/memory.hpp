@@ -65,6 +65,9 @@ class SessionMemory {
   // The session was seen at `version`, in a copy that is not kept: an older one must not answer.
   void forget_older(const Hash128& key, std::int64_t version);
 
+  // The last use of the session here, whatever has become of its copy since; long ago if unknown.
+  WallTime last_seen(const Hash128& key) const;
+
   // Slides the expiry, and remembers the use if it is worth noting.
   VerifiedSession use(const Hash128& key, Entry& entry, WallTime now);
 

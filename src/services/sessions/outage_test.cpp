@@ -37,6 +37,19 @@ class SessionsOutage : public test::SessionsFixture {
     refusing_->refuse(false);
   }
 
+  // As a record that went back: it knows no use since the session was made, and no copy is good.
+  void lose_uses(const IssuedSession& issued) {
+    Id128 id{};
+    ASSERT_TRUE(parse_id(kIdPrefix, issued.session->id, id));
+    write([id](record::Unit& unit) -> Task<void> {
+      RD_CO_TRY(row, co_await record::find_session(unit, id));
+      row->last_seen_at = row->created_at;
+      RD_CO_CHECK(co_await record::store_session_lifetime(unit, *row));
+      unit.announce({.kind = record::JournalEntry::Kind::tenant, .tenant = row->tenant, .key = {}});
+      co_return Result<void>{};
+    });
+  }
+
   std::unique_ptr<test::RefusingRecord> refusing_;
 };
 
@@ -50,6 +63,33 @@ TEST_F(SessionsOutage, RevokingAllEndsWhatOnlyMemoryKnowsToBeInUse) {
 
   EXPECT_FALSE(valid(issued.token));
   EXPECT_FALSE(valid(*worker(), issued.token));
+}
+
+TEST_F(SessionsOutage, EndsNoSessionAsIdleThatMemoryKnowsToBeInUse) {
+  const IssuedSession issued = create();
+  ASSERT_TRUE(valid(issued.token));
+  use_during_outage(issued.token, 2h);
+
+  // No copy outlives this, and the uses are still on their way.
+  ASSERT_TRUE(test::run(sessions_->revoke_all(acme_, "alice", issued.session->id)));
+
+  EXPECT_TRUE(valid(issued.token));
+  clock_.advance(2h);
+  EXPECT_FALSE(valid(issued.token)) << "in the end it is idle";
+}
+
+TEST_F(SessionsOutage, ARecordThatLostAUseIsToldOfTheNextOne) {
+  const IssuedSession issued = create();
+  clock_.advance(60min + 50s);
+  ASSERT_TRUE(valid(issued.token));
+  ASSERT_TRUE(test::run(sessions_->flush_uses()));
+  lose_uses(issued);
+  clock_.advance(15s);  // Too little to note a use, if the record had the last one.
+
+  ASSERT_TRUE(valid(issued.token));
+  ASSERT_TRUE(test::run(sessions_->flush_uses()));
+
+  EXPECT_TRUE(valid(*worker(), issued.token));
 }
 
 TEST_F(SessionsOutage, RevokingAllCountsOnlyTheLiveOnes) {

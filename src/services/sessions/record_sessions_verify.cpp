@@ -163,12 +163,16 @@ Task<VerifiedSession> RecordSessions::answer_from_record(const Known& known,
     const std::int64_t stamp = copy_stamp();
     RD_CO_TRY(row, co_await read_row(known.parts->id, tenant));
     const WallTime now = parts_.clock.wall();
+    const WallTime recorded = row ? row->last_seen_at : WallTime{};
+    // The use may wait for the record, or be lost with a record that went back.
+    if (row) row->last_seen_at = std::max(recorded, memory_.last_seen(known.key));
     if (!row || !proves(*row, *known.parts, tenant, now)) {
       metrics_.invalid.add();
       co_return fail(session_invalid());
     }
     RD_CO_TRY(data, open_data(parts_.vault, *row));
     Found found{entry_of(make_session(*row, std::move(data)), row->id, {})};
+    found.entry.noted = recorded;
     found.entry.stamps = read_stamps(parts_.invalidations, Dependencies(*found.entry.session));
     found.keep = parts_.invalidations.generation() == generation;
     if (!found.keep && attempt < kReadAttempts) continue;
