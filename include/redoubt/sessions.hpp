@@ -125,7 +125,8 @@ class Sessions {
                                  std::string cursor) = 0;
 
   // Ends all sessions of `user` but `except` (may be empty); returns how many. Sessions created
-  // after the acknowledgement are not touched. One commit.
+  // after the acknowledgement are not touched. One commit. When that cannot be written, it is about
+  // those whose created_at, by the clock of the instance that made them, is no later than now here.
   virtual Task<std::int64_t> revoke_all(const Context& context, std::string user,
                                         std::string except) = 0;
 

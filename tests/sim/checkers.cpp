@@ -33,6 +33,21 @@ struct SessionStory {
   bool maybe_revoked = false;
 };
 
+// The time of a session, and of an end that is held in memory, is that of a wall clock.
+Nanos wall(Nanos time) {
+  return std::chrono::floor<std::chrono::milliseconds>(time);
+}
+
+// Whether what ends all sessions of a user may have ended this one of theirs.
+bool may_concern(const History& history, const Operation& ends_all, const Operation* created) {
+  if (created == nullptr) return false;
+  // Held in memory, it is about those made until its millisecond, by the clocks of their instances.
+  if (ends_all.held && (history.wall_moved || wall(created->begun) <= wall(ends_all.begun))) {
+    return true;
+  }
+  return ends_all.outcome != Outcome::refused && created->begun <= ends_all.ended;
+}
+
 std::map<std::int32_t, SessionStory> stories_of(const History& history) {
   const SessionsOf by_user = sessions_by_user(history);
   std::map<std::int32_t, SessionStory> stories;
@@ -42,15 +57,14 @@ std::map<std::int32_t, SessionStory> stories_of(const History& history) {
   const auto revoke = [&stories, &history](std::int32_t session, const Operation& op) {
     SessionStory& story = stories[session];
     // What ends a user's sessions is about those that were there before.
-    const bool before = op.deed == Deed::revoke ||
-                        (story.created != nullptr && story.created->ended <= op.begun);
-    // Held in memory, it is about those made before an instant of that instance's wall clock.
-    const bool maybe = op.deed == Deed::revoke || (history.wall_moved && op.unavailable) ||
-                       (story.created != nullptr && story.created->begun <= op.ended);
+    const bool before =
+        op.deed == Deed::revoke || (story.created != nullptr && story.created->ended <= op.begun);
     // One that was refused because the record is away ends it all the same, later.
-    if (op.outcome == Outcome::ok && before) story.revoked = true;
-    if (op.deed == Deed::revoke && is_saved_in_the_end(history, op)) story.revoked = true;
-    if (op.outcome != Outcome::refused || op.unavailable) story.maybe_revoked |= maybe;
+    const bool saved =
+        is_saved_in_the_end(history, op) && (op.deed == Deed::revoke || !history.wall_moved);
+    if (before && (op.outcome == Outcome::ok || saved)) story.revoked = true;
+    story.maybe_revoked |= op.deed == Deed::revoke ? op.outcome != Outcome::refused || op.held
+                                                   : may_concern(history, op, story.created);
   };
   for (const Operation& op : history.operations) {
     if (op.deed == Deed::update && op.outcome == Outcome::ok) {

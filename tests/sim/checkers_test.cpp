@@ -189,6 +189,34 @@ TEST_F(Checkers, DurableSeesAnEndThatWasHeldAndIsNotWritten) {
   EXPECT_EQ(found(check_durable), 1u);
 }
 
+TEST_F(Checkers, DurableSeesAnEndOfAllThatWasHeldAndIsNotWritten) {
+  session();
+  Operation& held = add(Deed::revoke_all, seconds(1), seconds(1), 0, 0, Outcome::refused);
+  held.unavailable = held.held = true;
+  EXPECT_EQ(found(check_durable), 0u) << "that process has ended";
+  history_.states.push_back({.instance = 0});
+  EXPECT_EQ(found(check_durable), 1u);
+}
+TEST_F(Checkers, DurableAllowsAHeldEndOfAllItsMillisecond) {
+  session(1, true);
+  history_.operations.back().begun = std::chrono::microseconds(5'700);
+  Operation& held =
+      add(Deed::revoke_all, std::chrono::microseconds(5'000), seconds(1), 0, 0, Outcome::refused);
+  held.unavailable = held.held = true;
+  EXPECT_EQ(found(check_durable), 0u) << "both are of one millisecond of their clocks";
+  held.begun = std::chrono::microseconds(4'999);
+  EXPECT_EQ(found(check_durable), 1u) << "it was made in the next one, though nobody was told yet";
+  history_.wall_moved = true;
+  EXPECT_EQ(found(check_durable), 0u) << "nobody knows by which clock";
+}
+TEST_F(Checkers, DurableSeesAnEndOfAllThatWasRefusedAndActs) {
+  session(1, true);
+  add(Deed::revoke_all, seconds(1), seconds(1), 0, 0, Outcome::refused).unavailable = true;
+  EXPECT_EQ(found(check_durable), 1u) << "nobody said that it is held";
+  history_.operations.back().outcome = Outcome::unknown;
+  EXPECT_EQ(found(check_durable), 0u);
+}
+
 // ---- grace ----
 
 TEST_F(Checkers, GraceIsForWhoIsCutOff) {

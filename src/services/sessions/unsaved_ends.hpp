@@ -31,7 +31,7 @@ namespace redoubt::sessions {
 
 struct UnsavedEnd {
   std::string tenant;
-  std::string user;         // All sessions of the user, made until `at`...
+  std::string user;         // All sessions of the user, made until `at`, that millisecond too...
   std::optional<Id128> id;  // ...but this one; with an empty user: this one alone.
   WallTime at;
   record::AuditEvent audit;
