@@ -79,7 +79,9 @@ class CacheEngine final : public shared::CopyListener {
                                     BootTime& until);
   // For one who has waited long enough: any value that is there.
   CacheLookup give_up(const Address& at);
-  void leave(const Address& at, const FillWaiterPtr& waiter) { fills_.leave(at.id, waiter, now()); }
+  void leave(const Address& at, const FillWaiterPtr& waiter) noexcept {
+    fills_.leave(at.id, waiter, now());
+  }
 
   // Of a lease that was granted here while another instance fills, below. The lease as if granted
   // now; false when it is not held any more. `alarm` is rung when the copy in the shared tier
@@ -90,7 +92,9 @@ class CacheEngine final : public shared::CopyListener {
   }
   // What the other one made, if it is here: the lease ends, and whoever waits looks again.
   std::optional<CacheLookup> found_elsewhere(const Address& at, std::string_view lease);
-  void pass_on(const Address& at, std::string_view lease) { fills_.pass_on(at.id, lease, now()); }
+  void pass_on(const Address& at, std::string_view lease) noexcept {
+    fills_.pass_on(at.id, lease, now());
+  }
 
   CacheLookup get_without_lease(const Address& at);
   // One that is fresh, and confirmed by the shared tier. Counts when there is one.

@@ -112,7 +112,7 @@ FillStep Fills::next(const Hash128& id, const FillWaiterPtr& waiter, BootTime no
   return step;
 }
 
-void Fills::leave(const Hash128& id, const FillWaiterPtr& waiter, BootTime now) {
+void Fills::leave(const Hash128& id, const FillWaiterPtr& waiter, BootTime now) noexcept {
   Alarms alarms;
   {
     Shard& shard = shard_of(id);
@@ -197,7 +197,7 @@ void Fills::finish(const Hash128& id, std::string_view token) {
   ring_all(alarms);
 }
 
-bool Fills::pass_on(const Hash128& id, std::string_view token, BootTime now) {
+bool Fills::pass_on(const Hash128& id, std::string_view token, BootTime now) noexcept {
   Alarms alarms;
   {
     Shard& shard = shard_of(id);

@@ -13,7 +13,9 @@
 //
 // Bounded: leases of a tenant, waiters of a lease. Beyond that a caller is told that it is busy.
 //
-// Threads: any. Alarms are rung outside the locks.
+// Threads: any. Alarms are rung outside the locks. What is noexcept is called by destructors
+// (fill_guards.hpp); all that could fail there is memory, and a process without any ends: a lease
+// that nobody passes on would keep its waiters.
 #pragma once
 
 #include "base/siphash.hpp"
@@ -85,7 +87,7 @@ class Fills {
   FillStep next(const Hash128& id, const FillWaiterPtr& waiter, BootTime now);
 
   // The waiter gives up; a lease that it was granted meanwhile passes on.
-  void leave(const Hash128& id, const FillWaiterPtr& waiter, BootTime now);
+  void leave(const Hash128& id, const FillWaiterPtr& waiter, BootTime now) noexcept;
 
   // The stamp of the lease while it is held.
   std::optional<Generations::Stamp> stamp_of(const Hash128& id, std::string_view token,
@@ -106,7 +108,7 @@ class Fills {
   void finish(const Hash128& id, std::string_view token);
 
   // No value came: the lease passes to the next waiter. False when it was not held.
-  bool pass_on(const Hash128& id, std::string_view token, BootTime now);
+  bool pass_on(const Hash128& id, std::string_view token, BootTime now) noexcept;
 
   // The source failed and there is a stale value: nobody fills until `until`.
   bool rest(const Hash128& id, std::string_view token, BootTime until, BootTime now);

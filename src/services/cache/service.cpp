@@ -5,6 +5,7 @@
 #include "record/reach_keys.hpp"
 #include "services/cache/copies.hpp"
 #include "services/cache/engine.hpp"
+#include "services/cache/fill_guards.hpp"
 #include "services/cache/names.hpp"
 #include "services/cache/rules.hpp"
 
@@ -22,46 +23,6 @@ constexpr Duration kGenerationKept = kCacheTtlMax * 2 + std::chrono::hours(24);
 // Memory is swept often; rows die slowly, and looking for them is a commit.
 constexpr Duration kRowSweepPause = std::chrono::hours(1);
 constexpr int kRowBatchesMax = 20;  // In one sweep; what is left waits for the next one.
-
-// Takes a waiter out of its queue however the wait ends, a cancelled coroutine included.
-class Waiting {
- public:
-  Waiting(CacheEngine& engine, const Address& at, FillWaiterPtr waiter)
-      : engine_(engine), at_(at), waiter_(std::move(waiter)) {}
-  Waiting(const Waiting&) = delete;
-  Waiting& operator=(const Waiting&) = delete;
-  ~Waiting() {
-    if (!done_) engine_.leave(at_, waiter_);
-  }
-  const FillWaiterPtr& waiter() const { return waiter_; }
-  void keep_lease() { done_ = true; }
-
- private:
-  CacheEngine& engine_;
-  const Address& at_;
-  FillWaiterPtr waiter_;
-  bool done_ = false;
-};
-
-// Passes a lease on however the wait for another instance ends, unless it is kept.
-class Holding {
- public:
-  Holding(CacheEngine& engine, const Address& at, std::string_view lease)
-      : engine_(engine), at_(at), lease_(lease) {}
-  Holding(const Holding&) = delete;
-  Holding& operator=(const Holding&) = delete;
-  ~Holding() {
-    if (!kept_) engine_.pass_on(at_, lease_);
-  }
-  const std::string& lease() const { return lease_; }
-  void keep() { kept_ = true; }
-
- private:
-  CacheEngine& engine_;
-  const Address& at_;
-  const std::string lease_;
-  bool kept_ = false;
-};
 
 // How often an instance asks whether another one still fills; it is told earlier, too, when there
 // is a value.
