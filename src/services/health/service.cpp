@@ -55,14 +55,12 @@ std::string without_redis(std::string backend) {
 }  // namespace
 
 HealthService::HealthService(const record::Record& record, const Clock& clock, std::string version,
-                             std::string session_backend, const shared::SharedState* redis,
-                             std::string redis_topology)
+                             std::string session_backend, const shared::SharedState* redis)
     : record_(record),
       clock_(clock),
       version_(std::move(version)),
       session_backend_(std::move(session_backend)),
       redis_(redis),
-      redis_topology_(std::move(redis_topology)),
       born_(clock.boot()),
       born_wall_(clock.wall()) {}
 
@@ -85,7 +83,7 @@ Dependency HealthService::redis_state() const {
   redis.since = born_wall_;
   if (redis_ == nullptr || !redis_->ever_on()) return redis;
   const shared::SharedStatus status = redis_->status();
-  redis.engine = topology_ ? topology_() : redis_topology_;
+  if (topology_) redis.engine = topology_();
   redis.state = status.off ? DependencyState::not_configured : state_of(status.state);
   redis.reason = status.reason;
   redis.since = status.since;

@@ -19,13 +19,12 @@ class HealthService final : public Health {
  public:
   // `session_backend`: what serves sessions while Redis is used, as "record+redis+memory".
   HealthService(const record::Record& record, const Clock& clock, std::string version,
-                std::string session_backend, const shared::SharedState* redis = nullptr,
-                std::string redis_topology = {});
+                std::string session_backend, const shared::SharedState* redis = nullptr);
 
   // What verifies sessions and keys while the record is away. Once, before the first request.
   void grace_by(const record::AuthGrace& grace) { grace_ = &grace; }
 
-  // How Redis is laid out now, when that may change. Once, before the first request.
+  // How Redis is laid out now. Once, before the first request.
   void topology_by(std::function<std::string()> topology) { topology_ = std::move(topology); }
 
   HealthReport report() const override;
@@ -47,7 +46,6 @@ class HealthService final : public Health {
   const shared::SharedState* redis_;  // Null: none is configured.
   const record::AuthGrace* grace_ = nullptr;
   std::function<std::string()> topology_;
-  const std::string redis_topology_;
   const BootTime born_;
   const WallTime born_wall_;
   std::atomic<bool> started_{false};
