@@ -91,8 +91,9 @@ struct Options {
   wire::resp::Limits reply;
 };
 
-// redis://[user[:password]@]host[:port][/database][?protocol=2|3], rediss:// with TLS, and
-// unix:///path[?db=n]. User and password are percent-decoded.
+// redis://[user[:password]@]host[:port][/database], rediss:// with TLS, and unix:///path; with
+// ?protocol=2|3, ?db=n and ?timeout=250ms (Timeouts::operation). User and password are
+// percent-decoded.
 // Errors: invalid_argument "redis_options"; the URL is never in the message.
 Result<Options> parse_redis_url(std::string_view url);
 
