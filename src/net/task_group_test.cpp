@@ -1,29 +1,19 @@
 #include "net/task_group.hpp"
 
+#include "tests/support/event_log.hpp"
+
 #include <boost/asio/io_context.hpp>
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <string>
-#include <vector>
 
 namespace redoubt::net {
 namespace {
 
-class EventLog final : public Log {
- public:
-  bool enabled(LogLevel) const override { return true; }
-  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
-    events.emplace_back(event);
-  }
-  std::vector<std::string> events;
-};
-
 // Runs a task of this interval `rounds` times; round i ends with `outcome(i)`.
 std::ptrdiff_t complaints(Duration interval, int rounds, std::function<Result<void>(int)> outcome) {
   boost::asio::io_context io;
-  EventLog log;
+  test::EventLog log;
   TaskGroup group(io.get_executor(), log);
   int round = 0;
   group.repeat("job", interval, [&]() -> Task<void> {
@@ -32,7 +22,7 @@ std::ptrdiff_t complaints(Duration interval, int rounds, std::function<Result<vo
   });
   io.run();
   EXPECT_EQ(round, rounds);
-  return std::ranges::count(log.events, "background.failed");
+  return log.count("background.failed");
 }
 
 Result<void> failure(std::string cause) {

@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "base/metrics.hpp"
+#include "tests/support/event_log.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/real_time.hpp"
 #include "tests/support/run.hpp"
@@ -14,15 +15,14 @@
 #include <chrono>
 #include <functional>
 #include <future>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 namespace redoubt::record {
 namespace {
 
 using namespace std::chrono_literals;
+using test::EventLog;
 using test::PostgresServer;
 
 constexpr sql::Statement kPut{
@@ -94,23 +94,6 @@ struct Instance {
 };
 
 // Counts the events that were logged.
-class EventLog final : public Log {
- public:
-  bool enabled(LogLevel) const override { return true; }
-  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
-    const std::lock_guard lock(mutex_);
-    ++events_[std::string(event)];
-  }
-  int count(const std::string& event) {
-    const std::lock_guard lock(mutex_);
-    return events_[event];
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, int> events_;
-};
-
 // Stopped, so that not even a refusal comes; and gone.
 class CutOff : public testing::TestWithParam<bool> {
  protected:

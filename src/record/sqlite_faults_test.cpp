@@ -2,6 +2,7 @@
 // touches it.
 #include "base/clock.hpp"
 #include "record/sqlite_record.hpp"
+#include "tests/support/event_log.hpp"
 #include "tests/support/fault_vfs.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -13,13 +14,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <optional>
 #include <set>
 
 namespace redoubt::record {
 namespace {
 
+using test::EventLog;
 using test::FaultVfs;
 using test::TemporaryDirectory;
 
@@ -59,23 +60,6 @@ Task<std::string> check(sql::Transaction& tx) {
 }
 
 // Keeps the names of the events.
-class EventLog final : public Log {
- public:
-  bool enabled(LogLevel) const override { return true; }
-  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
-    const std::lock_guard lock(mutex_);
-    events_.emplace_back(event);
-  }
-  std::ptrdiff_t count(std::string_view event) const {
-    const std::lock_guard lock(mutex_);
-    return std::ranges::count(events_, event);
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<std::string> events_;
-};
-
 // A small file system of its own, gone at the end of the test however that comes. Needs the right
 // to mount one.
 class SmallFileSystem {

@@ -5,6 +5,7 @@
 #include "record/audit.hpp"
 #include "record/key_rows.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/event_log.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
@@ -83,18 +84,6 @@ class Notes final : public record::Resealable {
   Vault& vault_;
 };
 
-class EventLog final : public Log {
- public:
-  bool enabled(LogLevel) const override { return true; }
-  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
-    events_.emplace_back(event);
-  }
-  std::int64_t count(std::string_view event) const { return std::ranges::count(events_, event); }
-
- private:
-  std::vector<std::string> events_;
-};
-
 class KeyRingTest : public testing::Test {
  protected:
   void SetUp() override { record_ = home.open(clock, metrics); }
@@ -155,7 +144,7 @@ class KeyRingTest : public testing::Test {
   ManualClock clock;
   SeededRandom random{7};
   Metrics metrics;
-  EventLog log;
+  test::EventLog log;
   bool sealed_tokens = false;
   std::string setting;
   std::string directory;
