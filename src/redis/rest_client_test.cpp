@@ -2,6 +2,7 @@
 // tests/upstash_rest_test.cpp.
 #include "redis/client.hpp"
 
+#include "tests/support/event_log.hpp"
 #include "tests/support/redis_loop.hpp"
 #include "tests/support/redis_server.hpp"
 
@@ -184,6 +185,43 @@ TEST(RestClient, GivesUpAtTheDeadlineAndDropsTheConnection) {
   EXPECT_EQ(result.error().slug, "redis_unknown_outcome");
   EXPECT_LT(loop.clock.boot() - begun, std::chrono::seconds(5));
   EXPECT_TRUE(loop.until([&] { return client->status().in_flight == 0; }));
+}
+
+// What an operator must mend.
+TEST(RestClient, SaysLoudlyAndOnlyNowAndThenThatRedisRefuses) {
+  for (const std::string_view words : {"NOPERM this user has no permissions", "OOM not allowed"}) {
+    const std::string body = R"({"error":")" + std::string(words) + R"("})";
+    ScriptedService service([&](int, const std::string&) { return http(400, body); });
+    RedisLoop loop;
+    test::EventLog log;
+    ClientParts parts{loop.clock, *loop.timers, loop.random, log, loop.metrics, {}};
+    auto client = make_client(loop.io.get_executor(), rest(service.port()), parts);
+    ASSERT_TRUE(client);
+
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(loop.run((*client)->run(incr())));
+
+    EXPECT_EQ(service.requests().size(), 5U) << words;
+    EXPECT_EQ(log.count(LogLevel::error, "redis.refuses"), 1) << words;
+    (*client)->stop();
+  }
+}
+
+TEST(RestClient, SaysLoudlyOnceThatItsTokenIsNone) {
+  ScriptedService service([](int number, const std::string&) {
+    return number == 6 ? http(200, R"({"result":7})") : http(401, R"({"error":"WRONGPASS"})");
+  });
+  RedisLoop loop;
+  test::EventLog log;
+  ClientParts parts{loop.clock, *loop.timers, loop.random, log, loop.metrics, {}};
+  auto client = make_client(loop.io.get_executor(), rest(service.port()), parts);
+  ASSERT_TRUE(client);
+
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(loop.run((*client)->run(incr())));
+  EXPECT_EQ(log.count(LogLevel::error, "redis.denied"), 1);
+  EXPECT_TRUE(loop.run((*client)->run(incr())));
+  EXPECT_FALSE(loop.run((*client)->run(incr())));
+  EXPECT_EQ(log.count(LogLevel::error, "redis.denied"), 2) << "it was taken in between";
+  (*client)->stop();
 }
 
 TEST(RestClient, SaysAtOnceThatNobodyIsThere) {
