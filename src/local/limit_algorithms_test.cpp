@@ -1,6 +1,7 @@
 #include "local/limit_algorithms.hpp"
 
 #include "base/random.hpp"
+#include "tests/support/limit_policies.hpp"
 
 #include <gtest/gtest.h>
 
@@ -13,22 +14,13 @@
 namespace redoubt::local {
 namespace {
 
+using test::policy_of;
+
 constexpr Nanos kSecond = 1'000 * kNanosPerMs;
 constexpr Nanos kStart = 1'800'000'000 * kSecond;  // 2027-01-15T08:00:00Z
 
-LimitPolicy policy_of(LimitAlgorithm algorithm, std::int64_t limit, Duration period,
-                      std::int64_t burst = 1) {
-  LimitPolicy policy;
-  policy.name = "test";
-  policy.algorithm = algorithm;
-  policy.limit = limit;
-  policy.period = period;
-  policy.burst = burst;
-  return policy;
-}
-
 LimitRule calendar(CalendarUnit unit, std::int64_t limit) {
-  LimitPolicy policy = policy_of(LimitAlgorithm::calendar_window, limit, Duration(0));
+  LimitPolicy policy = policy_of("test", LimitAlgorithm::calendar_window, limit, Duration(0));
   policy.unit = unit;
   return make_limit_rule(policy);
 }
@@ -68,10 +60,10 @@ class Subject {
 };
 
 std::vector<LimitRule> one_of_each() {
-  return {make_limit_rule(policy_of(LimitAlgorithm::gcra, 7, Duration(1000), 5)),
-          make_limit_rule(policy_of(LimitAlgorithm::sliding_window, 7, Duration(1000))),
-          make_limit_rule(policy_of(LimitAlgorithm::sliding_log, 7, Duration(1000))),
-          make_limit_rule(policy_of(LimitAlgorithm::fixed_window, 7, Duration(1000))),
+  return {make_limit_rule(policy_of("test", LimitAlgorithm::gcra, 7, Duration(1000), 5)),
+          make_limit_rule(policy_of("test", LimitAlgorithm::sliding_window, 7, Duration(1000))),
+          make_limit_rule(policy_of("test", LimitAlgorithm::sliding_log, 7, Duration(1000))),
+          make_limit_rule(policy_of("test", LimitAlgorithm::fixed_window, 7, Duration(1000))),
           calendar(CalendarUnit::minute, 7),
           calendar(CalendarUnit::month, 7)};
 }
@@ -95,7 +87,7 @@ void play(Subject subject, const std::vector<Step>& steps) {
 }
 
 TEST(Gcra, AdmitsTheBurstAtOnceAndThenTheRate) {
-  play(Subject(policy_of(LimitAlgorithm::gcra, 60, Duration(60'000), 3)), {{0, 1, true, 2},
+  play(Subject(policy_of("test", LimitAlgorithm::gcra, 60, Duration(60'000), 3)), {{0, 1, true, 2},
                                                                            {0, 2, true, 0},
                                                                            {0, 1, false, 0},
                                                                            {999, 1, false, 0},
@@ -108,7 +100,7 @@ TEST(Gcra, AdmitsTheBurstAtOnceAndThenTheRate) {
 }
 
 TEST(SlidingWindow, CountsThePreviousWindowByItsOverlap) {
-  play(Subject(policy_of(LimitAlgorithm::sliding_window, 10, Duration(1000))),
+  play(Subject(policy_of("test", LimitAlgorithm::sliding_window, 10, Duration(1000))),
        {{0, 10, true, 0},
         {999, 1, false, 0},
         {1000, 1, false, 0},
@@ -121,7 +113,7 @@ TEST(SlidingWindow, CountsThePreviousWindowByItsOverlap) {
 }
 
 TEST(SlidingLog, ForgetsEachAdmissionAPeriodAfterIt) {
-  play(Subject(policy_of(LimitAlgorithm::sliding_log, 3, Duration(1000))), {{0, 1, true, 2},
+  play(Subject(policy_of("test", LimitAlgorithm::sliding_log, 3, Duration(1000))), {{0, 1, true, 2},
                                                                             {400, 2, true, 0},
                                                                             {999, 1, false, 0},
                                                                             {1000, 1, true, 0},
@@ -132,7 +124,7 @@ TEST(SlidingLog, ForgetsEachAdmissionAPeriodAfterIt) {
 }
 
 TEST(FixedWindow, StartsAnewAtEachMultipleOfThePeriod) {
-  play(Subject(policy_of(LimitAlgorithm::fixed_window, 3, Duration(1000))), {{0, 1, true, 2},
+  play(Subject(policy_of("test", LimitAlgorithm::fixed_window, 3, Duration(1000))), {{0, 1, true, 2},
                                                                              {999, 2, true, 0},
                                                                              {999, 1, false, 0},
                                                                              {1000, 4, false, 3},
@@ -142,7 +134,7 @@ TEST(FixedWindow, StartsAnewAtEachMultipleOfThePeriod) {
 
 TEST(LimitAlgorithms, ADivisionThatDoesNotComeOutEvenLosesNothing) {
   // 7 a second for 1000 seconds of asking every millisecond: 7000, and the burst.
-  Subject subject(policy_of(LimitAlgorithm::gcra, 7, Duration(1000), 1));
+  Subject subject(policy_of("test", LimitAlgorithm::gcra, 7, Duration(1000), 1));
 
   std::int64_t admitted = 0;
   for (int ms = 0; ms < 1'000'000; ++ms) {
@@ -153,7 +145,7 @@ TEST(LimitAlgorithms, ADivisionThatDoesNotComeOutEvenLosesNothing) {
   // it with a burst of 1.
   EXPECT_LE(admitted, 7001);
   EXPECT_GE(admitted, 1'000'000 / 143);
-  Subject exact(policy_of(LimitAlgorithm::gcra, 7, Duration(1000), 7));
+  Subject exact(policy_of("test", LimitAlgorithm::gcra, 7, Duration(1000), 7));
   EXPECT_EQ(exact.take_all(kStart), 7);
   for (int second = 1; second <= 1000; ++second) {
     ASSERT_EQ(exact.take_all(kStart + second * kSecond), 7);
@@ -163,9 +155,9 @@ TEST(LimitAlgorithms, ADivisionThatDoesNotComeOutEvenLosesNothing) {
 TEST(LimitAlgorithms, TheLargestPoliciesDoNotOverflow) {
   constexpr std::int64_t kMost = 1'000'000'000;
   const Duration year(366LL * 86'400'000);
-  const LimitPolicy slow = policy_of(LimitAlgorithm::gcra, 1, year, 9);
-  const LimitPolicy fast = policy_of(LimitAlgorithm::gcra, kMost, Duration(1), kMost);
-  const LimitPolicy window = policy_of(LimitAlgorithm::sliding_window, kMost, year);
+  const LimitPolicy slow = policy_of("test", LimitAlgorithm::gcra, 1, year, 9);
+  const LimitPolicy fast = policy_of("test", LimitAlgorithm::gcra, kMost, Duration(1), kMost);
+  const LimitPolicy window = policy_of("test", LimitAlgorithm::sliding_window, kMost, year);
 
   for (const LimitPolicy& policy : {slow, fast, window}) {
     const std::int64_t all = capacity(policy);
@@ -312,7 +304,7 @@ void compare_with_model(LimitAlgorithm algorithm, std::uint64_t seed) {
   const auto limit = static_cast<std::int64_t>(1 + random.below(20));
   const auto burst = static_cast<std::int64_t>(1 + random.below(12));
   const Duration period(static_cast<std::int64_t>(1 + random.below(50)));
-  const LimitRule rule = make_limit_rule(policy_of(algorithm, limit, period, burst));
+  const LimitRule rule = make_limit_rule(policy_of("test", algorithm, limit, period, burst));
   Subject subject(rule);
   Model model(rule);
   Nanos now = kStart;
@@ -352,7 +344,7 @@ TEST(SlidingWindow, IsTheWeightedCountOfTwoWindows) {
 
 TEST(Gcra, NeverAdmitsMoreThanBurstPlusRateInAnyInterval) {
   SeededRandom random(3);
-  const LimitRule rule = make_limit_rule(policy_of(LimitAlgorithm::gcra, 7, Duration(100), 5));
+  const LimitRule rule = make_limit_rule(policy_of("test", LimitAlgorithm::gcra, 7, Duration(100), 5));
   Subject subject(rule);
   std::vector<Nanos> admitted;
   for (Nanos now = kStart; now < kStart + 5 * kSecond;) {
@@ -487,7 +479,7 @@ TEST(LimitAlgorithms, AClockThatGoesBackDeniesForABoundedTime) {
 }
 
 TEST(FixedWindow, AWindowReachedStaysCurrentWhenTheClockStepsBackBehindIt) {
-  Subject subject(policy_of(LimitAlgorithm::fixed_window, 2, Duration(1000)));
+  Subject subject(policy_of("test", LimitAlgorithm::fixed_window, 2, Duration(1000)));
   ASSERT_TRUE(subject.take(kStart + kSecond));
 
   EXPECT_TRUE(subject.take(kStart + kSecond - 1));
@@ -502,7 +494,7 @@ TEST(LimitAlgorithms, OverAnElapsedPeriodNoMoreIsAdmittedThanTheLimitsAllowWhate
   // with one limit and begin with another, so two limits fit in one elapsed period.
   for (const LimitAlgorithm algorithm : {LimitAlgorithm::sliding_log, LimitAlgorithm::fixed_window,
                                          LimitAlgorithm::sliding_window}) {
-    const LimitRule rule = make_limit_rule(policy_of(algorithm, 5, Duration(1000)));
+    const LimitRule rule = make_limit_rule(policy_of("test", algorithm, 5, Duration(1000)));
     const std::size_t most = algorithm == LimitAlgorithm::sliding_log ? 5 : 10;
     SeededRandom random(9);
     Subject subject(rule);
@@ -523,7 +515,7 @@ TEST(LimitAlgorithms, OverAnElapsedPeriodNoMoreIsAdmittedThanTheLimitsAllowWhate
 
 TEST(AdmissionLog, CoarsenedItAdmitsLessNeverMore) {
   const LimitRule rule =
-      make_limit_rule(policy_of(LimitAlgorithm::sliding_log, 50, Duration(1000)));
+      make_limit_rule(policy_of("test", LimitAlgorithm::sliding_log, 50, Duration(1000)));
   SeededRandom random(4);
   History exact(rule);
   LimitMemory memory = fresh_memory(rule);
@@ -544,7 +536,7 @@ TEST(AdmissionLog, CoarsenedItAdmitsLessNeverMore) {
 
 TEST(AdmissionLog, GivesItsMemoryBackWhenABurstIsOver) {
   const LimitRule rule =
-      make_limit_rule(policy_of(LimitAlgorithm::sliding_log, 10'000, Duration(1000)));
+      make_limit_rule(policy_of("test", LimitAlgorithm::sliding_log, 10'000, Duration(1000)));
   LimitMemory memory = fresh_memory(rule);
   for (int i = 0; i < 10'000; ++i) charge(rule, memory, kStart + i, 1);
   const AdmissionLog& log = *std::get<SlidingLogMemory>(memory).log;

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/random.hpp"
+#include "tests/support/limit_policies.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,13 +17,7 @@ using namespace std::chrono_literals;
 
 LimitRule rule_of(std::string name, LimitAlgorithm algorithm, std::int64_t limit, Duration period,
                   std::int64_t burst = 1) {
-  LimitPolicy policy;
-  policy.name = std::move(name);
-  policy.algorithm = algorithm;
-  policy.limit = limit;
-  policy.period = period;
-  policy.burst = burst;
-  return make_limit_rule(policy);
+  return make_limit_rule(test::policy_of(std::move(name), algorithm, limit, period, burst));
 }
 
 class LimitEngineTest : public testing::Test {

@@ -1,24 +1,16 @@
 #include "operations/ratelimit_headers.hpp"
 
+#include "tests/support/limit_policies.hpp"
+
 #include <gtest/gtest.h>
 
 namespace redoubt::operations {
 namespace {
 
 using namespace std::chrono_literals;
+using test::policy_of;
 
 constexpr WallTime kNow{1'800'000'000'250};
-
-LimitPolicy policy_of(std::string name, LimitAlgorithm algorithm, std::int64_t limit,
-                      Duration period, std::int64_t burst = 1) {
-  LimitPolicy policy;
-  policy.name = std::move(name);
-  policy.algorithm = algorithm;
-  policy.limit = limit;
-  policy.period = period;
-  policy.burst = burst;
-  return policy;
-}
 
 const LimitPolicy kGcra = policy_of("default", LimitAlgorithm::gcra, 60, 60s, 10);
 const LimitPolicy kWindow = policy_of("hourly", LimitAlgorithm::fixed_window, 1000, 1h);
@@ -102,8 +94,7 @@ TEST(RateLimitHeaders, WindowsAreWholeSecondsAndNeverZero) {
     const std::string headers = headers_of({allowed(policy, 1, 1s)});
     return headers.substr(0, headers.find("\r\n"));
   };
-  LimitPolicy month = policy_of("m", LimitAlgorithm::calendar_window, 5, 1s);
-  month.unit = CalendarUnit::month;
+  const LimitPolicy month = policy_of("m", LimitAlgorithm::calendar_window, 5, 1s);
 
   EXPECT_EQ(policy_item(month), "RateLimit-Policy: \"m\";q=5;w=2678400");
   EXPECT_EQ(policy_item(policy_of("ms", LimitAlgorithm::sliding_log, 5, 1ms)),

@@ -162,17 +162,6 @@ class Scripts final : public LimiterUnderTest {
 
 }  // namespace
 
-shared::LimitUse use_of(const Modelled& limit, std::int64_t cost) {
-  return {.policy = limit.policy.name,
-          .identity = "0",
-          .subject = limit.subject,
-          .algorithm = limit.rule.algorithm,
-          .limit = limit.rule.limit,
-          .burst = limit.rule.burst,
-          .period_us = limit.rule.period / kNanosPerUs,
-          .cost = cost};
-}
-
 std::unique_ptr<LimiterUnderTest> engine_under_test() {
   return std::make_unique<Engine>();
 }

@@ -4,6 +4,7 @@
 
 #include "local/limit_engine.hpp"
 #include "shared/limits.hpp"
+#include "tests/support/modelled_limit.hpp"
 #include "tests/support/redis_loop.hpp"
 
 #include <memory>
@@ -12,13 +13,7 @@
 
 namespace redoubt::conformance {
 
-// What one limit is by the arithmetic.
-struct Modelled {
-  LimitPolicy policy;
-  local::LimitRule rule;
-  local::LimitMemory memory;
-  std::string subject;
-};
+using test::Modelled;
 
 enum class Ask { take, peek, refund };
 
@@ -42,9 +37,6 @@ class LimiterUnderTest {
   virtual void reset(const std::string& tenant, const Modelled& limit) = 0;
   virtual void pass(Duration duration) = 0;
 };
-
-// What the scripts are asked. REQUIRES: `limit` outlives it.
-shared::LimitUse use_of(const Modelled& limit, std::int64_t cost);
 
 std::unique_ptr<LimiterUnderTest> engine_under_test();
 std::unique_ptr<LimiterUnderTest> scripts_under_test(test::RedisLoop& loop, redis::Client& client,

@@ -6,25 +6,10 @@
 #include "shared/state.hpp"
 #include "tests/support/redis_loop.hpp"
 
+#include <cstdint>
 #include <memory>
-#include <string>
-#include <utility>
 
 namespace redoubt::limits {
-
-inline LimitPolicy policy_of(std::string name, LimitAlgorithm algorithm, std::int64_t limit,
-                             Duration period, std::int64_t burst = 1,
-                             LimitClass limit_class = LimitClass::soft) {
-  LimitPolicy policy;
-  policy.name = std::move(name);
-  policy.algorithm = algorithm;
-  policy.limit_class = limit_class;
-  policy.limit = limit;
-  policy.period = period;
-  policy.burst = burst;
-  policy.unit = CalendarUnit::month;
-  return policy;
-}
 
 // What one instance has: a connection, what it knows of Redis, its engine.
 struct Site {

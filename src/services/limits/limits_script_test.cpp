@@ -1,7 +1,9 @@
 // The limiters' script on a real Redis against the arithmetic in memory.
 #include "base/random.hpp"
 #include "shared/limits.hpp"
+#include "tests/support/limit_policies.hpp"
 #include "tests/support/limits_site.hpp"
+#include "tests/support/modelled_limit.hpp"
 #include "tests/support/redis_server.hpp"
 
 #include <fmt/format.h>
@@ -19,28 +21,12 @@ namespace {
 using local::LimitMemory;
 using local::LimitRule;
 using local::Nanos;
+using test::Modelled;
+using test::policy_of;
 using test::RedisLoop;
 using test::RedisServer;
 
 constexpr Nanos kNanosPerUs = 1'000;
-
-struct Modelled {
-  LimitPolicy policy;
-  LimitRule rule;
-  LimitMemory memory;
-  std::string subject;
-};
-
-shared::LimitUse use_of(const Modelled& limit, std::int64_t cost) {
-  return {.policy = limit.policy.name,
-          .identity = "0",
-          .subject = limit.subject,
-          .algorithm = limit.rule.algorithm,
-          .limit = limit.rule.limit,
-          .burst = limit.rule.burst,
-          .period_us = limit.rule.period / kNanosPerUs,
-          .cost = cost};
-}
 
 Modelled random_limit(SeededRandom& random, int number) {
   constexpr std::array kKinds{LimitAlgorithm::gcra, LimitAlgorithm::sliding_window,

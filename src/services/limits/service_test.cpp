@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/limit_policies.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 
@@ -15,27 +16,17 @@ namespace redoubt::limits {
 namespace {
 
 using namespace std::chrono_literals;
-
-LimitPolicy policy_of(std::string name, LimitAlgorithm algorithm, LimitClass limit_class,
-                      std::int64_t limit, Duration period, std::int64_t burst = 1) {
-  LimitPolicy policy;
-  policy.name = std::move(name);
-  policy.algorithm = algorithm;
-  policy.limit_class = limit_class;
-  policy.limit = limit;
-  policy.period = period;
-  policy.burst = burst;
-  return policy;
-}
+using test::policy_of;
+using test::strict_policy_of;
 
 std::vector<LimitPolicy> policies() {
-  return {policy_of("default", LimitAlgorithm::gcra, LimitClass::soft, 60, 60s, 10),
-          policy_of("narrow", LimitAlgorithm::fixed_window, LimitClass::soft, 2, 60s),
-          policy_of("login", LimitAlgorithm::gcra, LimitClass::strict, 60, 60s, 5),
-          policy_of("log", LimitAlgorithm::sliding_log, LimitClass::strict, 5, 60s),
-          policy_of("slide", LimitAlgorithm::sliding_window, LimitClass::strict, 5, 60s),
-          policy_of("fixed", LimitAlgorithm::fixed_window, LimitClass::strict, 5, 60s),
-          policy_of("month", LimitAlgorithm::calendar_window, LimitClass::strict, 5, 60s)};
+  return {policy_of("default", LimitAlgorithm::gcra, 60, 60s, 10),
+          policy_of("narrow", LimitAlgorithm::fixed_window, 2, 60s),
+          strict_policy_of("login", LimitAlgorithm::gcra, 60, 60s, 5),
+          strict_policy_of("log", LimitAlgorithm::sliding_log, 5, 60s),
+          strict_policy_of("slide", LimitAlgorithm::sliding_window, 5, 60s),
+          strict_policy_of("fixed", LimitAlgorithm::fixed_window, 5, 60s),
+          strict_policy_of("month", LimitAlgorithm::calendar_window, 5, 60s)};
 }
 constexpr std::array<std::string_view, 5> kStrict{"login", "log", "slide", "fixed", "month"};
 

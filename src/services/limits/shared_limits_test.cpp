@@ -5,6 +5,7 @@
 
 #include "record/sqlite_record.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/limit_policies.hpp"
 #include "tests/support/limits_site.hpp"
 #include "tests/support/redis_server.hpp"
 
@@ -20,8 +21,10 @@ namespace {
 
 using local::LimitRule;
 using local::Nanos;
+using test::policy_of;
 using test::RedisLoop;
 using test::RedisServer;
+using test::strict_policy_of;
 
 class SharedService : public testing::Test {
  protected:
@@ -65,7 +68,7 @@ class SharedService : public testing::Test {
             policy_of("other", gcra, 10, hour, 10),
             policy_of("window", fixed_window, 4, std::chrono::hours(24)),
             policy_of("log", sliding_log, 4, hour),
-            policy_of("strict", gcra, 3, hour, 3, LimitClass::strict)};
+            strict_policy_of("strict", gcra, 3, hour, 3)};
   }
 
   One& first() { return *all_.front(); }

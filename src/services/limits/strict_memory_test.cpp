@@ -1,6 +1,7 @@
 #include "services/limits/strict_memory.hpp"
 
 #include "base/random.hpp"
+#include "tests/support/limit_policies.hpp"
 
 #include <gtest/gtest.h>
 
@@ -15,12 +16,7 @@ constexpr Nanos kStart = 1'800'000'000'000 * local::kNanosPerMs;
 
 LimitRule rule_of(LimitAlgorithm algorithm, std::int64_t limit = 7,
                   CalendarUnit unit = CalendarUnit::month) {
-  LimitPolicy policy;
-  policy.name = "test";
-  policy.algorithm = algorithm;
-  policy.limit = limit;
-  policy.burst = 7;
-  policy.period = Duration(1000);
+  LimitPolicy policy = test::policy_of("test", algorithm, limit, Duration(1000), 7);
   policy.unit = unit;
   return local::make_limit_rule(policy);
 }

@@ -6,6 +6,7 @@
 #include "record/postgres_record.hpp"
 #include "services/limits/service.hpp"
 #include "tests/support/context.hpp"
+#include "tests/support/limit_policies.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
@@ -29,6 +30,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::int64_t kLimit = 40;
+constexpr Duration kDay = std::chrono::hours(24);
 constexpr int kCallers = 8;
 constexpr int kChecksEach = 10;  // Four times what the limit admits, of the two instances.
 
@@ -37,14 +39,7 @@ std::vector<LimitPolicy> policies() {
   for (const auto& [name, algorithm] :
        {std::pair{"a", LimitAlgorithm::fixed_window}, std::pair{"b", LimitAlgorithm::sliding_log},
         std::pair{"c", LimitAlgorithm::gcra}}) {
-    LimitPolicy policy;
-    policy.name = name;
-    policy.algorithm = algorithm;
-    policy.limit_class = LimitClass::strict;
-    policy.limit = kLimit;
-    policy.period = Duration(std::chrono::hours(24));
-    policy.burst = kLimit;
-    all.push_back(policy);
+    all.push_back(test::strict_policy_of(name, algorithm, kLimit, kDay, kLimit));
   }
   return all;
 }
