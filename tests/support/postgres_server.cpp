@@ -2,15 +2,12 @@
 
 #include <libpq-fe.h>
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,20 +55,6 @@ std::optional<User> unprivileged() {
     if (const passwd* entry = ::getpwnam(name)) return User{entry->pw_uid, entry->pw_gid};
   }
   return std::nullopt;
-}
-
-std::uint16_t free_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(descriptor, generic, size) != 0 || ::getsockname(descriptor, generic, &size) != 0) {
-    throw std::runtime_error("no free port");
-  }
-  ::close(descriptor);
-  return ntohs(address.sin_port);
 }
 
 // Starts a program as the unprivileged user, its output into `log`.
@@ -135,7 +118,6 @@ PostgresServer::PostgresServer(Options options) : options_(std::move(options)) {
   }
   make_cluster();
   copy_certificate();
-  port_ = free_port();
   start();
   if (options_.standby_of == nullptr) {
     execute(url("postgres", "postgres"), "CREATE ROLE redoubt LOGIN");
@@ -200,7 +182,7 @@ void PostgresServer::copy_certificate() {
 
 void PostgresServer::start() {
   std::vector<std::string> command{programs() + "/postgres", "-D", directory_ + "/data"};
-  std::vector<std::string> settings{"port=" + std::to_string(port_),
+  std::vector<std::string> settings{"port=" + std::to_string(port()),
                                     "listen_addresses=127.0.0.1",
                                     "unix_socket_directories=" + directory_,
                                     std::string("fsync=") + (options_.durable ? "on" : "off"),
@@ -227,7 +209,7 @@ void PostgresServer::start() {
 
 std::string PostgresServer::url(const std::string& role, const std::string& database) const {
   return "postgresql://" + role + "@/" + database + "?host=" + directory_ +
-         "&port=" + std::to_string(port_);
+         "&port=" + std::to_string(port());
 }
 
 std::string PostgresServer::new_database() {
@@ -242,7 +224,7 @@ std::string PostgresServer::copy_of(const std::string& other) {
 }
 
 std::string PostgresServer::over_tcp(const std::string& socket_url) const {
-  return "postgresql://redoubt@127.0.0.1:" + std::to_string(port_) + "/" + name_in(socket_url);
+  return "postgresql://redoubt@127.0.0.1:" + std::to_string(port()) + "/" + name_in(socket_url);
 }
 
 std::string PostgresServer::url_of(const std::string& other) const {

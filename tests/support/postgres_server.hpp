@@ -5,6 +5,8 @@
 // available() is false where no PostgreSQL is installed; then say so and skip.
 #pragma once
 
+#include "tests/support/free_port.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -41,7 +43,7 @@ class PostgresServer {
   std::string copy_of(const std::string& other);
   // The same database over TCP.
   std::string over_tcp(const std::string& url) const;
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return port_.number(); }
   std::string data_directory() const { return directory_ + "/data"; }
 
   // The same database here, of a URL of another server.
@@ -66,7 +68,7 @@ class PostgresServer {
 
   Options options_;
   std::string directory_;
-  std::uint16_t port_ = 0;
+  FreePort port_;
   pid_t postmaster_ = -1;
   int databases_ = 0;
 };

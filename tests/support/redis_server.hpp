@@ -10,18 +10,18 @@
 // Threads: one. Throws when redis-server does not come up within ten seconds.
 #pragma once
 
+#include "tests/support/free_port.hpp"
 #include "tests/support/real_time.hpp"
 #include "tests/support/temporary_directory.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -34,79 +34,41 @@
 
 namespace redoubt::test {
 
-inline sockaddr_in loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
-
-// A port that was free a moment ago. Below the range the kernel gives to outgoing connections, so
-// that none of those takes it; and low enough that port + 10000, a cluster's bus, exists.
-inline std::uint16_t free_port() {
-  static std::uint32_t next = 15000 + static_cast<std::uint32_t>(::getpid()) % 7000;
-  for (int tries = 0; tries < 5000; ++tries) {
-    next = next >= 22000 ? 15000 : next + 1;
-    const int one = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = loopback(static_cast<std::uint16_t>(next));
-    const bool free = ::bind(one, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(one);
-    if (free) return static_cast<std::uint16_t>(next);
-  }
-  throw std::runtime_error("no free port");
-}
-
 class RedisServer {
  public:
   enum class Kind { server, sentinel };
 
   explicit RedisServer(std::vector<std::string> lines = {}, Kind kind = Kind::server,
                        std::string program = "redis-server")
-      : kind_(kind), program_(std::move(program)), port_(free_port()) {
-    // A sentinel and a cluster node rewrite this file; so it is written once.
-    std::ofstream file(directory_.file("redis.conf"));
-    bool has_port = false;
-    for (const std::string& line : lines) has_port |= line.starts_with("port ");
-    if (!has_port) file << "port " << port_ << "\n";
-    file << "bind 127.0.0.1\n"
-         << "dir " << directory_.path() << "\n"
-         << "logfile " << directory_.file("log") << "\n";
-    if (kind_ == Kind::server) {
-      file << "save \"\"\nappendonly no\n"
-           << "unixsocket " << socket_path() << "\n";
+      : kind_(kind), program_(std::move(program)) {
+    const auto is_port = [](const std::string& line) { return line.starts_with("port "); };
+    if (std::ranges::any_of(lines, is_port)) {
+      configure(lines);
+      start();
+      return;
     }
-    for (const std::string& line : lines) file << line << "\n";
-    file.close();
-    start();
+    for (int tries = 0; tries < kPorts; ++tries) {
+      configure(with_port(lines));
+      if (try_to_start()) return;
+      port_ = FreePort();
+    }
+    throw std::runtime_error(program_ + " finds no port: " + log());
   }
   ~RedisServer() { kill(); }
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
 
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return port_.number(); }
   std::string socket_path() const { return directory_.file("socket"); }
   pid_t pid() const { return pid_; }
   const TemporaryDirectory& directory() const { return directory_; }
 
+  // Again: on the port that everybody knows, so whoever has it by now is waited for.
   void start() {
-    pid_ = ::fork();
-    if (pid_ < 0) throw std::runtime_error("fork");
-    if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const int null = ::open("/dev/null", O_RDWR);
-      ::dup2(null, 0);
-      ::dup2(null, 1);
-      ::dup2(null, 2);
-      const std::string file = directory_.file("redis.conf");
-      const char* mode = kind_ == Kind::sentinel ? "--sentinel" : nullptr;
-      ::execlp(program_.c_str(), program_.c_str(), file.c_str(), mode, nullptr);
-      ::_exit(127);
-    }
     const auto none = [] {};
     const bool up =
-        poll_until([this] { return answers(); }, none, std::chrono::milliseconds(10), 1000);
-    if (!up) throw std::runtime_error(program_ + " does not answer: " + log());
+        poll_until([this] { return try_to_start(); }, none, std::chrono::milliseconds(100), 100);
+    if (!up) throw std::runtime_error(program_ + " does not get its port: " + log());
   }
 
   // kill -9: nothing is saved.
@@ -133,7 +95,7 @@ class RedisServer {
     const std::string line = "redis-cli -s " + socket_path() + " " + arguments + " 2>&1";
     return output_of(kind_ == Kind::server
                          ? line
-                         : "redis-cli -p " + std::to_string(port_) + " " + arguments + " 2>&1");
+                         : "redis-cli -p " + std::to_string(port()) + " " + arguments + " 2>&1");
   }
 
   static std::string output_of(const std::string& line) {
@@ -147,16 +109,68 @@ class RedisServer {
   }
 
  private:
+  static constexpr int kPorts = 10;
+
+  std::vector<std::string> with_port(std::vector<std::string> lines) const {
+    lines.insert(lines.begin(), "port " + std::to_string(port()));
+    return lines;
+  }
+
+  // A sentinel and a cluster node rewrite this file; so it is not written again once they run.
+  void configure(const std::vector<std::string>& lines) const {
+    std::ofstream file(directory_.file("redis.conf"));
+    file << "bind 127.0.0.1\n"
+         << "dir " << directory_.path() << "\n"
+         << "logfile " << directory_.file("log") << "\n";
+    if (kind_ == Kind::server) {
+      file << "save \"\"\nappendonly no\n"
+           << "unixsocket " << socket_path() << "\n";
+    }
+    for (const std::string& line : lines) file << line << "\n";
+  }
+
+  // False: somebody has its port. Throws when it does not come up for another reason.
+  bool try_to_start() {
+    const std::size_t logged = log().size();
+    spawn();
+    const auto over = [this] { return has_ended() || answers(); };
+    const auto none = [] {};
+    const bool known = poll_until(over, none, std::chrono::milliseconds(10), 1000);
+    if (pid_ > 0 && known) return true;
+    if (pid_ < 0 && log().find("Address already in use", logged) != std::string::npos) return false;
+    throw std::runtime_error(program_ + " does not answer: " + log());
+  }
+
+  void spawn() {
+    pid_ = ::fork();
+    if (pid_ < 0) throw std::runtime_error("fork");
+    if (pid_ > 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int null = ::open("/dev/null", O_RDWR);
+    ::dup2(null, 0);
+    ::dup2(null, 1);
+    ::dup2(null, 2);
+    const std::string file = directory_.file("redis.conf");
+    const char* mode = kind_ == Kind::sentinel ? "--sentinel" : nullptr;
+    ::execlp(program_.c_str(), program_.c_str(), file.c_str(), mode, nullptr);
+    ::_exit(127);
+  }
+
+  bool has_ended() {
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) != pid_) return false;
+    pid_ = -1;
+    return true;
+  }
+
   bool answers() const {
-    int done = 0;
-    if (::waitpid(pid_, &done, WNOHANG) == pid_) throw std::runtime_error("it ended: " + log());
     if (kind_ == Kind::server) {
       const std::string reply = cli("ping");
       return reply.starts_with("PONG") || reply.starts_with("NOAUTH") ||
              reply.starts_with("NOPERM");
     }
     const int one = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = loopback(port_);
+    sockaddr_in address = loopback(port());
     const bool up = ::connect(one, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
     ::close(one);
     return up;
@@ -165,7 +179,7 @@ class RedisServer {
   Kind kind_;
   std::string program_;
   TemporaryDirectory directory_{TemporaryDirectory::Where::in_memory};
-  std::uint16_t port_;
+  FreePort port_;
   pid_t pid_ = -1;
 };
 
