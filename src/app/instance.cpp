@@ -254,7 +254,7 @@ bool Instance::apply(const config::Config& changed) {
   }
   const std::optional<redis::Options> now = redis->options();
   if (now && same_redis(*changed.redis.options, *now)) {
-    redis->state().turn_on();
+    redis->turn_on();
     return false;
   }
   const Result<void> replaced = redis->replace(io, *changed.redis.options);

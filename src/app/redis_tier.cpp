@@ -110,9 +110,14 @@ Result<void> RedisTier::replace(boost::asio::io_context& io, const redis::Option
     options_ = std::move(wanted);
   }
   client_->replace(std::move(client));
-  state_.turn_on();
+  turn_on();
   if (!hears_.exchange(true)) watch();
   return {};
+}
+
+void RedisTier::turn_on() {
+  monitor_->try_at_once();
+  state_.turn_on();
 }
 
 std::optional<redis::Options> RedisTier::options() const {

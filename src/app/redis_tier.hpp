@@ -65,6 +65,9 @@ class RedisTier {
   // read; then nothing changed.
   Result<void> replace(boost::asio::io_context& io, const redis::Options& options);
 
+  // Redis was turned off, or something about it may have been mended. On the control thread.
+  void turn_on();
+
   // For a worker, on its loop; only the server that the monitor knows as ours is used. `tracking`
   // outlives it. Any thread.
   Result<std::unique_ptr<redis::Client>> worker_client(boost::asio::io_context& io, Timers& timers,

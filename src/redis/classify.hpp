@@ -1,18 +1,21 @@
 // What an error reply of Redis means: the table of replies, in one function.
 //
-//   reply                                meaning                action
-//   MOVED slot host:port                 slot lives elsewhere   once more there; refresh the map
-//   from it ASK slot host:port                   slot is moving         ASKING and the command
-//   there, once TRYAGAIN                             keys are on both sides again after a short
-//   wait, three times CLUSTERDOWN, MASTERDOWN, NOREPLICAS  no safe writes         refused, for
-//   certain LOADING                              restarting             refused, for certain BUSY
-//   a script runs long     refused; never SCRIPT KILL: not ours READONLY demoted refused; close,
-//   find the master again OOM, MISCONF                         memory or disk full    writes are
-//   refused, reads go on NOSCRIPT                             script cache emptied   EVAL once
-//   NOAUTH, WRONGPASS, NOPERM, DENIED    configuration          refused; back off 5 s, alarm
-//   EXECABORT                            transaction discarded  refused, for certain
-//   CROSSSLOT                            the caller's mistake   error
-//   WRONGTYPE, ERR and all others        a bug or foreign key   error: counted, treated as a miss
+//   reply                       meaning                 action
+//   MOVED slot host:port        slot lives elsewhere    once more there; refresh the map from it
+//   ASK slot host:port          slot is moving          ASKING and the command there, once
+//   TRYAGAIN                    keys are on both sides  again after a short wait, three times
+//   CLUSTERDOWN, MASTERDOWN,
+//   NOREPLICAS                  no safe writes          refused, for certain
+//   LOADING                     restarting              refused, for certain
+//   BUSY                        a script runs long      refused; never SCRIPT KILL: not ours
+//   READONLY                    demoted                 refused; close, find the master again
+//   OOM, MISCONF                memory or disk full     writes are refused, reads go on
+//   NOSCRIPT                    script cache emptied    EVAL once
+//   NOAUTH, WRONGPASS, NOPERM,
+//   DENIED                      configuration           refused; back off 5 s, alarm
+//   EXECABORT                   transaction discarded   refused, for certain
+//   CROSSSLOT                   the caller's mistake    error
+//   WRONGTYPE, ERR, all others  a bug or foreign key    error: counted, treated as a miss
 //
 // An error that a script of Redis 6.2 wraps ("ERR Error running script ... -OOM ...") means what it
 // wraps.

@@ -240,6 +240,7 @@ Duration Link::became_lost(const Error& why) {
   shared_->parts.log.warn("redis.lost",
                           {{"server", facts_.endpoint.text()}, {"cause", last_error_}});
   if (observer_ != nullptr) observer_->link_lost(why);
+  if (why.slug == "redis_denied") return backoff_.refused(shared_->parts.random);
   const auto lived = std::chrono::duration_cast<Duration>(shared_->now() - ready_since_);
   return backoff_.lost(lived, shared_->parts.random);
 }

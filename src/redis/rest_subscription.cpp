@@ -80,10 +80,12 @@ class RestFeed final : public std::enable_shared_from_this<RestFeed> {
       const Result<void> heard = co_await listen();
       if (owner_ == nullptr) break;
       gap_ = confirmed_once_;
+      const bool denied = !heard && heard.error().slug == "redis_denied";
       owner_->lost(heard ? not_sent("the event stream ended") : heard.error());
       if (owner_ == nullptr) break;
       const auto lived = std::chrono::duration_cast<Duration>(shared_->now() - begun);
-      const Duration pause = backoff_.lost(lived, shared_->parts.random);
+      const Duration pause = denied ? backoff_.refused(shared_->parts.random)
+                                    : backoff_.lost(lived, shared_->parts.random);
       co_await alarm_->wait(std::max(pause, Duration(1)));
     }
     stream_.reset();

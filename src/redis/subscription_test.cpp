@@ -69,6 +69,24 @@ TEST_P(Subscriptions, DeliverMessagesAndSayWhenSomeMayBeMissing) {
   EXPECT_TRUE(loop.until([&] { return redis.cli("publish news gone").starts_with("0"); }));
 }
 
+TEST_P(Subscriptions, AreNotAskedForInAStormWhenTheyAreDenied) {
+  RedisServer redis({"user deaf on >pw ~* resetchannels +@all"});
+  RedisLoop loop;
+  Options options = standalone(redis.port());
+  options.allow_resp3 = GetParam();
+  options.credentials = {.user = "deaf", .password = Secret("pw")};
+  options.backoff = {.first = Duration(1), .max = Duration(1), .refused = Duration(3'600'000)};
+  const auto client = loop.client(options);
+  Recorder recorder;
+  const SubscribeRequest request{.channels = {"news"}, .patterns = {}};
+
+  const auto subscription = *client->subscribe(request, recorder);
+  ASSERT_TRUE(loop.until([&] { return recorder.has("lost"); }));
+  loop.pass(std::chrono::milliseconds(200));
+
+  EXPECT_TRUE(redis.cli("info errorstats").contains("errorstat_NOPERM:count=1\r"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Protocols, Subscriptions, testing::Bool(),
                          [](const auto& tested) { return tested.param ? "Resp3" : "Resp2"; });
 

@@ -33,9 +33,13 @@ std::string beat(std::int64_t canary) {
   return fmt::format("{:019}", canary);
 }
 
+bool is_denied(const Error& error) {
+  return error.slug == "redis_denied";
+}
+
 // It is there and answers, but does not take this write: it is full, or we lack the right.
 bool refuses_writes(const Error& error) {
-  return error.slug == "redis_full" || error.slug == "redis_denied" || error.slug == "redis_error";
+  return error.slug == "redis_full" || is_denied(error) || error.slug == "redis_error";
 }
 
 // A process and its data: a demoted master that is promoted again has a new replication id.
@@ -64,7 +68,10 @@ Monitor::Monitor(const MonitorParts& parts, MonitorOptions options)
     : parts_(parts),
       options_(std::move(options)),
       moves_(parts.metrics.counter("redoubt_shared_generation_changes_total",
-                                   "How often all keys of the shared tier were left behind.")) {}
+                                   "How often all keys of the shared tier were left behind.")),
+      denied_(parts.random),
+      script_denied_(parts.random),
+      write_denied_(parts.random) {}
 
 Task<void> Monitor::begin() {
   RD_CO_TRY(identity, co_await parts_.ledger.identity());
@@ -172,22 +179,20 @@ Task<void> Monitor::run_once() {
   report();
   if (!began_) co_return Result<void>{};
   if (parts_.state.off()) found_none();
-  if (parts_.state.off() || now < probe_at_) co_return Result<void>{};
+  if (parts_.state.off() || now < probe_at_ || denied_.holds(now)) co_return Result<void>{};
   const bool away = parts_.state.status().state == Availability::away;
   probe_at_ = away ? now + kProbeAwayEvery : now;
 
   const Result<void> alive = co_await canary();
   parts_.state.probed(alive.has_value());
   if (!alive) {
-    found_none();
-    parts_.state.canary_failed(alive.error());
+    failed(alive.error());
     report();
     co_return Result<void>{};
   }
   const Result<std::string> closed = co_await reconcile();
   if (!closed) {
-    found_none();
-    parts_.state.canary_failed(closed.error());
+    failed(closed.error());
   } else if (!may_settle()) {
     parts_.state.canary_answered(closed->empty(), *closed, no_writes_);
   }
@@ -196,22 +201,44 @@ Task<void> Monitor::run_once() {
   co_return Result<void>{};
 }
 
+void Monitor::failed(const Error& why) {
+  found_none();
+  if (!is_denied(why)) return parts_.state.canary_failed(why);
+  // It is no accident that may be over in a moment: nobody asks it until it is mended.
+  denied_.found(parts_.clock.boot());
+  parts_.state.refuse(why.message);
+}
+
+void Monitor::try_at_once() {
+  denied_.forget();
+  script_denied_.forget();
+  write_denied_.forget();
+  probe_at_ = BootTime{0};
+}
+
 Task<void> Monitor::canary() {
   const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
   const std::string value = beat(++canary_);
-  const std::string life = std::to_string(kCanaryLife.count());
-  const std::string_view keys[] = {key};
-  const std::string_view arguments[] = {life, value};
-  Command write = set_if_newer().command(keys, arguments);
-  const Result<Value> written = co_await parts_.client.probe(std::move(write));
-  if (!written && !refuses_writes(written.error())) co_return fail(written.error());
-  no_writes_ = written ? std::string() : written.error().message;
+  RD_CO_TRY(written, co_await beat_by_script(key, value));
   Command read = Command("GET").key(key).read_only();
   RD_CO_TRY(found, co_await parts_.client.probe(std::move(read)));
   if (written && found.text() != value) {
     co_return fail(unavailable("redis_canary", "Redis did not give back what was written to it."));
   }
   co_return Result<void>{};
+}
+
+Task<bool> Monitor::beat_by_script(const std::string& key, const std::string& value) {
+  if (script_denied_.holds(parts_.clock.boot())) co_return false;
+  const std::string life = std::to_string(kCanaryLife.count());
+  const std::string_view keys[] = {key};
+  const std::string_view arguments[] = {life, value};
+  Command write = set_if_newer().command(keys, arguments);
+  const Result<Value> written = co_await parts_.client.probe(std::move(write));
+  if (!written && !refuses_writes(written.error())) co_return fail(written.error());
+  if (!written && is_denied(written.error())) script_denied_.found(parts_.clock.boot());
+  no_writes_ = written ? std::string() : written.error().message;
+  co_return written.has_value();
 }
 
 Task<Sight> Monitor::look() {
@@ -221,11 +248,7 @@ Task<Sight> Monitor::look() {
   RD_CO_CHECK(co_await parts_.client.connected(kConnectWait));
   // The canary has a connection of its own. The one that is looked at must take a write as well: a
   // master that was demoted reads on, and whoever stays with it never sees the one that took over.
-  const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
-  Command write =
-      Command("SET").key(key).arg(beat(canary_)).arg("PX").arg(kCanaryLife.count()).repeatable();
-  const Result<Value> written = co_await parts_.client.run(std::move(write));
-  if (!written && !refuses_writes(written.error())) co_return fail(written.error());
+  RD_CO_CHECK(co_await beat_plainly());
   Command read = Command("GET").key(kIncarnationKey).read_only();
   RD_CO_TRY(mark, co_await parts_.client.run(std::move(read)));
   if (mark.is_text()) sight.mark = mark.take_text();
@@ -238,6 +261,18 @@ Task<Sight> Monitor::look() {
     sight.server += server;
   }
   co_return sight;
+}
+
+Task<void> Monitor::beat_plainly() {
+  if (write_denied_.holds(parts_.clock.boot())) co_return Result<void>{};
+  const std::string key = std::string(kHeartbeatPrefix) + options_.instance;
+  Command write =
+      Command("SET").key(key).arg(beat(canary_)).arg("PX").arg(kCanaryLife.count()).repeatable();
+  const Result<Value> written = co_await parts_.client.run(std::move(write));
+  if (written) co_return Result<void>{};
+  if (!refuses_writes(written.error())) co_return fail(written.error());
+  if (is_denied(written.error())) write_denied_.found(parts_.clock.boot());
+  co_return Result<void>{};
 }
 
 Task<std::string> Monitor::reconcile() {

@@ -9,11 +9,13 @@
 //                page that was judged, then the new mark), or the word that the server is in use
 //   run_once     1. writes rd:hb:<instance>, for 5 s, by the script that copies are written by, and
 //                   reads it back, on a connection of its own. A Redis that refuses the write and
-//                   answers the read is used for what it does: reading and deleting
+//                   answers the read is used for what it does: reading and deleting. What is denied
+//                   is tried again only after a while (denial.hpp)
 //                2. the server's process and rd:inc against the last page of the record
 //                   (incarnation.hpp); when they do not agree, a new generation is asked for
 //
-// While Redis is away, run_once tries twice a second. From a canary that failed until one that is
+// While Redis is away, run_once tries twice a second; one that denies even the read is left at once,
+// and is tried again only after a while. From a canary that failed until one that is
 // answered, its connection is the only one that this process tries to make (answers_probes()).
 //
 // Threads: the executor of the client, but for admit() and status(), which any thread may call.
@@ -22,6 +24,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "redis/client.hpp"
+#include "shared/denial.hpp"
 #include "shared/incarnation.hpp"
 #include "shared/state.hpp"
 
@@ -73,6 +76,9 @@ class Monitor {
   Task<void> ask_record();
   Task<void> run_once();
 
+  // The configuration has changed: what was denied may not be any more.
+  void try_at_once();
+
   // The record was asked who we are, and an era has begun. On the executor of the client.
   bool began() const { return began_; }
 
@@ -106,7 +112,11 @@ class Monitor {
 
   // Of run_once():
   Task<void> canary();
+  // False: not taken, for a reason that leaves reading possible; or not even tried.
+  Task<bool> beat_by_script(const std::string& key, const std::string& value);
   Task<Sight> look();
+  Task<void> beat_plainly();
+  void failed(const Error& why);
   // Empty: it is ours, as the record says. Otherwise why it cannot be used now.
   Task<std::string> reconcile();
   std::string judged(const Sight& sight);
@@ -129,6 +139,9 @@ class Monitor {
   BootTime learn_at_{0};
   BootTime learned_at_{0};  // When the read of `page_` began.
   BootTime probe_at_{0};
+  Denial denied_;         // Of everything,
+  Denial script_denied_;  // of the write by a script,
+  Denial write_denied_;   // and of the plain one.
   BootTime era_since_{0};
   BootTime confirmed_at_{0};  // When it was last seen that somebody uses the server.
   std::optional<Move> move_;
@@ -136,7 +149,7 @@ class Monitor {
   std::int64_t in_use_ = 0;     // The generation that the last look found in place; 0: none.
   BootTime unsettled_since_{0};  // 0: it is not.
   std::int64_t canary_ = 0;
-  std::string no_writes_;  // Why the last canary's write was refused; empty: it was not.
+  std::string no_writes_;  // Why the last write of a canary was refused; empty: it was not.
   bool unmarked_before_ = false;
   bool another_record_ = false;
 

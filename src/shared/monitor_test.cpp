@@ -330,21 +330,98 @@ TEST_F(MonitorTest, AFullRedisIsReadAndDeletedFromAndTakesNothing) {
   EXPECT_TRUE(instance.state.counts());
 }
 
-TEST_F(MonitorTest, ARedisThatRunsNoScriptsOfOursStaysDegradedUntilItDoes) {
-  Watched instance(loop_, ledger_, redis_.port());
-  ASSERT_TRUE(instance.start());
-
-  redis_.cli("acl setuser default -eval -evalsha");
-  ASSERT_TRUE(instance.rounds_until(Availability::suspect));
-  for (int i = 0; i < 10; ++i) {
-    instance.round();
-    EXPECT_EQ(instance.state.status().state, Availability::suspect);
+// An account that rights are taken from while time stands still.
+class DeniedMonitorTest : public MonitorTest {
+ protected:
+  DeniedMonitorTest() {
+    redis_.cli("acl setuser app on '>pw' '~*' '&*' +@all");
+    redis::Options options = test::standalone(redis_.port());
+    options.credentials = {.user = "app", .password = Secret("pw")};
+    instance_ = std::make_unique<WatchedRedis>(loop_, clock_, ledger_, options);
   }
-  EXPECT_TRUE(instance.state.usable());
-  EXPECT_FALSE(instance.state.counts());
 
-  redis_.cli("acl setuser default +eval +evalsha");
-  EXPECT_TRUE(instance.rounds_until(Availability::normal));
+  // How often Redis has said so.
+  std::string denials() const {
+    const std::string stats = redis_.cli("info errorstats");
+    const std::size_t begin = stats.find("errorstat_NOPERM");
+    return begin == std::string::npos ? "" : stats.substr(begin, stats.find('\r', begin) - begin);
+  }
+  void round_after(Duration duration) {
+    clock_.advance(duration);
+    instance_->round();
+  }
+  // Rounds as often as in production, but for what is denied: that is not tried meanwhile.
+  void expect_patience() {
+    const std::string before = denials();
+    ASSERT_NE(before, "");
+    for (Duration passed{0}; passed < Duration(2'250); passed += kMonitorPeriod) {
+      round_after(kMonitorPeriod);
+    }
+    EXPECT_EQ(denials(), before);
+    round_after(Duration(5'000));
+    EXPECT_NE(denials(), before);
+  }
+
+  ManualClock clock_;
+  std::unique_ptr<WatchedRedis> instance_;
+};
+
+TEST_F(DeniedMonitorTest, ARedisThatRunsNoScriptsOfOursStaysDegradedUntilItDoes) {
+  ASSERT_TRUE(instance_->start());
+
+  redis_.cli("acl setuser app -eval -evalsha");
+  instance_->round();
+
+  expect_patience();
+  EXPECT_EQ(instance_->state.status().state, Availability::suspect);
+  EXPECT_TRUE(instance_->state.usable());
+  EXPECT_FALSE(instance_->state.counts());
+
+  redis_.cli("acl setuser app +eval +evalsha");
+  round_after(Duration(5'000));
+  EXPECT_EQ(instance_->state.status().state, Availability::normal);
+}
+
+TEST_F(DeniedMonitorTest, OneThatTakesNoWritesAtAllIsNotTriedInAStormEither) {
+  ASSERT_TRUE(instance_->start());
+
+  redis_.cli("acl setuser app -eval -evalsha -set");
+  instance_->round();
+
+  expect_patience();
+  EXPECT_TRUE(instance_->state.usable());
+}
+
+TEST_F(DeniedMonitorTest, OneThatDeniesEverythingIsLeftAtOnceAndTakenAgainWithinSeconds) {
+  ASSERT_TRUE(instance_->start());
+
+  redis_.cli("acl setuser app -@scripting -@read -@write");
+  instance_->round();
+
+  EXPECT_EQ(instance_->state.status().state, Availability::away);
+  EXPECT_TRUE(instance_->state.status().reason.contains("credentials or rights"))
+      << instance_->state.status().reason;
+  expect_patience();
+
+  redis_.cli("acl setuser app +@all");
+  round_after(Duration(5'000));
+  EXPECT_TRUE(instance_->state.answers_probes());
+  for (int i = 0; i < 5; ++i) round_after(kMonitorPeriod);
+  EXPECT_EQ(instance_->state.status().state, Availability::normal);
+}
+
+TEST_F(DeniedMonitorTest, WhatTheConfigurationMendedIsTriedAtOnce) {
+  ASSERT_TRUE(instance_->start());
+  redis_.cli("acl setuser app -@scripting -@read -@write");
+  instance_->round();
+  redis_.cli("acl setuser app +@all");
+  instance_->round();
+  ASSERT_FALSE(instance_->state.answers_probes()) << "nobody asks";
+
+  instance_->monitor->try_at_once();
+
+  instance_->round();
+  EXPECT_TRUE(instance_->state.answers_probes());
 }
 
 TEST_F(MonitorTest, MovesTheEraOnWhenItIsDue) {

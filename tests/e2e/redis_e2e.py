@@ -136,9 +136,27 @@ class RedisTest(unittest.TestCase):
         self.reload(redoubt, f"REDIS_URL={self.redis.url}\nREDIS_DATABASE=1\n")
         wait_for(lambda: redis_state(redoubt) == "normal", "one of its own")
 
-    def reload(self, redoubt, text):
+    def test_a_password_that_was_mended_is_used_without_a_restart(self):
+        with Redis("requirepass right") as redis:
+            redoubt = Server(env=SLOW, start=False)
+            self.addCleanup(redoubt.__exit__)
+            self.configure(redoubt, f"REDIS_URL={redis.url}\nREDIS_PASSWORD=wrong\n")
+            redoubt.start()
+            self.assertEqual(redis_state(redoubt), "down")
+            told = [line for line in redoubt.output + redoubt.errors if "redis.denied" in line]
+            self.assertTrue(told, "it is said loudly")
+            self.assertIn('"error"', told[0])
+
+            self.reload(redoubt, f"REDIS_URL={redis.url}\nREDIS_PASSWORD=right\n")
+
+            wait_for(lambda: redis_state(redoubt) == "normal", "Redis to be used")
+
+    def configure(self, redoubt, text):
         with open(os.path.join(redoubt.data_dir, ".env"), "w") as file:
             file.write(text)
+
+    def reload(self, redoubt, text):
+        self.configure(redoubt, text)
         redoubt.process.send_signal(signal.SIGHUP)
 
     def test_its_password_is_nowhere(self):
