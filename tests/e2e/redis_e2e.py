@@ -13,6 +13,7 @@ from lifecycle_e2e import refused_start
 
 # Nothing comes back while a test runs.
 SLOW = {"REDOUBT_LIMIT_SLOW": "10/24h burst 10"}
+WAITS_MAX = 5  # Failures in a row until Redis is called down.
 CHECK = {"limits": [{"policy": "slow", "subject": "user:1"}]}
 
 
@@ -84,11 +85,21 @@ class RedisTest(unittest.TestCase):
     def test_nobody_waits_for_a_redis_that_hangs(self):
         redoubt = self.serve()
         self.check(redoubt)
+        def waits():
+            return redoubt.metric("redoubt_shared_operations_total", result="failed")
         self.redis.pause()
+        self.addCleanup(self.redis.resume)
+        before = waits()
+
+        while redis_state(redoubt) != "down":
+            self.assertEqual(self.check(redoubt).headers["Redoubt-Guarantee"], "limits=share")
+        self.assertLessEqual(waits() - before, WAITS_MAX, "until it is given up")
+        before = waits()
         for _ in range(20):
-            self.assertEqual(self.check(redoubt).headers["Redoubt-Mode"], "degraded")
-            if redis_state(redoubt) == "down":
-                break
+            self.assertEqual(self.check(redoubt).headers["Redoubt-Guarantee"], "limits=share")
+        self.assertEqual(waits(), before, "nobody asks it any more, so nobody waits")
+        self.assertEqual(redis_state(redoubt), "down", "all the while")
+
         self.redis.resume()
         wait_for(lambda: redis_state(redoubt) == "normal", "Redis to be used again")
 
