@@ -22,6 +22,7 @@ struct Dependency {
   DependencyState state = DependencyState::normal;
   std::string reason;  // Why it is not normal.
   WallTime since;      // When it entered this state.
+  std::vector<std::string> warnings = {};  // Chosen by the configuration, and not safe.
 };
 
 struct FeatureBackend {

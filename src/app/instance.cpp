@@ -162,7 +162,9 @@ Result<void> Instance::open_services() {
                                                    storage_name(config.sessions.options.storage),
                                                    &redis->state());
   health->grace_by(auth_grace);
-  health->topology_by([this] { return redis->topology(); });
+  health->configured_by([this, of_record = record_warnings(config.record)] {
+    return health::Configured{of_record, redis->topology(), redis->warnings()};
+  });
   SessionOptions no_cache = config.sessions.options;
   no_cache.cache_bytes = 0;  // The sweeper looks nothing up.
   sweeping_sessions_ = sessions::make_sessions(session_parts(), no_cache);

@@ -1,5 +1,7 @@
 #include "app/options.hpp"
 
+#include "sql/postgres/target.hpp"
+
 #include <algorithm>
 #include <thread>
 
@@ -58,6 +60,14 @@ record::PostgresRecordOptions postgres_options(const config::RecordSettings& rec
   options.url = record.database_url;
   options.connections_max = record.database_pool_size;
   return options;
+}
+
+std::vector<std::string> record_warnings(const config::RecordSettings& record) {
+  if (record.database_url.empty()) return {};
+  const auto target = sql::postgres::parse_target(record.database_url);
+  if (!target || !target->weak_tls) return {};
+  return {"Whoever answers is taken for the database: DATABASE_URL asks for less than "
+          "sslmode=verify-full."};
 }
 
 CacheOptions cache_options(const config::CacheSettings& cache) {

@@ -10,6 +10,9 @@
 
 #include <redoubt/cache.hpp>
 
+#include <string>
+#include <vector>
+
 namespace redoubt::app {
 
 net::HttpServerOptions server_options(const config::HttpSettings& http,
@@ -19,6 +22,8 @@ Result<faces::RestOptions> rest_options(const config::HttpSettings& http);
 operations::AdmissionOptions admission_options(const config::HttpSettings& http);
 record::SqliteRecordOptions record_options(const config::RecordSettings& record);
 record::PostgresRecordOptions postgres_options(const config::RecordSettings& record);
+// What is not safe about it.
+std::vector<std::string> record_warnings(const config::RecordSettings& record);
 CacheOptions cache_options(const config::CacheSettings& cache);
 std::size_t worker_count(const config::HttpSettings& http);
 

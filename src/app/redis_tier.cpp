@@ -22,10 +22,17 @@ constexpr Duration kLookUnhinted{100};
 // What is promised is that Redis is used again 5 s after it answers; from the connection on it
 // takes up to 2 of them. And at most one attempt a second: half of this on average.
 constexpr Duration kMonitorPauseMax{2'500};
+constexpr const char* kTrustsAnybody =
+    "Whoever answers is taken for Redis: REDIS_SSL_CERT_REQS=none asks for no certificate to be "
+    "verified.";
 
 std::optional<redis::Options> with_identity(std::optional<redis::Options> options) {
   if (options) options->identity_key = shared::kIncarnationKey;
   return options;
+}
+
+bool trusts_anybody(const redis::Options& options) {
+  return options.tls.enabled && !options.tls.verify;
 }
 
 shared::SharedDeadlines deadlines_of(const std::optional<redis::Options>& options) {
@@ -92,8 +99,8 @@ Result<std::unique_ptr<redis::Client>> RedisTier::watching_client(
     parts.may_connect = [&state = state_] { return state.answers_probes(); };
   }
   // Somebody chose it, and whoever reads the log of any start is to know.
-  if (options.tls.enabled && !options.tls.verify) {
-    parts_.log.warn("redis.certificate_not_verified", {{"setting", "REDIS_SSL_CERT_REQS=none"}});
+  if (trusts_anybody(options)) {
+    parts_.log.warn("redis.certificate_not_verified", {{"message", kTrustsAnybody}});
   }
   redis::Options of_monitor = options;
   of_monitor.backoff.max = std::min(of_monitor.backoff.max, kMonitorPauseMax);
@@ -134,6 +141,12 @@ std::string RedisTier::topology() const {
   constexpr std::array kNames{"standalone", "sentinel", "cluster", "rest"};
   const std::optional<redis::Options> options = this->options();
   return options ? kNames[options->topology.index()] : "";
+}
+
+std::vector<std::string> RedisTier::warnings() const {
+  const std::optional<redis::Options> options = this->options();
+  if (!options || !trusts_anybody(*options)) return {};
+  return {kTrustsAnybody};
 }
 
 Result<std::unique_ptr<redis::Client>> RedisTier::worker_client(

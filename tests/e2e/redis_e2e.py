@@ -7,7 +7,7 @@ import secrets
 import signal
 import unittest
 
-from backing import Redis
+from backing import Postgres, Redis
 from server import Server, wait_for
 from lifecycle_e2e import refused_start
 
@@ -169,6 +169,28 @@ class RedisTest(unittest.TestCase):
     def reload(self, redoubt, text):
         self.configure(redoubt, text)
         redoubt.process.send_signal(signal.SIGHUP)
+
+    def test_certificates_that_nobody_verifies_are_said_in_the_log_and_in_the_status(self):
+        with Postgres() as postgres:
+            elsewhere = postgres.url.replace("127.0.0.1", "0.0.0.0")  # Not this machine by its name.
+            env = {"DATABASE_URL": elsewhere + "?sslmode=prefer", "REDIS_SSL_CERT_REQS": "none",
+                   "REDIS_URL": self.redis.url.replace("redis:", "rediss:"),
+                   "TOKEN_ENCRYPTION_KEY": secrets.token_hex(32)}
+            with Server(env=env) as redoubt:
+                for path, record in (("/status", "record"), ("/health", "database")):
+                    told = redoubt.get(path, key=None).json
+                    told = told.get("details", told)
+                    self.assertIn("REDIS_SSL_CERT_REQS=none", told["redis"]["warnings"][0])
+                    self.assertIn("sslmode=verify-full", told[record]["warnings"][0])
+                said = "".join(redoubt.output + redoubt.errors)
+                self.assertIn("redis.certificate_not_verified", said)
+                self.assertIn("record.tls_not_verified", said)
+            verified = {**env, "DATABASE_URL": postgres.url, "REDIS_SSL_CERT_REQS": "required"}
+            with Server(env=verified) as redoubt:
+                told = redoubt.get("/status", key=None).json
+                for dependency in ("redis", "record"):
+                    self.assertNotIn("warnings", told[dependency])
+                self.assertNotIn("not_verified", "".join(redoubt.output + redoubt.errors))
 
     def test_its_password_is_nowhere(self):
         password = secrets.token_hex(16)

@@ -104,6 +104,9 @@ json::object dependency_json(const Dependency& dependency) {
   if (!dependency.engine.empty()) out["engine"] = dependency.engine;
   if (!dependency.reason.empty()) out["reason"] = dependency.reason;
   out["since"] = format_rfc3339(dependency.since);
+  json::array warnings;
+  for (const std::string& warning : dependency.warnings) warnings.emplace_back(warning);
+  if (!warnings.empty()) out["warnings"] = std::move(warnings);
   return out;
 }
 

@@ -73,6 +73,7 @@ Dependency HealthService::record_state() const {
       status.state == record::State::normal ? DependencyState::normal : DependencyState::down;
   record.reason = status.reason;
   record.since = status.since;
+  if (configured_) record.warnings = configured_().record_warnings;
   return record;
 }
 
@@ -83,7 +84,11 @@ Dependency HealthService::redis_state() const {
   redis.since = born_wall_;
   if (redis_ == nullptr || !redis_->ever_on()) return redis;
   const shared::SharedStatus status = redis_->status();
-  if (topology_) redis.engine = topology_();
+  if (configured_) {
+    Configured configured = configured_();
+    redis.engine = std::move(configured.redis_topology);
+    if (!status.off) redis.warnings = std::move(configured.redis_warnings);
+  }
   redis.state = status.off ? DependencyState::not_configured : state_of(status.state);
   redis.reason = status.reason;
   redis.since = status.since;

@@ -10,8 +10,16 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace redoubt::health {
+
+// What is configured of the dependencies; the warnings are of what is not safe about it.
+struct Configured {
+  std::vector<std::string> record_warnings;
+  std::string redis_topology;  // "standalone", "cluster", ...
+  std::vector<std::string> redis_warnings;
+};
 
 // Reads the states that the record and the shared tier keep of themselves.
 // The two switches belong to the composition root: started once, draining once.
@@ -24,8 +32,10 @@ class HealthService final : public Health {
   // What verifies sessions and keys while the record is away. Once, before the first request.
   void grace_by(const record::AuthGrace& grace) { grace_ = &grace; }
 
-  // How Redis is laid out now. Once, before the first request.
-  void topology_by(std::function<std::string()> topology) { topology_ = std::move(topology); }
+  // What is configured now. Once, before the first request.
+  void configured_by(std::function<Configured()> configured) {
+    configured_ = std::move(configured);
+  }
 
   HealthReport report() const override;
   void set_started() { started_ = true; }
@@ -45,7 +55,7 @@ class HealthService final : public Health {
   const std::string session_backend_;
   const shared::SharedState* redis_;  // Null: none is configured.
   const record::AuthGrace* grace_ = nullptr;
-  std::function<std::string()> topology_;
+  std::function<Configured()> configured_;
   const BootTime born_;
   const WallTime born_wall_;
   std::atomic<bool> started_{false};
