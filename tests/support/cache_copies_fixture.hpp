@@ -11,6 +11,7 @@
 #include "shared/memory_copies.hpp"
 #include "tests/support/context.hpp"
 #include "tests/support/fake_timers.hpp"
+#include "tests/support/real_time.hpp"
 #include "tests/support/record_home.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/timeless_record.hpp"
@@ -62,7 +63,9 @@ struct CacheInstance {
 class CacheCopiesFixture : public ::testing::Test {
  protected:
   void SetUp() override {
-    record_ = std::make_unique<TimelessRecord>(home_.open(clock_, metrics_));
+    auto record = std::make_unique<TimelessRecord>(home_.open(clock_, metrics_));
+    timeless_ = record.get();
+    record_ = std::move(record);
     record_->subscribe([this](const record::JournalEntry& entry) {
       for (const auto& instance : instances_) {
         if (instance) instance->engine->hear(entry);
@@ -97,6 +100,12 @@ class CacheCopiesFixture : public ::testing::Test {
   void pass(Duration duration) {
     clock_.advance(duration);
     poll();
+  }
+  // Whoever follows a PostgreSQL and has not looked for half an hour takes its journal for lost.
+  void wait_for_look() const {
+    const auto looked = [this] { return timeless_->has_looked(clock_); };
+    const auto none = [] {};
+    ASSERT_TRUE(poll_until(looked, none, std::chrono::milliseconds(5), 6'000));
   }
 
   Cache& cache(std::size_t at) { return *instances_[at]->service; }
@@ -142,6 +151,7 @@ class CacheCopiesFixture : public ::testing::Test {
   FakeTimers timers_{io_, clock_};
   RecordHome home_;
   std::unique_ptr<record::Record> record_;
+  const TimelessRecord* timeless_ = nullptr;
   shared::MemoryCopies copies_{clock_, metrics_};
   shared::MemoryClaims claims_{clock_};
   std::vector<std::unique_ptr<CacheInstance>> instances_;

@@ -37,6 +37,9 @@ class TimelessRecord final : public record::Record {
   record::Status status() const override { return record_->status(); }
   void stop() override { record_->stop(); }
 
+  // It has looked at its journal since the test's time last jumped.
+  bool has_looked(const Clock& clock) const { return clock.boot() < record_->fresh_until(); }
+
  private:
   std::unique_ptr<record::Record> record_;
 };

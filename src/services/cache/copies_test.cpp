@@ -311,12 +311,11 @@ TEST_F(CacheCopiesTest, AnErasureHoldsForAllWhoAskRedis) {
 }
 
 TEST_F(CacheCopiesTest, LiveAsLongAsTheirTtlThoughNobodyReadsThem) {
-  // What follows the journal of a PostgreSQL takes five minutes at once for a loss of it.
-  if (test::RecordHome::is_postgres()) GTEST_SKIP();
   CachePut lasting{.key = "a", .value = "kept", .tags = {"t"}, .ttl = 3600s};
   ASSERT_TRUE(run(cache(0).put(context_, std::move(lasting))));
   for (int i = 0; i < 11; ++i) {
     pass(300s);
+    wait_for_look();
     next_era();
     invalidate_tag(1, "other");
   }
