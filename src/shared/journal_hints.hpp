@@ -13,6 +13,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "redis/client.hpp"
+#include "shared/hint_channel.hpp"
 #include "shared/state.hpp"
 
 #include <redoubt/clock.hpp>
@@ -21,13 +22,9 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <functional>
-#include <memory>
 #include <string>
-#include <string_view>
 
 namespace redoubt::shared {
-
-inline constexpr Duration kHintPause{10};
 
 struct JournalHintsParts {
   redis::Client& client;
@@ -39,39 +36,19 @@ struct JournalHintsParts {
   std::function<void()> hurry;  // Another instance may have announced something.
 };
 
-class JournalHints final : private redis::SubscriptionHandler {
+class JournalHints {
  public:
   // `identity`: of the record; `instance`: of this process alone.
-  JournalHints(JournalHintsParts parts, std::string identity, std::string instance);
+  JournalHints(const JournalHintsParts& parts, std::string identity, std::string instance);
 
-  void announced();
+  void announced() { channel_.ring(); }
 
   // Tells and listens until it is cancelled or stopped.
-  boost::asio::awaitable<void> run();
-  void stop();  // Before the client's.
+  boost::asio::awaitable<void> run() { return channel_.run(); }
+  void stop() { channel_.stop(); }  // Before the client's.
 
  private:
-  void subscribed(bool gap) override;
-  void message(std::string_view channel, std::string_view payload,
-               std::string_view pattern) override;
-  void lost(const Error& error) override;
-
-  void follow_generation();
-  void listen(std::string channel);
-  boost::asio::awaitable<void> tell();
-
-  const JournalHintsParts parts_;
-  const std::string identity_;
-  const std::string instance_;
-  Counter& sent_;
-  Counter& unsent_;
-  Counter& received_;
-  const std::shared_ptr<Alarm> alarm_;
-  std::string channel_;
-  std::unique_ptr<redis::Subscription> subscription_;
-  BootTime listen_again_{0};
-  bool refused_ = false;
-  bool stopped_ = false;
+  HintChannel channel_;
 };
 
 }  // namespace redoubt::shared

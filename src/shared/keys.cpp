@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 9> kNouns{
     "session", "user", "chat", "temp", "cache", "ratelimit", "circuit", "lock", "agent_meta"};
-constexpr std::array<std::string_view, 1> kTopics{"journal"};
+constexpr std::array<std::string_view, 2> kTopics{"journal", "invalidations"};
 constexpr std::string_view kDigits = "0123456789ABCDEF";
 
 bool is_unreserved(char c) {

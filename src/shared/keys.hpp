@@ -41,7 +41,8 @@ enum class Noun : std::uint8_t {
 std::string_view noun_name(Noun noun);
 
 enum class Topic : std::uint8_t {
-  journal,  // An instance has announced something in the journal.
+  journal,        // An instance has announced something in the journal.
+  invalidations,  // Of the cache, that are not in the record yet.
 };
 
 // Keys without a tenant: about this Redis itself.
