@@ -5,6 +5,7 @@
 #include "base/json.hpp"
 #include "tests/support/cache_fixture.hpp"
 #include "tests/support/call_operation.hpp"
+#include "tests/support/refusing_record.hpp"
 
 #include <gmock/gmock.h>
 
@@ -306,6 +307,76 @@ TEST_F(CacheOperations, EveryOperationIsOfTheCacheAreaAndWritesNeedWriteAccess) 
   }
   EXPECT_EQ(registry_.all().size(), 14u);
   EXPECT_EQ(refused, 10u);
+}
+
+// ---- While the record is away ----
+
+class CacheAtBestEffort : public CacheOperations {
+ protected:
+  CacheAtBestEffort() {
+    register_cache(refused_, *refusing_cache_);
+    refusing_.refuse(true);
+    put("dashboard:a", "v");
+  }
+  OperationOutput refused_call(std::string id, std::string query, std::string body = {}) {
+    const std::array<PathParam, 1> path{{{"key", "dashboard:a"}}};
+    OperationInput input{.path = path, .query = query, .body = body};
+    if (!id.starts_with("cache.delete")) input.path = {};
+    OperationOutput output;
+    test::call_operation(refused_, context_, id, input, output);
+    return output;
+  }
+
+  test::RefusingRecord refusing_{*record_};
+  std::unique_ptr<Cache> refusing_cache_ =
+      cache::make_cache(engine_, refusing_, timers_, null_log());
+  Registry refused_;
+};
+
+TEST_F(CacheAtBestEffort, WhateverInvalidatesIsAcceptedWith202AndSaysThatItIsNotRecorded) {
+  struct Each {
+    std::string id;
+    std::string query = {};
+    std::string body = {};
+  };
+  for (const Each& each :
+       {Each{"cache.invalidate", "", R"({"tags":["t"]})"}, Each{"cache.clear"},
+        Each{"cache.clear_pattern", "pattern=a*"}, Each{"cache.clear_dashboard"},
+        Each{"cache.delete", "wait=all"}, Each{"cache.delete_key", "wait=all"}}) {
+    const OperationOutput refused = refused_call(each.id, each.query, each.body);
+    ASSERT_TRUE(refused.error) << each.id;
+    EXPECT_EQ(refused.error->slug, "record_unavailable") << each.id;
+
+    const std::string more = each.query.empty() ? "best_effort=1" : each.query + "&best_effort=1";
+    const OperationOutput accepted = refused_call(each.id, more, each.body);
+
+    EXPECT_EQ(accepted.status, 202) << each.id;
+    EXPECT_EQ(json_of(accepted).at("recorded"), false) << each.id;
+  }
+  EXPECT_EQ(state("dashboard:a"), CacheState::miss);
+}
+
+TEST_F(CacheAtBestEffort, WhatIsRecordedIsAnsweredAsEver) {
+  refusing_.refuse(false);
+  const OperationOutput done =
+      refused_call("cache.invalidate", "best_effort=true", R"({"tags":["t"]})");
+
+  EXPECT_EQ(done.status, 200);
+  EXPECT_EQ(json_of(done).at("recorded"), true);
+  const OperationOutput deleted = refused_call("cache.delete", "wait=all&best_effort=1");
+  EXPECT_EQ(deleted.status, 200);
+  EXPECT_EQ(json_of(deleted).at("recorded"), true);
+  EXPECT_FALSE(json_of(refused_call("cache.delete", "")).contains("recorded"));
+}
+
+TEST_F(CacheAtBestEffort, IsNothingForAnErasureHereAlone) {
+  const OperationOutput refused = refused_call("cache.delete", "best_effort=1");
+
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, Errc::invalid_argument);
+  ASSERT_EQ(refused.error->fields.size(), 1u);
+  EXPECT_EQ(refused.error->fields[0].location, "query.best_effort");
+  EXPECT_EQ(state("dashboard:a"), CacheState::hit);
 }
 
 }  // namespace

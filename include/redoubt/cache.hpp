@@ -13,6 +13,11 @@
 // While invalidations by other instances cannot be heard (PostgreSQL is away), a coherent entry is
 // not found. One whose consistency is `ttl` is, as it was known last, as long as its ages allow.
 //
+// At best effort. While the record is away nothing can be invalidated so, and an invalidation that
+// is content with less acts on this instance at once, is told to the others over the shared tier,
+// if there is one, and is recorded when it can be. Until then it is lost with this process, and
+// another instance that was not told may go on with what it has.
+//
 // Fill lease. Of the callers that ask for a missing key with a lease, one is granted it and
 // computes; the others wait, or get the stale value. What is put under the lease is kept only if
 // the lease still holds and nothing the entry depends on was invalidated since it was granted. An
@@ -144,12 +149,20 @@ struct CacheInvalidation {
   std::vector<std::string> prefixes{};  // Literal. O(1) when of 1..4 segments that each end in ':'.
   std::vector<std::string> patterns{};  // Globs of * ? and \ escapes.
   bool everything = false;
+  bool best_effort = false;  // Rather than not at all, where it cannot be recorded now.
 };
 
 struct CacheInvalidated {
-  std::int64_t generation = 0;  // Of the tenant; grows with every invalidation, across restarts.
+  // Of the tenant; grows with every invalidation, across restarts. 0: not recorded.
+  std::int64_t generation = 0;
   std::size_t bumped = 0;
   bool everything = false;  // It was widened to, or asked as, everything.
+  bool recorded = true;     // False: at best effort, as above.
+};
+
+struct CacheErased {
+  bool was_there = false;
+  bool recorded = true;  // As above.
 };
 
 struct CacheKeyInfo {
@@ -180,11 +193,6 @@ struct CacheStats {
   std::size_t fills = 0;  // Leases held.
 };
 
-enum class CacheReach : std::uint8_t {
-  here,        // The memory of this instance, and the copy in the shared tier.
-  everywhere,  // Every instance's, as an invalidation: one commit.
-};
-
 class Cache {
  public:
   virtual ~Cache() = default;
@@ -211,15 +219,19 @@ class Cache {
   virtual Task<std::vector<CachePutResult>> put_batch(const Context& context,
                                                       std::vector<CachePut> requests) = 0;
 
-  // Ends the fill that is under way too; its lease passes on. False when there was no entry here.
-  // unavailable for `everywhere` while the record is away.
-  virtual Task<bool> erase(const Context& context, std::string key,
-                           CacheReach reach = CacheReach::here) = 0;
+  // From the memory of this instance and the copy in the shared tier. Ends the fill that is under
+  // way too; its lease passes on. False when there was no entry here.
+  virtual Task<bool> erase(const Context& context, std::string key) = 0;
+
+  // From every instance's, as an invalidation. Errors: as invalidate().
+  virtual Task<CacheErased> erase_everywhere(const Context& context, std::string key,
+                                             bool best_effort = false) = 0;
 
   // Gives a lease back without a value.
   virtual Task<CacheReleased> release(const Context& context, CacheRelease request) = 0;
 
-  // One commit. unavailable while the record is away: nothing is invalidated then.
+  // One commit. unavailable while the record is away: nothing is invalidated then, unless it is at
+  // best effort and there is room to hold it.
   virtual Task<CacheInvalidated> invalidate(const Context& context, CacheInvalidation request) = 0;
 
   // Keys with a live entry that match `pattern`, `limit` of 1..1000 a page. Looks at 10,000 keys at

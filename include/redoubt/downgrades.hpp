@@ -12,19 +12,20 @@
 namespace redoubt {
 
 enum class Downgrade : std::uint8_t {
-  sessions_grace,  // A session was verified by a copy while the record is away.
-  keys_grace,      // The caller's API key was.
-  limits_share,    // Each instance enforced its share of a limit.
-  limits_open,     // A limit was not enforced, as its configuration says.
-  limits_refused,  // A limit refused because it could not be decided, as its configuration says.
-  cache_local,     // Entries that only Redis or other instances have were not found.
-  cache_unheard,   // Invalidations of other instances may not have been heard.
-  record_away,     // Refused: the record could not be asked.
+  sessions_grace,     // A session was verified by a copy while the record is away.
+  keys_grace,         // The caller's API key was.
+  limits_share,       // Each instance enforced its share of a limit.
+  limits_open,        // A limit was not enforced, as its configuration says.
+  limits_refused,     // A limit refused because it could not be decided, as its configuration says.
+  cache_local,        // Entries that only Redis or other instances have were not found.
+  cache_unheard,      // Invalidations of other instances may not have been heard.
+  cache_best_effort,  // An invalidation is not recorded, and others may not hear of it.
+  record_away,        // Refused: the record could not be asked.
 };
 
-inline constexpr std::array<std::string_view, 8> kDowngradeNames{
-    "sessions=grace",  "keys=grace",  "limits=share",   "limits=open",
-    "limits=refused",  "cache=local", "cache=unheard",  "record=unavailable"};
+inline constexpr std::array<std::string_view, 9> kDowngradeNames{
+    "sessions=grace", "keys=grace",    "limits=share",      "limits=open",       "limits=refused",
+    "cache=local",    "cache=unheard", "cache=best_effort", "record=unavailable"};
 
 class Downgrades {
  public:

@@ -12,6 +12,7 @@
 #include "record/idempotency_rows.hpp"
 #include "record/postgres_record.hpp"
 #include "record/sqlite_record.hpp"
+#include "services/cache/engine.hpp"
 #include "services/limits/service.hpp"
 
 #include <algorithm>
@@ -157,6 +158,7 @@ Result<void> Instance::open_services() {
                                           metrics, &redis->state().eras());
   record->subscribe(cache::cache_listener(cache_engine));
   bound_cache();
+  redis->tell(cache_engine->best_effort());
   RD_CHECK(redis->start(io));
   health = std::make_unique<health::HealthService>(*record, clock, std::string(version()),
                                                    storage_name(config.sessions.options.storage),

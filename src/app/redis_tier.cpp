@@ -220,6 +220,7 @@ void RedisTier::exchange_hints() {
   const bool others = parts_.record.when_announced([hints = hints_.get()] { hints->announced(); });
   if (!others) return hints_.reset();
   background_->spawn("shared.hints", hints_->run());
+  exchange_invalidations();
   background_->repeat("record.hurry", kLookUnhinted, [this]() -> Task<void> {
     const bool hinted = state_.reachable() && state_.all_reads_open();
     if (!state_.off() && !hinted) parts_.record.hurry();
@@ -227,9 +228,35 @@ void RedisTier::exchange_hints() {
   });
 }
 
+void RedisTier::exchange_invalidations() {
+  if (invalidations_ == nullptr) return;
+  const auto counter = [this](std::string result) -> Counter& {
+    return parts_.metrics.counter(
+        "redoubt_cache_hints_total",
+        "Messages to other instances of invalidations that are not recorded yet.",
+        {{"result", std::move(result)}});
+  };
+  told_ = std::make_unique<shared::HintChannel>(shared::HintChannelParts{
+      .client = *client_,
+      .state = state_,
+      .clock = parts_.clock,
+      .timers = *timers_,
+      .log = parts_.log,
+      .sent = counter("sent"),
+      .unsent = counter("unsent"),
+      .received = counter("received"),
+      .topic = shared::Topic::invalidations,
+      .identity = monitor_->identity(),
+      .instance = instance_,
+      .messages = [told = invalidations_](bool) { return told->messages(); },
+      .heard = [told = invalidations_](std::string_view message) { told->hear(message); }});
+  background_->spawn("cache.hints", told_->run());
+}
+
 void RedisTier::stop() {
   stopped_ = true;
   if (hints_) hints_->stop();
+  if (told_) told_->stop();
   client_->stop();
 }
 

@@ -11,7 +11,9 @@
 #include "record/record.hpp"
 #include "redis/client.hpp"
 #include "redis/replaceable_client.hpp"
+#include "services/cache/best_effort.hpp"
 #include "shared/changes.hpp"
+#include "shared/hint_channel.hpp"
 #include "shared/journal_hints.hpp"
 #include "shared/monitor.hpp"
 #include "shared/state.hpp"
@@ -46,6 +48,9 @@ class RedisTier {
   // Errors: invalid_argument for TLS files that cannot be read.
   static Result<std::unique_ptr<RedisTier>> make(boost::asio::io_context& io,
                                                  const RedisTierParts& parts);
+
+  // What instances are to tell each other beside the record. Before start(); it outlives this.
+  void tell(cache::BestEffort& invalidations) { invalidations_ = &invalidations; }
 
   // Waits a moment for Redis; one that is away is used once it is there. Nothing without one.
   // REQUIRES: everybody who must hear the journal has subscribed.
@@ -93,6 +98,7 @@ class RedisTier {
   Result<std::unique_ptr<redis::Client>> watching_client(boost::asio::io_context& io,
                                                          const redis::Options& options) const;
   void exchange_hints();
+  void exchange_invalidations();
 
   const RedisTierParts parts_;
   mutable std::mutex mutex_;  // Of the two below.
@@ -106,6 +112,8 @@ class RedisTier {
   std::unique_ptr<redis::ReplaceableClient> client_;
   std::unique_ptr<shared::Monitor> monitor_;
   std::unique_ptr<shared::JournalHints> hints_;  // Null: nobody else uses the record.
+  std::unique_ptr<shared::HintChannel> told_;    // Likewise.
+  cache::BestEffort* invalidations_ = nullptr;
   std::atomic<bool> hears_;  // The journal. True once there is a Redis, and from then on.
   bool begun_ = false;
   bool stopped_ = false;

@@ -166,19 +166,23 @@ void register_list(Registry& registry, Cache& cache) {
 
 struct CacheClearRequest {
   Wait wait = Wait::self;
+  bool best_effort = false;
   static constexpr std::string_view schema_name = "CacheClearRequest";
-  static constexpr auto fields = describe(wait_field<&CacheClearRequest::wait>());
+  static constexpr auto fields = describe(wait_field<&CacheClearRequest::wait>(),
+                                          best_effort_field<&CacheClearRequest::best_effort>());
 };
 
 struct CacheClearPatternRequest {
   std::string pattern;
   Wait wait = Wait::self;
+  bool best_effort = false;
   static constexpr std::string_view schema_name = "CacheClearPatternRequest";
   static constexpr auto fields =
       describe(field<&CacheClearPatternRequest::pattern>(
                    "pattern", "A glob: `*`, `?`, `\\` escapes.", in_query, required,
                    length(1, kCachePatternMax), example("users:*")),
-               wait_field<&CacheClearPatternRequest::wait>());
+               wait_field<&CacheClearPatternRequest::wait>(),
+               best_effort_field<&CacheClearPatternRequest::best_effort>());
 };
 
 Task<CacheInvalidatedReply> invalidate(Cache& cache, const Context& context,
@@ -195,12 +199,16 @@ void register_clear(Registry& registry, Cache& cache) {
                .summary = "Invalidate everything in the tenant's cache",
                .area = Area::cache,
                .access = Access::write,
+               .may_accept = true,
                .priority = Priority::lease},
-      .run = [&cache](const Context& context, CacheClearRequest) {
-        CacheInvalidation what;
-        what.everything = true;
-        return invalidate(cache, context, std::move(what));
-      }});
+      .run =
+          [&cache](const Context& context, CacheClearRequest r) {
+            CacheInvalidation what;
+            what.everything = true;
+            what.best_effort = r.best_effort;
+            return invalidate(cache, context, std::move(what));
+          },
+      .decorate = decorate_invalidated});
   registry.add(OperationSpec<CacheClearPatternRequest, CacheInvalidatedReply>{
       .info = {.id = "cache.clear_pattern",
                .method = Method::post,
@@ -208,12 +216,16 @@ void register_clear(Registry& registry, Cache& cache) {
                .summary = "Invalidate the keys that match a glob",
                .area = Area::cache,
                .access = Access::write,
+               .may_accept = true,
                .priority = Priority::lease},
-      .run = [&cache](const Context& context, CacheClearPatternRequest r) {
-        CacheInvalidation what;
-        what.patterns.push_back(std::move(r.pattern));
-        return invalidate(cache, context, std::move(what));
-      }});
+      .run =
+          [&cache](const Context& context, CacheClearPatternRequest r) {
+            CacheInvalidation what;
+            what.patterns.push_back(std::move(r.pattern));
+            what.best_effort = r.best_effort;
+            return invalidate(cache, context, std::move(what));
+          },
+      .decorate = decorate_invalidated});
 }
 
 // ---- The dashboard's keys ----
@@ -297,12 +309,16 @@ void register_dashboard(Registry& registry, Cache& cache) {
                .path = "/api/v1/cache/dashboard/clear",
                .summary = "Invalidate the dashboard's entries",
                .area = Area::cache,
-               .access = Access::write},
-      .run = [&cache](const Context& context, CacheClearRequest) {
-        CacheInvalidation what;
-        what.prefixes.emplace_back(kDashboardPrefix);
-        return invalidate(cache, context, std::move(what));
-      }});
+               .access = Access::write,
+               .may_accept = true},
+      .run =
+          [&cache](const Context& context, CacheClearRequest r) {
+            CacheInvalidation what;
+            what.prefixes.emplace_back(kDashboardPrefix);
+            what.best_effort = r.best_effort;
+            return invalidate(cache, context, std::move(what));
+          },
+      .decorate = decorate_invalidated});
 }
 
 }  // namespace

@@ -35,6 +35,16 @@ inline constexpr std::string_view kConsistencyDoc =
 
 inline constexpr std::string_view kLeaseHeader = "Redoubt-Fill-Lease";
 
+template <auto Member>
+constexpr FieldInfo best_effort_field() {
+  return field<Member>(
+      "best_effort",
+      "While the record is away, not 503 but 202: this instance acts on it at once, "
+      "others as far as Redis tells them, and it is recorded when it can be, unless "
+      "the process ends before.",
+      in_query);
+}
+
 // ---- One entry ----
 
 struct CacheGetRequest {
@@ -121,20 +131,25 @@ struct CachePutReply {
 struct CacheDeleteRequest {
   std::string key;
   Wait wait = Wait::self;
+  bool best_effort = false;
   static constexpr std::string_view schema_name = "CacheDeleteRequest";
   static constexpr auto fields =
       describe(field<&CacheDeleteRequest::key>("key", "The entry's key, percent-encoded.", in_path,
                                                length(1, kCacheKeyMax)),
-               wait_field<&CacheDeleteRequest::wait>());
+               wait_field<&CacheDeleteRequest::wait>(),
+               best_effort_field<&CacheDeleteRequest::best_effort>());
 };
 
 struct CacheDeletedReply {
   std::string key;
   bool deleted = false;
+  std::optional<bool> recorded;
   static constexpr std::string_view schema_name = "CacheDeleted";
   static constexpr auto fields =
       describe(field<&CacheDeletedReply::key>("key", "The entry's key."),
-               field<&CacheDeletedReply::deleted>("deleted", "Whether there was a live entry."));
+               field<&CacheDeletedReply::deleted>("deleted", "Whether there was a live entry."),
+               field<&CacheDeletedReply::recorded>(
+                   "recorded", "With `wait=all`: whether it is in the record; else it will be."));
 };
 
 struct CacheReleaseRequest {
@@ -265,6 +280,7 @@ struct CacheInvalidateRequest {
   std::vector<std::string> prefixes;
   std::vector<std::string> patterns;
   Wait wait = Wait::self;
+  bool best_effort = false;
   static constexpr std::string_view schema_name = "CacheInvalidateRequest";
   static constexpr auto fields = describe(
       field<&CacheInvalidateRequest::tags>("tags", "Entries that carry any of these.",
@@ -275,28 +291,39 @@ struct CacheInvalidateRequest {
       field<&CacheInvalidateRequest::patterns>(
           "patterns", "Entries whose keys match any of these globs (`*`, `?`, `\\` escapes).",
           items(0, kCacheInvalidationsMax)),
-      wait_field<&CacheInvalidateRequest::wait>());
+      wait_field<&CacheInvalidateRequest::wait>(),
+      best_effort_field<&CacheInvalidateRequest::best_effort>());
 };
 
 struct CacheInvalidatedReply {
   std::int64_t generation = 0;
   std::int64_t bumped = 0;
   bool everything = false;
+  bool recorded = true;
   static constexpr std::string_view schema_name = "CacheInvalidated";
-  static constexpr auto fields =
-      describe(field<&CacheInvalidatedReply::generation>(
-                   "generation", "Of the tenant's cache; grows with every invalidation."),
-               field<&CacheInvalidatedReply::bumped>("bumped", "Names given a new generation."),
-               field<&CacheInvalidatedReply::everything>(
-                   "everything", "Whether the whole cache of the tenant went."));
+  static constexpr auto fields = describe(
+      field<&CacheInvalidatedReply::generation>(
+          "generation",
+          "Of the tenant's cache; grows with every invalidation. 0 when it is not recorded."),
+      field<&CacheInvalidatedReply::bumped>("bumped", "Names given a new generation."),
+      field<&CacheInvalidatedReply::everything>("everything",
+                                                "Whether the whole cache of the tenant went."),
+      field<&CacheInvalidatedReply::recorded>(
+          "recorded", "Whether it is in the record; else it will be, with `best_effort`."));
 
   static CacheInvalidatedReply of(const CacheInvalidated& done) {
     CacheInvalidatedReply reply;
     reply.generation = done.generation;
     reply.bumped = static_cast<std::int64_t>(done.bumped);
     reply.everything = done.everything;
+    reply.recorded = done.recorded;
     return reply;
   }
 };
+
+// Of what `best_effort` is offered for: 202 when it is all that could be had.
+inline void decorate_invalidated(const CacheInvalidatedReply& reply, OperationOutput& out) {
+  if (!reply.recorded) out.status = 202;
+}
 
 }  // namespace redoubt::operations

@@ -142,10 +142,25 @@ void register_put(Registry& registry, Cache& cache) {
 Task<CacheDeletedReply> erase(Cache& cache, const Context& context, CacheDeleteRequest request) {
   CacheDeletedReply reply;
   reply.key = request.key;
-  const CacheReach reach = request.wait == Wait::all ? CacheReach::everywhere : CacheReach::here;
-  RD_CO_TRY(deleted, co_await cache.erase(context, std::move(request.key), reach));
-  reply.deleted = deleted;
+  const bool everywhere = request.wait == Wait::all;
+  if (request.best_effort && !everywhere) {
+    co_return fail(invalid_argument(
+        "query.best_effort", "needs wait=all: without it nothing is to be recorded", "required"));
+  }
+  if (everywhere) {
+    RD_CO_TRY(erased, co_await cache.erase_everywhere(context, std::move(request.key),
+                                                      request.best_effort));
+    reply.deleted = erased.was_there;
+    reply.recorded = erased.recorded;
+  } else {
+    RD_CO_TRY(deleted, co_await cache.erase(context, std::move(request.key)));
+    reply.deleted = deleted;
+  }
   co_return reply;
+}
+
+void decorate_deleted(const CacheDeletedReply& reply, OperationOutput& out) {
+  if (!reply.recorded.value_or(true)) out.status = 202;
 }
 
 void register_delete(Registry& registry, Cache& cache) {
@@ -162,8 +177,10 @@ void register_delete(Registry& registry, Cache& cache) {
                    "instances may have the entry in their memory until it ends; with "
                    "`wait=all` the key is invalidated in all of them.",
                .area = Area::cache,
-               .access = Access::write},
-      .run = run});
+               .access = Access::write,
+               .may_accept = true},
+      .run = run,
+      .decorate = decorate_deleted});
   registry.add(OperationSpec<CacheDeleteRequest, CacheDeletedReply>{
       .info = {.id = "cache.delete_key",
                .method = Method::del,
@@ -171,8 +188,10 @@ void register_delete(Registry& registry, Cache& cache) {
                .summary = "Delete a cache key",
                .doc = "The same as `cache.delete`, under the path of the key list.",
                .area = Area::cache,
-               .access = Access::write},
-      .run = run});
+               .access = Access::write,
+               .may_accept = true},
+      .run = run,
+      .decorate = decorate_deleted});
 }
 
 Task<CacheReleasedReply> release(Cache& cache, const Context& context,
@@ -292,6 +311,7 @@ Task<CacheInvalidatedReply> invalidate(Cache& cache, const Context& context,
   what.tags = std::move(request.tags);
   what.prefixes = std::move(request.prefixes);
   what.patterns = std::move(request.patterns);
+  what.best_effort = request.best_effort;
   RD_CO_TRY(done, co_await cache.invalidate(context, std::move(what)));
   co_return CacheInvalidatedReply::of(done);
 }
@@ -304,13 +324,17 @@ void register_invalidate(Registry& registry, Cache& cache) {
                .summary = "Invalidate by tag, key prefix or glob",
                .doc = "Costs the same however many entries it concerns. From the answer on, no "
                       "value whose fill began before it is served, as stale neither. It survives a "
-                      "crash: it is committed before it is answered.",
+                      "crash: it is committed before it is answered; or, with `best_effort` and "
+                      "while the record is away, accepted with 202 and `recorded: false`. With an "
+                      "`Idempotency-Key` that is not possible: nothing can be kept of it then.",
                .area = Area::cache,
                .access = Access::write,
+               .may_accept = true,
                .priority = Priority::lease},
-      .run = [&cache](const Context& context, CacheInvalidateRequest r) {
-        return invalidate(cache, context, std::move(r));
-      }});
+      .run = [&cache](
+                 const Context& context,
+                 CacheInvalidateRequest r) { return invalidate(cache, context, std::move(r)); },
+      .decorate = decorate_invalidated});
 }
 
 }  // namespace

@@ -227,10 +227,18 @@ json::object refusal(const Operation& operation, int status, Schemas& replies) {
   return out;
 }
 
+json::object accepted(const Operation& operation, Schemas& replies) {
+  json::object out = success(operation, replies);
+  out["description"] =
+      "Accepted: it is done as far as it can be while the record is away, and recorded later.";
+  return out;
+}
+
 json::object responses(const Operation& operation, Schemas& replies) {
   const bool no_body = !operation.raw_reply && operation.reply_name.empty();
   json::object out;
   out[fmt::format("{}", no_body ? 204 : operation.info.status)] = success(operation, replies);
+  if (operation.info.may_accept) out["202"] = accepted(operation, replies);
   for (const ProblemRow& row : kProblems) {
     if (!may_answer(operation, row.status)) continue;
     out[fmt::format("{}", row.status)] = reference("responses", row.name);

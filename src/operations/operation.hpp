@@ -45,6 +45,7 @@ struct OperationInfo {
   Area area{};
   Access access = Access::read;
   int status = 200;          // Of success.
+  bool may_accept = false;   // Or 202 with the reply: it is done as far as can be now.
   std::array<int, 3> refusals{};  // Statuses that carry the reply too: a verdict that says no.
   bool is_public = false;        // No credential needed.
   bool session_may = false;      // A session token is enough (about itself).

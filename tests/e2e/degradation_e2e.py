@@ -136,6 +136,52 @@ class DegradationTest(unittest.TestCase):
         self.assertGreater(self.redoubt.metric("redoubt_guarantee_downgrades_total",
                                                guarantee="sessions=grace"), 0)
 
+    def test_an_invalidation_at_best_effort_acts_while_the_record_is_away(self):
+        def get(instance, key):
+            return instance.get("/api/v1/cache/entries/" + key)
+
+        def invalidate(query=""):
+            return self.redoubt.post("/api/v1/cache/invalidate" + query, {"tags": ["vip"]})
+
+        first = self.redoubt
+        with Server(env={**self.env, "REDIS_URL": self.redis.url}) as other:
+            other.admin_key = first.admin_key
+            for key, tag in (("hit", "vip"), ("spared", "other")):
+                put = first.request("PUT", f"/api/v1/cache/entries/{key}?tags={tag}", "old")
+                self.assertEqual(put.status, 200, put)
+                wait_for(lambda: get(other, key).status == 200, "the other one to have it")
+            self.pause_postgres()
+            replies = []
+
+            def is_accepted():
+                replies.append(invalidate("?best_effort=1"))
+                self.assertIn(replies[-1].status, (202, 503, 504), replies[-1])
+                return replies[-1].status == 202
+            wait_for(is_accepted, "the record to be known to be away")
+
+            self.assertEqual(replies[-1].headers["Redoubt-Mode"], "degraded")
+            self.assertIn("cache=best_effort", replies[-1].headers["Redoubt-Guarantee"])
+            self.assertEqual((replies[-1].json["recorded"], replies[-1].json["generation"]),
+                             (False, 0))
+            self.assertEqual(invalidate().status, 503, "not unless it is asked for")
+            self.assertEqual(first.metric("redoubt_cache_invalidations_unsaved"), 1)
+            wait_for(lambda: other.metric("redoubt_cache_hints_total", result="received") > 0,
+                     "the other one to be told")
+
+            self.resume_postgres()
+            for instance in (first, other):
+                # What is in memory is good again; what was invalidated is not, at no moment.
+                wait_for(lambda i=instance: self.assertNotEqual(get(i, "hit").status, 200) or
+                         get(i, "spared").status == 200, "the record to be back")
+                self.assertEqual(get(instance, "hit").status, 404)
+            wait_for(lambda: first.metric("redoubt_cache_invalidations_unsaved") == 0,
+                     "it to be recorded")
+            self.assertTrue(self.lines("cache.invalidations_saved"))
+            later = invalidate("?best_effort=1")
+            self.assertEqual((later.status, later.json["recorded"]), (200, True))
+            self.assertNotIn("Redoubt-Mode", later.headers)
+            self.assertGreaterEqual(later.json["generation"], 2)
+
     def test_redis_is_missed_by_label_and_back_within_seconds(self):
         self.redis.pause()
         self.addCleanup(self.redis.resume)

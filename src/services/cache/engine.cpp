@@ -81,6 +81,7 @@ CacheEngine::CacheEngine(const CacheOptions& options, const record::Record& reco
       random_(random),
       metrics_(metrics),
       tenants_(eras),
+      best_effort_(tenants_, clock, metrics),
       store_(options, random, metrics),
       hints_(metrics),
       fills_(random, [this] { return next_version(); }) {}
@@ -407,7 +408,7 @@ bool CacheEngine::adopt(const Address& at, std::shared_ptr<Entry> entry, const W
   const WallTime stored_at = wall() - whole_ms(now - entry->stored_at);
   const auto filled =
       entry->tenant->generations.judge(entry->key, entry->tags, entry->seen, stored_at);
-  if (!filled) return false;
+  if (!filled || best_effort_.covers(at.tenant, entry->key, entry->tags)) return false;
   entry->filled = *filled;
   entry->checked = *filled;
   if (entry->weight > store_.tenant_weight_max() || entry->weight > store_.entry_weight_max()) {

@@ -6,6 +6,7 @@
 
 #include "base/metrics.hpp"
 #include "record/record.hpp"
+#include "services/cache/best_effort.hpp"
 #include "services/cache/fills.hpp"
 #include "services/cache/hints.hpp"
 #include "services/cache/store.hpp"
@@ -152,6 +153,8 @@ class CacheEngine final : public shared::CopyListener {
   bool would_overflow(std::string_view tenant, std::size_t names, std::size_t globs);
   void count_invalidation(std::string_view name);
   void hear(const record::JournalEntry& entry);
+  // Invalidations that are not in the record (yet).
+  BestEffort& best_effort() { return best_effort_; }
 
   std::size_t entries() const { return store_.entries(); }
   std::size_t bytes() const { return store_.bytes(); }
@@ -206,6 +209,7 @@ class CacheEngine final : public shared::CopyListener {
   Random& random_;
   CacheMetrics metrics_;
   TenantCaches tenants_;
+  BestEffort best_effort_;
   Store store_;
   Hints hints_;
   Fills fills_;

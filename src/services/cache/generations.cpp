@@ -94,7 +94,7 @@ void Generations::bump(std::string_view name, std::int64_t generation) {
 
 // REQUIRES: the lock, as all below.
 void Generations::note(Stamp at, std::int64_t generation) {
-  if (eras_ == nullptr) return;
+  if (eras_ == nullptr || generation == kHere) return;
   if (generation == kUnnumbered) {
     unnumbered_at_ = at;
     seen_.reset();

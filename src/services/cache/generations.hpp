@@ -54,6 +54,9 @@ class Generations {
   static constexpr std::size_t kRowsReadMax = kNamesMax / 4;
   static constexpr std::size_t kGlobsReadMax = kGlobsMax / 4;
   static constexpr std::int64_t kUnnumbered = INT64_MAX;
+  // Of this process alone, and not in the record: it is for what is in memory, and says nothing of
+  // entries from elsewhere.
+  static constexpr std::int64_t kHere = 0;
 
   // What is known when a fill begins. Without a shared tier, `seen` and `era` are 0.
   struct Moment {

@@ -226,12 +226,12 @@ TEST_F(InvalidationTest, ErasingEverywhereIsHeardByOtherInstances) {
 
   ASSERT_TRUE(*test::run(cache_->erase(context_, "a*?:c")));
   EXPECT_EQ(there("a*?:c"), CacheState::hit) << "not unless it is asked for";
-  EXPECT_TRUE(*test::run(cache_->erase(context_, "a*?:b", CacheReach::everywhere)));
+  EXPECT_TRUE(test::run(cache_->erase_everywhere(context_, "a*?:b"))->was_there);
 
   EXPECT_EQ(state("a*?:b"), CacheState::miss);
   EXPECT_EQ(there("a*?:b"), CacheState::miss);
   EXPECT_EQ(there("a*?:c"), CacheState::hit) << "no other key";
-  EXPECT_FALSE(*test::run(cache_->erase(context_, "a*?:b", CacheReach::everywhere)));
+  EXPECT_FALSE(test::run(cache_->erase_everywhere(context_, "a*?:b"))->was_there);
 }
 
 TEST_F(InvalidationTest, NoEntryAnswersWhileTheJournalIsNotFollowed) {

@@ -2,10 +2,10 @@
 
 #include "base/bytes.hpp"
 #include "record/cache_rows.hpp"
-#include "record/reach_keys.hpp"
 #include "services/cache/copies.hpp"
 #include "services/cache/engine.hpp"
 #include "services/cache/fill_guards.hpp"
+#include "services/cache/invalidator.hpp"
 #include "services/cache/names.hpp"
 #include "services/cache/rules.hpp"
 
@@ -28,24 +28,14 @@ constexpr int kRowBatchesMax = 20;  // In one sweep; what is left waits for the 
 // is a value.
 constexpr Duration kAskAgain{50};
 
-std::vector<std::string> names_of(const CacheInvalidation& request) {
-  std::vector<std::string> names;
-  for (const std::string& tag : request.tags) names.push_back(tag_name(tag));
-  for (const std::string& prefix : request.prefixes) names.push_back(prefix_name(prefix));
-  for (const std::string& pattern : request.patterns) names.push_back(pattern_name(pattern));
-  if (request.everything) names.emplace_back();
-  std::ranges::sort(names);
-  const auto repeated = std::ranges::unique(names);
-  names.erase(repeated.begin(), repeated.end());
-  if (names.front().empty()) names.resize(1);  // Everything says it all.
-  return names;
-}
-
 class CacheService final : public Cache {
  public:
   CacheService(std::shared_ptr<CacheEngine> engine, record::Record& record, Timers& timers,
                Log& log, const CacheCopiesParts* copies)
-      : engine_(std::move(engine)), record_(record), timers_(timers), log_(log) {
+      : engine_(std::move(engine)),
+        record_(record),
+        timers_(timers),
+        invalidator_(*engine_, record, log) {
     if (copies != nullptr) copies_.emplace(*engine_, *copies);
   }
 
@@ -139,13 +129,24 @@ class CacheService final : public Cache {
     co_return results;
   }
 
-  Task<bool> erase(const Context& context, std::string key, CacheReach reach) override {
+  Task<bool> erase(const Context& context, std::string key) override {
     RD_CO_CHECK(check_key("key", key));
-    if (reach == CacheReach::everywhere) co_return co_await erase_everywhere(context, key);
     const Address at = engine_->address(context.caller.tenant, key);
     const bool erased = engine_->erase(at);
     if (copies_) note_kept(context, at, co_await copies_->erase(at));
     co_return erased;
+  }
+
+  Task<CacheErased> erase_everywhere(const Context& context, std::string key,
+                                     bool best_effort) override {
+    RD_CO_CHECK(check_key("key", key));
+    const Address at = engine_->address(context.caller.tenant, key);
+    const bool was_there = engine_->inspect(at).state != CacheState::miss;
+    std::vector<std::string> names(1, key_name(key));
+    RD_CO_TRY(done, co_await invalidator_.invalidate(context, std::move(names), best_effort));
+    engine_->erase(at);
+    if (copies_) co_await copies_->erase(at);
+    co_return CacheErased{was_there, done.recorded};
   }
 
   Task<CacheReleased> release(const Context& context, CacheRelease request) override {
@@ -158,18 +159,8 @@ class CacheService final : public Cache {
 
   Task<CacheInvalidated> invalidate(const Context& context, CacheInvalidation request) override {
     RD_CO_CHECK(check_invalidation(request));
-    const std::vector<std::string> names = names_to_bump(context, names_of(request));
-    RD_CO_TRY(generation, co_await bump(context, names));
-    for (const std::string& name : names) engine_->count_invalidation(name);
-
-    CacheInvalidated done;
-    done.generation = generation;
-    done.bumped = names.size();
-    done.everything = names.front().empty();
-    log_.debug(
-        "cache.invalidated",
-        {{"tenant", context.caller.tenant}, {"generation", generation}, {"names", names.size()}});
-    co_return done;
+    const bool best_effort = request.best_effort;
+    co_return co_await invalidator_.invalidate(context, names_of(request), best_effort);
   }
 
   Task<CacheKeyPage> list(const Context& context, std::string pattern, std::size_t limit,
@@ -334,59 +325,10 @@ class CacheService final : public Cache {
     }
   }
 
-  Task<bool> erase_everywhere(const Context& context, const std::string& key) {
-    const Address at = engine_->address(context.caller.tenant, key);
-    const bool was_there = engine_->inspect(at).state != CacheState::miss;
-    const std::vector<std::string> names = names_to_bump(context, {key_name(key)});
-    RD_CO_CHECK(co_await bump(context, names));
-    for (const std::string& name : names) engine_->count_invalidation(name);
-    engine_->erase(at);
-    if (copies_) co_await copies_->erase(at);
-    co_return was_there;
-  }
-
-  // More names than a tenant can remember are widened to everything.
-  std::vector<std::string> names_to_bump(const Context& context, std::vector<std::string> names) {
-    const auto globs = static_cast<std::size_t>(
-        std::ranges::count_if(names, [](const auto& n) { return n.starts_with(kGlobName); }));
-    if (engine_->would_overflow(context.caller.tenant, names.size() - globs, globs)) {
-      names.assign(1, {});
-    }
-    return names;
-  }
-
-  // One transaction; it has taken effect in memory when it is acknowledged.
-  Task<std::int64_t> bump(const Context& context, std::vector<std::string> names) {
-    record::AuditEvent audit;
-    audit.tenant = context.caller.tenant;
-    audit.principal = context.caller.principal;
-    audit.action = "cache.cleared";
-    audit.target = "cache";
-    audit.request_id = context.request_id;
-    audit.address = context.client_address;
-    const WallTime now = engine_->wall();
-    std::function<Task<std::int64_t>(record::Unit&)> work =
-        [names = std::move(names), audit = std::move(audit),
-         now](record::Unit& unit) -> Task<std::int64_t> {
-      std::int64_t generation = 0;
-      for (const std::string& name : names) {
-        RD_CO_TRY(next, co_await record::bump_cache_generation(unit, audit.tenant, name, now));
-        generation = next;
-      }
-      if (names.front().empty()) {
-        RD_CO_CHECK(co_await unit.audit(audit));
-      }
-      co_return generation;
-    };
-    record::Reach reach{context.caller.tenant, {record::reach::cache(context.caller.tenant)}};
-    co_return co_await record_.write(record::with_deadline_of(context, std::move(reach)),
-                                     std::move(work));
-  }
-
   const std::shared_ptr<CacheEngine> engine_;
   record::Record& record_;
   Timers& timers_;
-  Log& log_;
+  Invalidator invalidator_;
   std::optional<CacheCopies> copies_;
   BootTime next_row_sweep_{0};
 };
