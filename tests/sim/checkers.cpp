@@ -191,7 +191,7 @@ void check_fresh(const History& history, Violations& out) {
   for (const Operation& op : history.operations) {
     const bool change = op.deed == Deed::update || op.deed == Deed::invalidate;
     if (!change || op.outcome != Outcome::ok) continue;
-    changes[key_of(op)].push_back({op.ended, op.instance, op.run, op.value});
+    changes[key_of(op)].push_back({op.ended, op.instance, op.run, op.value, op.held});
   }
   for (const Operation& op : history.operations) {
     const bool read = op.deed == Deed::verify || op.deed == Deed::get;

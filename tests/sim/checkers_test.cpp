@@ -296,6 +296,13 @@ TEST_F(Checkers, FreshSeesAnOldValueOfTheCache) {
   add(Deed::get, milliseconds(1'001), milliseconds(1'001), 6);
   EXPECT_EQ(found(check_fresh), 1u) << "its own instance has acknowledged the invalidation";
 }
+TEST_F(Checkers, FreshHoldsAnInstanceToWhatItInvalidatedWithoutTheRecord) {
+  add(Deed::invalidate, seconds(1), seconds(1), 7).held = true;
+  add(Deed::get, seconds(9), seconds(9), 6, 1);
+  EXPECT_EQ(found(check_fresh), 0u) << "another instance need not know of it";
+  add(Deed::get, milliseconds(1'001), milliseconds(1'001), 6);
+  EXPECT_EQ(found(check_fresh), 1u);
+}
 TEST_F(Checkers, FreshTakesANewerValue) {
   add(Deed::invalidate, seconds(1), seconds(1), 7);
   add(Deed::get, seconds(9), seconds(9), 7);

@@ -43,7 +43,8 @@ struct Operation {
   bool degraded = false;     // A limit was decided by a share.
   bool unavailable = false;  // Refused because something is away, not because of the object.
   bool by_grace = false;     // A copy answered, because the record is away.
-  bool held = false;         // What was to end is not recorded; this process refuses it.
+  bool held = false;         // Not recorded: what was to end, this process refuses it; what was
+                             // invalidated, it does not show it.
   std::int8_t instance = 0;
   std::uint8_t run = 0;      // Of the instance.
   std::uint8_t tenant = 0;

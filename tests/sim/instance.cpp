@@ -282,6 +282,8 @@ Task<void> Instance::hand_over() {
 Task<void> Instance::flush() {
   static_cast<void>(co_await sessions_->flush_uses());
   static_cast<void>(co_await keys_->flush_uses());
+  static_cast<void>(co_await cache::save_invalidations(*record_, clock_, log_,
+                                                       cache_engine_->best_effort().unsaved()));
   co_return co_await refusals_.flush(*record_);
 }
 

@@ -377,8 +377,10 @@ Workload::Work Workload::change(Instance& instance, int tenant, int key) {
       request.prefixes.push_back(fmt::format("group{}:", key % 3));
       break;
   }
+  request.best_effort = key % 2 == 0;
   const auto done = co_await instance.cache().invalidate(context(tenant), std::move(request));
   note.end(done);
+  note.op().held = done && !done->recorded;
   note.op().value = value;
 }
 
