@@ -30,6 +30,7 @@ enum class Bug : unsigned char {
   grace_in_reach,       // Old copies answer although the record is in reach.
   strict_by_own_clock,  // Strict limits go by the clock of the instance, not of the record.
   keys_deaf,            // The end of an API key elsewhere does not reach this one's memory.
+  held_given_up,        // What was invalidated at best effort is held no longer, and not recorded.
 };
 
 struct BugName {
@@ -57,6 +58,7 @@ inline constexpr std::array kBugs{
     BugName{Bug::grace_in_reach, "grace_in_reach"},
     BugName{Bug::strict_by_own_clock, "strict_by_own_clock"},
     BugName{Bug::keys_deaf, "keys_deaf"},
+    BugName{Bug::held_given_up, "held_given_up"},
 };
 
 constexpr std::optional<Bug> find_bug(std::string_view name) {

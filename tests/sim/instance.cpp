@@ -33,6 +33,7 @@ constexpr Duration kMonitorPauseMax{2'000};
 constexpr Duration kFlushEvery{5'000};
 constexpr Duration kHandOverEvery{200};
 constexpr std::size_t kHandOverBatch = 256;
+constexpr std::size_t kAllHeld = 4'096;
 constexpr std::size_t kSmallMemory = 96 << 10;  // So that copies in memory are given up, too.
 
 void surely(std::exception_ptr thrown) {
@@ -282,8 +283,9 @@ Task<void> Instance::hand_over() {
 Task<void> Instance::flush() {
   static_cast<void>(co_await sessions_->flush_uses());
   static_cast<void>(co_await keys_->flush_uses());
-  static_cast<void>(co_await cache::save_invalidations(*record_, clock_, log_,
-                                                       cache_engine_->best_effort().unsaved()));
+  cache::UnsavedInvalidations& unsaved = cache_engine_->best_effort().unsaved();
+  if (setup_.bug == Bug::held_given_up) unsaved.saved(unsaved.take(kAllHeld));
+  static_cast<void>(co_await cache::save_invalidations(*record_, clock_, log_, unsaved));
   co_return co_await refusals_.flush(*record_);
 }
 
