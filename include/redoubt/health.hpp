@@ -20,8 +20,8 @@ struct Dependency {
   std::string name;    // "record", "redis"
   std::string engine;  // "sqlite"; empty when not configured.
   DependencyState state = DependencyState::normal;
-  std::string reason;  // Why it is not normal.
-  WallTime since;      // When it entered this state.
+  std::string reason;                      // Why it is not normal.
+  WallTime since;                          // When it entered this state.
   std::vector<std::string> warnings = {};  // Chosen by the configuration, and not safe.
 };
 

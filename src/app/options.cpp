@@ -66,8 +66,9 @@ std::vector<std::string> record_warnings(const config::RecordSettings& record) {
   if (record.database_url.empty()) return {};
   const auto target = sql::postgres::parse_target(record.database_url);
   if (!target || !target->weak_tls) return {};
-  return {"Whoever answers is taken for the database: DATABASE_URL asks for less than "
-          "sslmode=verify-full."};
+  return {
+      "Whoever answers is taken for the database: DATABASE_URL asks for less than "
+      "sslmode=verify-full."};
 }
 
 CacheOptions cache_options(const config::CacheSettings& cache) {

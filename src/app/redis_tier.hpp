@@ -62,7 +62,7 @@ class RedisTier {
   // Empty until the first Redis was looked at. Any thread.
   std::string record_identity() const;
   std::string topology() const;  // "standalone", "sentinel", "cluster", "rest", "". Any thread.
-  std::vector<std::string> warnings() const;  // What is not safe about it. Any thread.
+  std::vector<std::string> warnings() const;      // What is not safe about it. Any thread.
   std::optional<redis::Options> options() const;  // Any thread.
 
   // Another Redis takes the place of this one, or the first one comes, or the same one is spoken to

@@ -87,16 +87,17 @@ void play(Subject subject, const std::vector<Step>& steps) {
 }
 
 TEST(Gcra, AdmitsTheBurstAtOnceAndThenTheRate) {
-  play(Subject(policy_of("test", LimitAlgorithm::gcra, 60, Duration(60'000), 3)), {{0, 1, true, 2},
-                                                                           {0, 2, true, 0},
-                                                                           {0, 1, false, 0},
-                                                                           {999, 1, false, 0},
-                                                                           {1000, 1, true, 0},
-                                                                           {2500, 1, true, 0},
-                                                                           {3000, 1, true, 0},
-                                                                           {5000, 1, true, 1},
-                                                                           {60'000, 4, false, 3},
-                                                                           {60'000, 3, true, 0}});
+  play(Subject(policy_of("test", LimitAlgorithm::gcra, 60, Duration(60'000), 3)),
+       {{0, 1, true, 2},
+        {0, 2, true, 0},
+        {0, 1, false, 0},
+        {999, 1, false, 0},
+        {1000, 1, true, 0},
+        {2500, 1, true, 0},
+        {3000, 1, true, 0},
+        {5000, 1, true, 1},
+        {60'000, 4, false, 3},
+        {60'000, 3, true, 0}});
 }
 
 TEST(SlidingWindow, CountsThePreviousWindowByItsOverlap) {
@@ -113,23 +114,25 @@ TEST(SlidingWindow, CountsThePreviousWindowByItsOverlap) {
 }
 
 TEST(SlidingLog, ForgetsEachAdmissionAPeriodAfterIt) {
-  play(Subject(policy_of("test", LimitAlgorithm::sliding_log, 3, Duration(1000))), {{0, 1, true, 2},
-                                                                            {400, 2, true, 0},
-                                                                            {999, 1, false, 0},
-                                                                            {1000, 1, true, 0},
-                                                                            {1399, 1, false, 0},
-                                                                            {1400, 3, false, 2},
-                                                                            {1400, 2, true, 0},
-                                                                            {5000, 3, true, 0}});
+  play(Subject(policy_of("test", LimitAlgorithm::sliding_log, 3, Duration(1000))),
+       {{0, 1, true, 2},
+        {400, 2, true, 0},
+        {999, 1, false, 0},
+        {1000, 1, true, 0},
+        {1399, 1, false, 0},
+        {1400, 3, false, 2},
+        {1400, 2, true, 0},
+        {5000, 3, true, 0}});
 }
 
 TEST(FixedWindow, StartsAnewAtEachMultipleOfThePeriod) {
-  play(Subject(policy_of("test", LimitAlgorithm::fixed_window, 3, Duration(1000))), {{0, 1, true, 2},
-                                                                             {999, 2, true, 0},
-                                                                             {999, 1, false, 0},
-                                                                             {1000, 4, false, 3},
-                                                                             {1000, 3, true, 0},
-                                                                             {2999, 1, true, 2}});
+  play(Subject(policy_of("test", LimitAlgorithm::fixed_window, 3, Duration(1000))),
+       {{0, 1, true, 2},
+        {999, 2, true, 0},
+        {999, 1, false, 0},
+        {1000, 4, false, 3},
+        {1000, 3, true, 0},
+        {2999, 1, true, 2}});
 }
 
 TEST(LimitAlgorithms, ADivisionThatDoesNotComeOutEvenLosesNothing) {
@@ -344,7 +347,8 @@ TEST(SlidingWindow, IsTheWeightedCountOfTwoWindows) {
 
 TEST(Gcra, NeverAdmitsMoreThanBurstPlusRateInAnyInterval) {
   SeededRandom random(3);
-  const LimitRule rule = make_limit_rule(policy_of("test", LimitAlgorithm::gcra, 7, Duration(100), 5));
+  const LimitRule rule =
+      make_limit_rule(policy_of("test", LimitAlgorithm::gcra, 7, Duration(100), 5));
   Subject subject(rule);
   std::vector<Nanos> admitted;
   for (Nanos now = kStart; now < kStart + 5 * kSecond;) {

@@ -14,8 +14,8 @@
 //                2. the server's process and rd:inc against the last page of the record
 //                   (incarnation.hpp); when they do not agree, a new generation is asked for
 //
-// While Redis is away, run_once tries twice a second; one that denies even the read is left at once,
-// and is tried again only after a while. From a canary that failed until one that is
+// While Redis is away, run_once tries twice a second; one that denies even the read is left at
+// once, and is tried again only after a while. From a canary that failed until one that is
 // answered, its connection is the only one that this process tries to make (answers_probes()).
 //
 // Threads: the executor of the client, but for admit() and status(), which any thread may call.

@@ -1,9 +1,10 @@
-// A port of 127.0.0.1 that is one test's alone, also while the server that it is for is down: of two
-// test programs side by side, one would else take the port of a server that the other one restarts.
+// A port of 127.0.0.1 that is one test's alone, also while the server that it is for is down: of
+// two test programs side by side, one would else take the port of a server that the other one
+// restarts.
 //
 // What holds a port for its owner is a socket of that name, which the kernel takes back when the
-// process ends, however it ends. Programs that do not ask for ports in this way are unaware of it; a
-// server whose port was taken says so when it starts.
+// process ends, however it ends. Programs that do not ask for ports in this way are unaware of it;
+// a server whose port was taken says so when it starts.
 //
 // Threads: one.
 #pragma once
