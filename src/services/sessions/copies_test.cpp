@@ -347,6 +347,31 @@ TEST_F(SessionCopiesTest, AUseIsNotedOnceByWhoeverSeesIt) {
   EXPECT_EQ(stored->session->last_seen_at, clock_.wall());
 }
 
+TEST_F(SessionCopiesTest, KnowOfNoUseThatTheRecordDoesNotKnow) {
+  SessionParts parts = this->parts(*late_, process_->metrics, invalidations_);
+  parts.copies = &process_->session_copies;
+  parts.grace = &grace_;
+  const auto remembers = make_sessions(parts, options_);
+  const IssuedSession issued = make();
+  ASSERT_TRUE(valid(*remembers, issued.token));
+  clock_.advance(25s);
+  poll();
+  ASSERT_TRUE(valid(*remembers, issued.token)) << "it is too early to note that";
+  ASSERT_TRUE(run(sessions().revoke_all(acme_, "alice", issued.session->id)));
+  poll();
+  next_era();
+  ASSERT_TRUE(valid(*remembers, issued.token)) << "from the record, and copied";
+  clock_.advance(15s);
+  poll();
+
+  const std::uint64_t from_copies = process_->from_copy();
+  ASSERT_TRUE(good(issued));
+  ASSERT_EQ(process_->from_copy(), from_copies + 1);
+  ASSERT_TRUE(run(sessions().flush_uses()));
+  const auto stored = run(sessions().get(acme_, issued.session->id));
+  EXPECT_EQ(stored->session->last_seen_at, clock_.wall());
+}
+
 TEST_F(SessionCopiesTest, ThatLookIdleLeaveItToTheRecord) {
   const IssuedSession issued = make();
   const auto before = copies_.values();

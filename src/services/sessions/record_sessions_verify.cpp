@@ -173,6 +173,7 @@ Task<VerifiedSession> RecordSessions::answer_from_record(const Known& known,
     RD_CO_TRY(data, open_data(parts_.vault, *row));
     Found found{entry_of(make_session(*row, std::move(data)), row->id, {})};
     found.entry.noted = recorded;
+    row->last_seen_at = recorded;  // A copy says what the record knows: others note uses by it.
     found.entry.stamps = read_stamps(parts_.invalidations, Dependencies(*found.entry.session));
     found.keep = parts_.invalidations.generation() == generation;
     if (!found.keep && attempt < kReadAttempts) continue;
