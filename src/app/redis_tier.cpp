@@ -32,7 +32,9 @@ std::optional<redis::Options> with_identity(std::optional<redis::Options> option
 }
 
 bool trusts_anybody(const redis::Options& options) {
-  return options.tls.enabled && !options.tls.verify;
+  const auto* const rest = std::get_if<redis::Rest>(&options.topology);
+  const bool encrypted = rest != nullptr ? rest->url.starts_with("https:") : options.tls.enabled;
+  return encrypted && !options.tls.verify;
 }
 
 shared::SharedDeadlines deadlines_of(const std::optional<redis::Options>& options) {

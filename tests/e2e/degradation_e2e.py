@@ -228,7 +228,8 @@ class DegradationTest(unittest.TestCase):
             self.redis.resume()
             wait_for(lambda: other.get(path, key=self.redoubt.admin_key).body == "new", "the new value")
             wait_for(lambda: other.get(gone, key=self.redoubt.admin_key).status == 404, "the erasure")
-            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_pending"), 0)
+            wait_for(lambda: self.redoubt.metric("redoubt_cache_handoffs_pending") == 0,
+                     "both to be known to be there")
             self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_total",
                                                  result="handed_over"), 2)
 

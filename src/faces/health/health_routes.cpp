@@ -104,9 +104,12 @@ json::object dependency_json(const Dependency& dependency) {
   if (!dependency.engine.empty()) out["engine"] = dependency.engine;
   if (!dependency.reason.empty()) out["reason"] = dependency.reason;
   out["since"] = format_rfc3339(dependency.since);
-  json::array warnings;
-  for (const std::string& warning : dependency.warnings) warnings.emplace_back(warning);
-  if (!warnings.empty()) out["warnings"] = std::move(warnings);
+  return out;
+}
+
+json::array warnings_json(const Dependency& dependency) {
+  json::array out;
+  for (const std::string& warning : dependency.warnings) out.emplace_back(warning);
   return out;
 }
 
@@ -128,7 +131,10 @@ void put_status(const Health& health, HttpResponse& response) {
   body["version"] = report.version;
   body["uptime_seconds"] = report.uptime.count() / 1000;
   for (const Dependency& dependency : report.dependencies) {
-    body[dependency.name] = dependency_json(dependency);
+    json::object told = dependency_json(dependency);
+    // Here alone: other paths are below /api, where everybody may look.
+    if (!dependency.warnings.empty()) told["warnings"] = warnings_json(dependency);
+    body[dependency.name] = std::move(told);
   }
   body["features"] = features_json(report);
   put_json(response, body);
