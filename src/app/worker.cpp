@@ -334,12 +334,14 @@ Task<void> Worker::hand_over() {
 }
 
 Task<void> Worker::flush() {
+  // First, and whatever becomes of the rest: other instances show old values until then.
+  const Result<void> invalidated =
+      co_await cache::save_invalidations(*instance_.record, instance_.clock, *instance_.log,
+                                         instance_.cache_engine->best_effort().unsaved());
   RD_CO_CHECK(co_await services_->sessions->flush_uses());
   RD_CO_CHECK(co_await services_->api_keys->flush_uses());
-  RD_CO_CHECK(co_await cache::save_invalidations(*instance_.record, instance_.clock, *instance_.log,
-                                                 instance_.cache_engine->best_effort().unsaved()));
   RD_CO_CHECK(co_await instance_.later_audit.flush(*instance_.record));
-  co_return Result<void>{};
+  co_return invalidated;
 }
 
 asio::awaitable<void> Worker::finish() {

@@ -74,6 +74,7 @@ class SharedState {
   // Limits may be counted there.
   bool counts() const { return reachable() && takes_writes(); }
   bool away() const { return state_.load(std::memory_order_relaxed) == Availability::away; }
+  bool normal() const { return state_.load(std::memory_order_relaxed) == Availability::normal; }
   // Turned off: it is not missed.
   bool off() const { return off_.load(std::memory_order_relaxed); }
   // There is a Redis, or was one since this process began.

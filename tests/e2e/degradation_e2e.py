@@ -226,7 +226,8 @@ class DegradationTest(unittest.TestCase):
             self.assertEqual(other.get(path, key=self.redoubt.admin_key).body, "old")
 
             self.redis.resume()
-            wait_for(lambda: other.get(path, key=self.redoubt.admin_key).body == "new", "the new value")
+            wait_for(lambda: other.get(path, key=self.redoubt.admin_key).body != "old",
+                     "the new value, or that the old one is gone")
             wait_for(lambda: other.get(gone, key=self.redoubt.admin_key).status == 404, "the erasure")
             wait_for(lambda: self.redoubt.metric("redoubt_cache_handoffs_pending") == 0,
                      "both to be known to be there")

@@ -33,7 +33,9 @@ std::vector<std::string> BestEffort::messages() {
   const BootTime now = clock_.boot();
   if (now < tell_again_) return messages;
   tell_again_ = now + kTellAgain;
-  add(unsaved_.all(), true);
+  add(unsaved_.told_twice(), true);
+  // As news once more: where the name is held, a repetition does nothing, and the first may be lost.
+  add(unsaved_.take_told_once(), false);
   forget_told(now);
   return messages;
 }
@@ -42,11 +44,13 @@ void BestEffort::hear(std::string_view message) {
   const auto told = read_told(message, kMessageMax);
   if (!told) return;
   const BootTime now = clock_.boot();
-  TenantCache* const tenant = tenants_.find(told->tenant);
   for (const std::string& name : told->names) {
     const bool is_new = hold_told(told->tenant, name, now);
+    // Held before it is looked for and bumped: see covers().
+    TenantCache* const tenant = tenants_.find(told->tenant);
     if (tenant == nullptr || (told->again && !is_new)) continue;
-    tenant->generations.bump(name, Generations::kHere);
+    const bool overflows = tenant->generations.would_overflow(1, 1);
+    tenant->generations.bump(overflows ? std::string_view() : name, Generations::kHere);
   }
 }
 

@@ -249,8 +249,24 @@ TEST_F(BestEffortTest, AMessageThatIsLostIsMadeGoodByTheNext) {
   EXPECT_EQ(read_copy(1, "hit"), "(none)");
 }
 
+TEST_F(BestEffortTest, AMessageThatIsLostIsMadeGoodThoughTheNameIsHeldAlready) {
+  accept("vip");
+  tell();
+  put(1, "hit", "filled since", {"vip"});
+  accept("vip");
+  EXPECT_EQ(of(0).messages().size(), 1u);
+  EXPECT_EQ(get(1, "hit"), "filled since");
+
+  pass(BestEffort::kTellAgain);
+  tell();
+
+  EXPECT_EQ(get(1, "hit"), "(none)");
+}
+
 TEST_F(BestEffortTest, WhatIsToldAgainCostsNothingThatWasFilledSince) {
   accept("vip");
+  tell();
+  pass(BestEffort::kTellAgain);
   tell();
   put(1, "hit", "new", {"vip"});
 
@@ -352,8 +368,11 @@ TEST(UnsavedInvalidations, AreWrittenByOneAndComeBackWhenThatFails) {
   const auto taken = unsaved.take(10);
   EXPECT_TRUE(unsaved.take(10).empty());
   unsaved.put_back(taken);
-  ASSERT_EQ(unsaved.take(10).size(), 1u);
+  const auto again = unsaved.take(10);
+  ASSERT_EQ(again.size(), 1u);
   unsaved.saved(taken);
+  EXPECT_TRUE(unsaved.cover("acme", "a", {"1"})) << "that writer has given it back";
+  unsaved.saved(again);
   EXPECT_FALSE(unsaved.cover("acme", "a", {"1"}));
 }
 

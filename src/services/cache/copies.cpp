@@ -12,6 +12,17 @@ namespace {
 // How long an erasure keeps late puts away: longer than any of them can be on its way.
 constexpr Duration kGoneLife{60'000};
 
+// A value leaves a trace for so long though it lives shorter, and so does an erasure: whoever hands
+// over something older sooner than that finds it and loses.
+constexpr Duration kTraceMin{15'000};
+constexpr Duration kHandedOverAsValue{10'000};
+
+// A value that is not taken so often may be too large for it.
+constexpr int kOfferedAsValue = 3;
+
+// Of those that one round may meet. One node of a cluster may be away, and the others take theirs.
+constexpr int kRefusedMax = 3;
+
 }  // namespace
 
 bool CacheCopies::usable() const {
@@ -90,7 +101,7 @@ boost::asio::awaitable<shared::Stored> CacheCopies::write(const Address& at, std
   if (off()) co_return shared::Stored::nowhere;
   const Duration age = std::max(Duration(0), parts_.clock.wall() - copy.stored_at);
   const Duration left = copy.gone ? kGoneLife : copy.life() - age;
-  const Duration life = std::clamp(left, Duration(1), shared::kCopyLifeMax);
+  const Duration life = std::clamp(left, kTraceMin, shared::kCopyLifeMax);
   shared::Copy value;
   value.version = version;
   value.bytes = write_copy(parts_.seal ? &parts_.vault : nullptr, at.tenant, version, copy);
@@ -126,23 +137,36 @@ boost::asio::awaitable<shared::Stored> CacheCopies::mark_gone(const Address& at,
 
 // Where there never was a Redis, it has nothing from before.
 void CacheCopies::miss(const Address& at, std::int64_t version) {
-  if (parts_.state.ever_on()) engine_.miss_copy(at, version);
+  if (!parts_.state.ever_on()) return;
+  if (off()) return engine_.miss_copies(version);
+  engine_.miss_copy(at, version);
+}
+
+bool CacheCopies::may_hand_over() const {
+  return usable() && parts_.state.takes_writes() && parts_.state.normal();
 }
 
 boost::asio::awaitable<std::size_t> CacheCopies::hand_over(std::size_t max) {
   std::size_t handed_over = 0;
-  for (const Hint& hint : engine_.hints().some(max)) {
-    if (!usable() || !parts_.state.takes_writes()) break;
-    if (co_await hand_over_one(hint) == shared::Stored::nowhere) break;
-    engine_.hints().handed_over(hint);
-    ++handed_over;
+  int refused = 0;
+  for (const Hint& hint : engine_.hints().next(max)) {
+    if (!may_hand_over() || refused == kRefusedMax) break;
+    if (co_await hand_over_one(hint) == shared::Stored::nowhere) {
+      engine_.hints().refused(hint);
+      ++refused;
+    } else {
+      engine_.handed_over({hint.id, hint.tenant, hint.key}, hint);
+      ++handed_over;
+    }
   }
   co_return handed_over;
 }
 
 boost::asio::awaitable<shared::Stored> CacheCopies::hand_over_one(const Hint& hint) {
   const Address at{hint.id, hint.tenant, hint.key};
-  const EntryPtr entry = engine_.newest(at, hint.version);
+  const bool as_value = parts_.clock.boot() - hint.since <= kHandedOverAsValue &&  //
+                        hint.refused < kOfferedAsValue;
+  const EntryPtr entry = as_value ? engine_.newest(at, hint.version) : nullptr;
   // One that was filled before anything was known of the tenant's invalidations is nobody else's.
   if (entry && entry->era > 0) co_return co_await keep(*entry);
   co_return co_await mark_gone(at, hint.version);

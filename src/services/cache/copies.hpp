@@ -86,8 +86,7 @@ class CacheCopies {
   // Whether there may have been one is not known: it is not asked.
   boost::asio::awaitable<shared::Stored> erase(const Address& at);
 
-  // At most `max` of what the shared tier did not take; how many it has taken now. Ends at the
-  // first that it still does not take. One at a time.
+  // At most `max` of what the shared tier did not take; how many it has taken now. One at a time.
   boost::asio::awaitable<std::size_t> hand_over(std::size_t max);
 
   // Whether this instance is the one to fill, for that long; `unknown` is as good as yes.
@@ -106,6 +105,7 @@ class CacheCopies {
   boost::asio::awaitable<shared::Stored> mark_gone(const Address& at, std::int64_t version);
   boost::asio::awaitable<shared::Stored> hand_over_one(const Hint& hint);
   void miss(const Address& at, std::int64_t version);
+  bool may_hand_over() const;
 
   CacheEngine& engine_;
   CacheCopiesParts parts_;

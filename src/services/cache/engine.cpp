@@ -306,17 +306,34 @@ void CacheEngine::miss_copy(const Address& at, std::int64_t version) {
   Hint hint{.id = at.id,
             .tenant = std::string(at.tenant),
             .key = std::string(at.key),
-            .version = version};
+            .version = version,
+            .since = now()};
   if (!hints_.add(std::move(hint))) raise(counts_of(at.id).missed, version);
+  overtake(at, version);
+}
+
+void CacheEngine::miss_copies(std::int64_t version) {
+  raise(missed_, version);
+}
+
+void CacheEngine::handed_over(const Address& at, const Hint& hint) {
+  overtake(at, hint.version);
+  hints_.handed_over(hint);
+}
+
+void CacheEngine::overtake(const Address& at, std::int64_t version) {
+  counts_of(at.id).writes.fetch_add(1);
+  outdate(at, version);
 }
 
 bool CacheEngine::is_missed(const Address& at, std::int64_t version) const {
-  return version < hints_.version_of(at.id) || version < counts_of(at.id).missed.load();
+  return version < hints_.version_of(at.id) || version < counts_of(at.id).missed.load() ||
+         version < missed_.load();
 }
 
-EntryPtr CacheEngine::newest(const Address& at, std::int64_t version) const {
-  const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
-  return entry && entry->version >= version ? entry : nullptr;
+EntryPtr CacheEngine::newest(const Address& at, std::int64_t version) {
+  const Found found = judge(store_.peek(at.id, at.tenant, at.key), now());
+  return found.entry && found.entry->version >= version ? found.entry : nullptr;
 }
 
 // The record may be another one, and whoever has not heard of it yet goes on by the one before. No
@@ -356,7 +373,7 @@ void CacheEngine::outdate(const Address& at, std::int64_t version) {
 
 void CacheEngine::outdate_changed(const Address& at) {
   const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
-  if (entry && entry->confirmed.load() == Entry::kChanged) store_.erase(*entry);
+  if (entry && is_changed(*entry)) store_.erase(*entry);
 }
 
 void CacheEngine::confirm(const Address& at, const Watch& before) {
@@ -378,7 +395,7 @@ void CacheEngine::copy_changed(const shared::CopyName& name) {
 
 bool CacheEngine::has_changed(const Address& at) const {
   const EntryPtr entry = store_.peek(at.id, at.tenant, at.key);
-  return entry && entry->confirmed.load() == Entry::kChanged;
+  return entry && is_changed(*entry);
 }
 
 void CacheEngine::saw_version(std::int64_t version) {

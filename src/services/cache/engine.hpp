@@ -137,9 +137,14 @@ class CacheEngine final : public shared::CopyListener {
   // The copy of this version could not be written, or may not have been: it is to be handed over,
   // and no older one of the key is adopted before it is.
   void miss_copy(const Address& at, std::int64_t version);
+  // The shared tier is turned off: of no key an older copy than this is adopted, until this process
+  // ends.
+  void miss_copies(std::int64_t version);
+  // It is there now.
+  void handed_over(const Address& at, const Hint& hint);
   Hints& hints() { return hints_; }
-  // What memory has of the key, if it is that version or a newer one. No use of it.
-  EntryPtr newest(const Address& at, std::int64_t version) const;
+  // What memory has of the key, if it is good and that version or a newer one. No use of it.
+  EntryPtr newest(const Address& at, std::int64_t version);
   TenantCache& tenant(std::string_view name) { return tenants_.of(name); }
   // Of puts and erasures: grows with each, and over restarts as the clock does.
   std::int64_t next_version();
@@ -181,8 +186,14 @@ class CacheEngine final : public shared::CopyListener {
   Counts& counts_of(const Hash128& id) const { return counts_[id.lo % kCountSlots]; }
   bool is_unchanged(const Address& at, const Watch& before) const;
   bool is_missed(const Address& at, std::int64_t version) const;
+  // Whoever is asking for the key is not to keep what it finds; an older one that is here goes.
+  void overtake(const Address& at, std::int64_t version);
   void distrust_copies();
   bool is_distrusted(std::int64_t era);
+  // The shared tier told so.
+  static bool is_changed(const Entry& entry) {
+    return entry.confirmed.load() == Entry::kChanged;
+  }
   bool is_confirmed(const Entry& entry) const {
     return entry.confirmed.load(std::memory_order_acquire) == watching_.load();
   }
@@ -203,6 +214,7 @@ class CacheEngine final : public shared::CopyListener {
   std::atomic<std::uint64_t> watching_{1};
   std::atomic<std::int64_t> generation_{0};
   std::atomic<std::int64_t> version_{0};
+  std::atomic<std::int64_t> missed_{0};  // miss_copies(): the highest version.
   std::atomic<shared::Eras::Ticket> distrusted_by_{0};  // The poll that tells the era; 0: known.
   std::atomic<std::int64_t> distrusted_era_{0};
   Clock& clock_;

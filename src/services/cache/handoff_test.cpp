@@ -85,6 +85,69 @@ TEST_F(HandoffTest, ANewerOneElsewhereWins) {
   EXPECT_EQ(get(0, "a"), "newer");
 }
 
+TEST_F(HandoffTest, AfterAWhileOnlyThatItIsGoneIsHandedOver) {
+  put(0, "a", "old");
+  copies_.fail(true);
+  put(0, "a", "new");
+  pass(11s);
+  copies_.fail(false);
+  EXPECT_EQ(hand_over(0), 1);
+  EXPECT_EQ(get_anew(1, "a"), "(none)");
+  EXPECT_EQ(get(0, "a"), "new");
+}
+
+TEST_F(HandoffTest, WhatWasErasedOrReplacedElsewhereDoesNotComeBack) {
+  for (const Duration meanwhile : {Duration(5'000), Duration(70'000)}) {
+    copies_.fail(true);
+    put(0, "erased", "1");
+    put(0, "replaced", "1");
+    copies_.fail(false);
+    clock_.advance(1ms);
+    erase(1, "erased");
+    CachePut brief{.key = "replaced", .value = "2", .ttl = 1s};
+    ASSERT_TRUE(run(cache(1).put(context_, std::move(brief))));
+    pass(meanwhile);  // What replaced them is over, or forgotten.
+    EXPECT_EQ(hand_over(0), 2);
+    EXPECT_EQ(get_anew(1, "erased"), "(none)") << meanwhile.count();
+    EXPECT_EQ(get_anew(1, "replaced"), "(none)") << meanwhile.count();
+  }
+}
+
+TEST_F(HandoffTest, WhatIsBeingReadMeanwhileIsNotKept) {
+  put(0, "a", "old");
+  CacheEngine& engine = *instances_[0]->engine;
+  const Address at = engine.address("acme", "a");
+  copies_.fail(true);
+  erase(0, "a");
+  copies_.fail(false);
+  const CacheEngine::Watch before = engine.watch(at);
+  auto old = std::make_shared<Entry>();
+  old->key = "a";
+  old->era = era_;
+  old->version = 1;
+  old->stored_at = clock_.boot();
+  old->fresh_until = old->stale_until = old->error_until = clock_.boot() + 60s;
+  EXPECT_EQ(hand_over(0), 1);
+  engine.adopt(at, old, before);
+  EXPECT_EQ(engine.inspect(at).state, CacheState::miss);
+  engine.adopt(at, old, engine.watch(at));
+  EXPECT_EQ(engine.inspect(at).state, CacheState::hit) << "it is the order that counts";
+}
+
+TEST_F(HandoffTest, WhileRedisIsTurnedOffNothingIsKeptForIt) {
+  put(0, "a", "old");
+  instances_[0]->state.turn_off("by the test");
+  put(0, "a", "new");
+  EXPECT_EQ(hints(0), 0U);
+  instances_[0]->state.turn_on();
+  while (!instances_[0]->state.usable()) {
+    pass(100ms);
+    instances_[0]->state.canary_answered(true, {});
+  }
+  pass(shared::kRamp);
+  EXPECT_EQ(get_anew(0, "a"), "(none)") << "nothing older than what was put here";
+}
+
 TEST_F(HandoffTest, WhatWasInvalidatedMeanwhileIsNotShownByIt) {
   copies_.fail(true);
   put(0, "a", "value", {"t"});
@@ -173,16 +236,28 @@ TEST_F(HandoffTest, ShowsTheLastValueAfterAnyHistory) {
   EXPECT_GT(handed_over, 100U);
 }
 
+TEST(HintsTest, AllAreOfferedInTurn) {
+  Metrics metrics;
+  Hints hints(metrics);
+  for (std::uint64_t id : {1U, 2U, 3U}) {
+    hints.add({.id = {id, id}, .tenant = "acme", .key = std::to_string(id), .version = 1});
+  }
+  std::string offered;
+  for (int i = 0; i < 4; ++i) offered += hints.next(1)[0].key;
+  EXPECT_EQ(offered, "1231");
+  EXPECT_EQ(hints.next(10).size(), 3U);
+}
+
 TEST(HintsTest, OneThatBecameNewerMeanwhileStays) {
   Metrics metrics;
   Hints hints(metrics);
   hints.add({.id = {1, 1}, .tenant = "acme", .key = "a", .version = 1});
-  const std::vector<Hint> taken = hints.some(10);
+  const std::vector<Hint> taken = hints.next(10);
   ASSERT_EQ(taken.size(), 1U);
   hints.add({.id = {1, 1}, .tenant = "acme", .key = "a", .version = 2});
   hints.handed_over(taken[0]);
   EXPECT_EQ(hints.version_of({1, 1}), 2);
-  hints.handed_over(hints.some(10)[0]);
+  hints.handed_over(hints.next(10)[0]);
   EXPECT_EQ(hints.version_of({1, 1}), 0);
 }
 

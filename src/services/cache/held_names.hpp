@@ -1,8 +1,9 @@
 // Names of invalidations by tenant, each with a value, and whether an entry answers to one of them.
 //
-// Bounded: where there is no room for one more, the names of the tenant that has the most become
-// one, everything of that tenant. Only a tenant that has none yet, beside as many as there is room
-// for with one each, finds no room.
+// Bounded: more globs of a tenant than its generations have room for, which an entry would have to
+// be matched with one by one, are everything of it. And where there is no room for one more name,
+// the names of the tenant that has the most become one, everything of that tenant. Only a tenant
+// that has none yet, beside as many as there is room for with one each, finds no room.
 //
 // Value: absorb() makes of two of a tenant the one of everything.
 //
@@ -10,12 +11,14 @@
 #pragma once
 
 #include "base/text.hpp"
+#include "services/cache/generations.hpp"
 #include "services/cache/names.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <map>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,7 +40,9 @@ class HeldNames {
   Value* put(std::string_view tenant, std::string_view name, Value value) {
     if (!make_room(tenant, name)) return nullptr;
     Names& names = of(tenant);
-    if (name.empty() || names.contains(std::string_view())) {
+    const bool is_one_more = name.starts_with(kGlobName) && !names.contains(name);
+    const bool too_many = is_one_more && globs_of(names) >= Generations::kGlobsMax;
+    if (name.empty() || too_many || names.contains(std::string_view())) {
       return &become_everything(names, std::move(value));
     }
     const auto [at, added] = names.insert_or_assign(std::string(name), std::move(value));
@@ -99,6 +104,13 @@ class HeldNames {
   Tenants& tenants() { return tenants_; }
 
  private:
+  static std::size_t globs_of(const Names& names) {
+    const auto is_glob = [](const auto& held) { return held.first.starts_with(kGlobName); };
+    const auto first = names.lower_bound(std::string_view(&kGlobName, 1));
+    return static_cast<std::size_t>(
+        std::ranges::distance(std::ranges::subrange(first, names.end()) |
+                              std::views::take_while(is_glob)));
+  }
   Names& of(std::string_view tenant) {
     const auto known = tenants_.find(tenant);
     return known != tenants_.end() ? known->second : tenants_[std::string(tenant)];

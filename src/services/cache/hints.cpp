@@ -19,17 +19,17 @@ Hints::Hints(Metrics& metrics)
 
 bool Hints::add(Hint hint) {
   const std::lock_guard lock(mutex_);
-  const auto known = hints_.find(hint.id);
+  const auto known = hints_.find(order_of(hint.id));
   if (known != hints_.end()) {
-    known->second.version = std::max(known->second.version, hint.version);
+    if (hint.version > known->second.version) known->second = std::move(hint);
     return true;
   }
   if (hints_.size() == kHintsMax) {
     dropped_.add();
     return false;
   }
-  const Hash128 id = hint.id;
-  hints_.emplace(id, std::move(hint));
+  const Order order = order_of(hint.id);
+  hints_.emplace(order, std::move(hint));
   size_ = hints_.size();
   return true;
 }
@@ -37,28 +37,38 @@ bool Hints::add(Hint hint) {
 std::int64_t Hints::version_of(const Hash128& id) const {
   if (size_.load() == 0) return 0;
   const std::lock_guard lock(mutex_);
-  const auto known = hints_.find(id);
+  const auto known = hints_.find(order_of(id));
   return known == hints_.end() ? 0 : known->second.version;
 }
 
-std::vector<Hint> Hints::some(std::size_t max) const {
+std::vector<Hint> Hints::next(std::size_t max) {
   std::vector<Hint> some;
   if (size_.load() == 0) return some;
   const std::lock_guard lock(mutex_);
-  for (const auto& [id, hint] : hints_) {
-    if (some.size() == max) break;
-    some.push_back(hint);
+  const std::size_t wanted = std::min(max, hints_.size());
+  auto it = hints_.upper_bound(last_);
+  while (some.size() < wanted) {
+    if (it == hints_.end()) it = hints_.begin();
+    some.push_back(it->second);
+    last_ = it->first;
+    ++it;
   }
   return some;
 }
 
 void Hints::handed_over(const Hint& hint) {
   const std::lock_guard lock(mutex_);
-  const auto known = hints_.find(hint.id);
+  const auto known = hints_.find(order_of(hint.id));
   if (known == hints_.end() || known->second.version > hint.version) return;
   hints_.erase(known);
   size_ = hints_.size();
   handed_over_.add();
+}
+
+void Hints::refused(const Hint& hint) {
+  const std::lock_guard lock(mutex_);
+  const auto known = hints_.find(order_of(hint.id));
+  if (known != hints_.end() && known->second.version == hint.version) ++known->second.refused;
 }
 
 }  // namespace redoubt::cache

@@ -2,7 +2,9 @@
 // have, until it does. Else what it has from before would come back, here and on other instances.
 //
 // A hint is a name and a version, no value: what is handed over is what memory has of the key then,
-// or a tombstone where that is gone. A newer value elsewhere wins against either.
+// or a tombstone where that is gone. A newer value elsewhere wins against either, as long as the
+// shared tier knows of it: so a hint that is older than what is sure to be known there, or was
+// refused again and again, is handed over as a tombstone alone (copies.cpp).
 //
 // Bounded: kHintsMax keys. Of those beyond, Redis keeps what it has until its TTL, and they are
 // counted.
@@ -14,12 +16,15 @@
 #include "base/metrics.hpp"
 #include "base/siphash.hpp"
 
+#include <redoubt/clock.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace redoubt::cache {
@@ -29,6 +34,8 @@ struct Hint {
   std::string tenant;
   std::string key;
   std::int64_t version = 0;
+  BootTime since{};  // When that version was put or erased.
+  int refused = 0;   // How often it was offered and not taken.
 };
 
 class Hints {
@@ -41,14 +48,20 @@ class Hints {
   bool add(Hint hint);
   // 0: there is none.
   std::int64_t version_of(const Hash128& id) const;
-  std::vector<Hint> some(std::size_t max) const;
+  // The next ones, all in turn.
+  std::vector<Hint> next(std::size_t max);
   // It stays if it has become newer meanwhile.
   void handed_over(const Hint& hint);
+  void refused(const Hint& hint);
   std::size_t size() const { return size_.load(std::memory_order_relaxed); }
 
  private:
+  using Order = std::pair<std::uint64_t, std::uint64_t>;
+  static Order order_of(const Hash128& id) { return {id.hi, id.lo}; }
+
   mutable std::mutex mutex_;
-  std::unordered_map<Hash128, Hint, Hash128Hasher> hints_;
+  std::map<Order, Hint> hints_;
+  Order last_{};
   std::atomic<std::size_t> size_{0};
   Counter& handed_over_;
   Counter& dropped_;

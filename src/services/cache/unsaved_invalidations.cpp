@@ -52,11 +52,13 @@ bool UnsavedInvalidations::covered(std::string_view tenant, std::string_view key
 std::vector<UnsavedInvalidation> UnsavedInvalidations::take(std::size_t max) {
   const std::lock_guard lock(mutex_);
   std::vector<UnsavedInvalidation> taken;
+  const std::uint64_t take = ++takes_;
   for (auto& [tenant, names] : held_.tenants()) {
     for (auto& [name, value] : names) {
       if (taken.size() == max) return taken;
-      if (std::exchange(value.taken, true)) continue;
-      taken.push_back({tenant, name, value.audit});
+      if (value.taken != 0) continue;
+      value.taken = take;
+      taken.push_back({tenant, name, value.audit, take});
     }
   }
   return taken;
@@ -66,7 +68,8 @@ std::vector<UnsavedInvalidation> UnsavedInvalidations::take(std::size_t max) {
 void UnsavedInvalidations::saved(const std::vector<UnsavedInvalidation>& invalidations) {
   const std::lock_guard lock(mutex_);
   for (const UnsavedInvalidation& one : invalidations) {
-    held_.erase(one.tenant, one.name, [](const Value& value) { return value.taken; });
+    held_.erase(one.tenant, one.name,
+                [&one](const Value& value) { return value.taken == one.taken; });
   }
   recount();
 }
@@ -75,7 +78,7 @@ void UnsavedInvalidations::put_back(const std::vector<UnsavedInvalidation>& inva
   const std::lock_guard lock(mutex_);
   for (const UnsavedInvalidation& one : invalidations) {
     Value* const known = held_.find(one.tenant, one.name);
-    if (known != nullptr) known->taken = false;
+    if (known != nullptr && known->taken == one.taken) known->taken = 0;
   }
 }
 
@@ -96,12 +99,26 @@ std::vector<UnsavedInvalidations::OfTenant> UnsavedInvalidations::list(Wanted&& 
 std::vector<UnsavedInvalidations::OfTenant> UnsavedInvalidations::take_untold() {
   const std::lock_guard lock(mutex_);
   if (!std::exchange(untold_, false)) return {};
-  return list([](Value& value) { return !std::exchange(value.told, true); });
+  return take_told(0);
 }
 
-std::vector<UnsavedInvalidations::OfTenant> UnsavedInvalidations::all() {
+std::vector<UnsavedInvalidations::OfTenant> UnsavedInvalidations::take_told_once() {
   const std::lock_guard lock(mutex_);
-  return list([](const Value&) { return true; });
+  return take_told(1);
+}
+
+// REQUIRES: the lock.
+std::vector<UnsavedInvalidations::OfTenant> UnsavedInvalidations::take_told(std::uint8_t times) {
+  return list([times](Value& value) {
+    if (value.told != times) return false;
+    ++value.told;
+    return true;
+  });
+}
+
+std::vector<UnsavedInvalidations::OfTenant> UnsavedInvalidations::told_twice() {
+  const std::lock_guard lock(mutex_);
+  return list([](const Value& value) { return value.told == 2; });
 }
 
 Task<void> save_invalidations(record::Record& record, const Clock& clock, Log& log,

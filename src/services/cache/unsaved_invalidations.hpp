@@ -20,6 +20,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
@@ -31,6 +32,7 @@ struct UnsavedInvalidation {
   std::string tenant;
   std::string name;  // As in names.hpp.
   record::AuditEvent audit;
+  std::uint64_t taken = 0;  // By which take().
 };
 
 class UnsavedInvalidations {
@@ -58,14 +60,16 @@ class UnsavedInvalidations {
   };
   // What was added since the last call,
   std::vector<OfTenant> take_untold();
-  // and all of them.
-  std::vector<OfTenant> all();
+  // what that has given since the last call of this,
+  std::vector<OfTenant> take_told_once();
+  // and what this has given.
+  std::vector<OfTenant> told_twice();
 
  private:
   struct Value {
     record::AuditEvent audit;
-    bool taken = false;
-    bool told = false;
+    std::uint64_t taken = 0;  // By the writer of that number; 0: by nobody.
+    std::uint8_t told = 0;    // How often, up to 2.
     void absorb(Value&& other) { audit = std::move(other.audit); }
   };
 
@@ -73,12 +77,14 @@ class UnsavedInvalidations {
                const std::vector<std::string>& tags) const;
   template <class Wanted>
   std::vector<OfTenant> list(Wanted&& wanted);
+  std::vector<OfTenant> take_told(std::uint8_t times);
   void recount();
 
   Gauge& gauge_;
   mutable std::shared_mutex mutex_;
   HeldNames<Value> held_;
   bool untold_ = false;
+  std::uint64_t takes_ = 0;
   std::atomic<std::size_t> count_{0};
 };
 
