@@ -67,4 +67,9 @@ std::optional<Redirect> parse_redirect(std::string_view reply);
 // The Error of a reply. Its cause is the reply, which may carry keys: for the log.
 Error to_error(std::string_view reply);
 
+// Our credentials or our rights are refused: an operator mends that, not another attempt.
+inline bool is_denied(const Error& error) {
+  return error.slug == "redis_denied";
+}
+
 }  // namespace redoubt::redis

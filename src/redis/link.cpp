@@ -240,13 +240,13 @@ Duration Link::became_lost(const Error& why) {
   shared_->parts.log.warn("redis.lost",
                           {{"server", facts_.endpoint.text()}, {"cause", last_error_}});
   if (observer_ != nullptr) observer_->link_lost(why);
-  if (why.slug == "redis_denied") return backoff_.refused(shared_->parts.random);
+  if (is_denied(why)) return backoff_.refused(shared_->parts.random);
   const auto lived = std::chrono::duration_cast<Duration>(shared_->now() - ready_since_);
   return backoff_.lost(lived, shared_->parts.random);
 }
 
 Duration Link::attempt_failed(const Error& why) {
-  const bool denied = why.slug == "redis_denied";
+  const bool denied = is_denied(why);
   last_error_ = why.cause.empty() ? why.message : why.message + ": " + why.cause;
   shared_->metrics.connect_failures.add();
   if (denied) {

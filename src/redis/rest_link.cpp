@@ -274,7 +274,7 @@ void RestLink::account(const Result<Value>& outcome) {
   if (outcome) warn(classify(outcome->text()), outcome->text());
   if (outcome || !is_unknown(outcome.error())) {
     shared_->metrics.refused.add();
-    const bool denied = !outcome && outcome.error().slug == "redis_denied";
+    const bool denied = !outcome && is_denied(outcome.error());
     if (denied && !std::exchange(denied_, true)) {
       shared_->parts.log.error("redis.denied", {{"cause", outcome.error().cause}});
     }

@@ -52,7 +52,7 @@ Outcomes refused(RestShape shape, std::size_t count, int status, std::string wor
   if (words.empty()) words = fmt::format("ERR the REST service answered {}", status);
   if (status == 401 || status == 403) {
     const Error error = to_error(words);
-    if (error.slug == "redis_denied") return all(count, fail(error));
+    if (is_denied(error)) return all(count, fail(error));
     return all(count, fail(to_error("WRONGPASS " + words)));
   }
   if (status == 429) {

@@ -80,7 +80,7 @@ class RestFeed final : public std::enable_shared_from_this<RestFeed> {
       const Result<void> heard = co_await listen();
       if (owner_ == nullptr) break;
       gap_ = confirmed_once_;
-      const bool denied = !heard && heard.error().slug == "redis_denied";
+      const bool denied = !heard && is_denied(heard.error());
       owner_->lost(heard ? not_sent("the event stream ended") : heard.error());
       if (owner_ == nullptr) break;
       const auto lived = std::chrono::duration_cast<Duration>(shared_->now() - begun);

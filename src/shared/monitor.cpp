@@ -1,6 +1,7 @@
 #include "shared/monitor.hpp"
 
 #include "base/bytes.hpp"
+#include "redis/classify.hpp"
 #include "shared/set_if_newer.hpp"
 
 #include <fmt/format.h>
@@ -33,13 +34,9 @@ std::string beat(std::int64_t canary) {
   return fmt::format("{:019}", canary);
 }
 
-bool is_denied(const Error& error) {
-  return error.slug == "redis_denied";
-}
-
 // It is there and answers, but does not take this write: it is full, or we lack the right.
 bool refuses_writes(const Error& error) {
-  return error.slug == "redis_full" || is_denied(error) || error.slug == "redis_error";
+  return error.slug == "redis_full" || redis::is_denied(error) || error.slug == "redis_error";
 }
 
 // A process and its data: a demoted master that is promoted again has a new replication id.
@@ -203,7 +200,7 @@ Task<void> Monitor::run_once() {
 
 void Monitor::failed(const Error& why) {
   found_none();
-  if (!is_denied(why)) return parts_.state.canary_failed(why);
+  if (!redis::is_denied(why)) return parts_.state.canary_failed(why);
   // It is no accident that may be over in a moment: nobody asks it until it is mended.
   denied_.found(parts_.clock.boot());
   parts_.state.refuse(why.message);
@@ -236,7 +233,7 @@ Task<bool> Monitor::beat_by_script(const std::string& key, const std::string& va
   Command write = set_if_newer().command(keys, arguments);
   const Result<Value> written = co_await parts_.client.probe(std::move(write));
   if (!written && !refuses_writes(written.error())) co_return fail(written.error());
-  if (!written && is_denied(written.error())) script_denied_.found(parts_.clock.boot());
+  if (!written && redis::is_denied(written.error())) script_denied_.found(parts_.clock.boot());
   no_writes_ = written ? std::string() : written.error().message;
   co_return written.has_value();
 }
@@ -271,7 +268,7 @@ Task<void> Monitor::beat_plainly() {
   const Result<Value> written = co_await parts_.client.run(std::move(write));
   if (written) co_return Result<void>{};
   if (!refuses_writes(written.error())) co_return fail(written.error());
-  if (is_denied(written.error())) write_denied_.found(parts_.clock.boot());
+  if (redis::is_denied(written.error())) write_denied_.found(parts_.clock.boot());
   co_return Result<void>{};
 }
 
