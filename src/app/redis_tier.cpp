@@ -232,21 +232,15 @@ void RedisTier::exchange_hints() {
 
 void RedisTier::exchange_invalidations() {
   if (invalidations_ == nullptr) return;
-  const auto counter = [this](std::string result) -> Counter& {
-    return parts_.metrics.counter(
-        "redoubt_cache_hints_total",
-        "Messages to other instances of invalidations that are not recorded yet.",
-        {{"result", std::move(result)}});
-  };
   told_ = std::make_unique<shared::HintChannel>(shared::HintChannelParts{
       .client = *client_,
       .state = state_,
       .clock = parts_.clock,
       .timers = *timers_,
       .log = parts_.log,
-      .sent = counter("sent"),
-      .unsent = counter("unsent"),
-      .received = counter("received"),
+      .metrics = parts_.metrics,
+      .counter = "redoubt_cache_hints_total",
+      .counter_help = "Messages to other instances of invalidations that are not recorded yet.",
       .topic = shared::Topic::invalidations,
       .identity = monitor_->identity(),
       .instance = instance_,

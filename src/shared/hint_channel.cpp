@@ -1,5 +1,7 @@
 #include "shared/hint_channel.hpp"
 
+#include "redis/classify.hpp"
+
 #include <boost/asio/this_coro.hpp>
 
 #include <chrono>
@@ -11,10 +13,18 @@ namespace {
 constexpr Duration kLookAtGeneration{250};
 constexpr std::chrono::minutes kRefusedPause{1};
 
+Counter& counter_of(const HintChannelParts& parts, std::string_view result) {
+  return parts.metrics.counter(parts.counter, parts.counter_help, {{"result", result}});
+}
+
 }  // namespace
 
 HintChannel::HintChannel(HintChannelParts parts)
-    : parts_(std::move(parts)), alarm_(parts_.timers.alarm()) {}
+    : parts_(std::move(parts)),
+      sent_(counter_of(parts_, "sent")),
+      unsent_(counter_of(parts_, "unsent")),
+      received_(counter_of(parts_, "received")),
+      alarm_(parts_.timers.alarm()) {}
 
 void HintChannel::ring() {
   alarm_->ring();
@@ -41,7 +51,7 @@ void HintChannel::stop() {
 
 boost::asio::awaitable<void> HintChannel::tell(std::string_view text) {
   if (!parts_.state.reachable() || channel_.empty()) {
-    parts_.unsent.add();
+    unsent_.add();
     co_return;
   }
   std::string payload = parts_.instance;
@@ -49,7 +59,7 @@ boost::asio::awaitable<void> HintChannel::tell(std::string_view text) {
   redis::Command command("PUBLISH");
   command.arg(channel_).arg(payload);
   const Result<redis::Value> told = co_await parts_.client.run(std::move(command));
-  (told ? parts_.sent : parts_.unsent).add();
+  (told ? sent_ : unsent_).add();
 }
 
 // The channel is that of the generation; a hint on another one would find nobody.
@@ -90,13 +100,13 @@ void HintChannel::subscribed(bool) {
 void HintChannel::message(std::string_view, std::string_view payload, std::string_view) {
   const std::size_t space = payload.find(' ');
   if (payload.substr(0, space) == parts_.instance) return;
-  parts_.received.add();
+  received_.add();
   parts_.heard(space == std::string_view::npos ? std::string_view() : payload.substr(space + 1));
 }
 
 // A channel that the account may not hear would be asked for again and again.
 void HintChannel::lost(const Error& error) {
-  if (error.slug != "redis_denied" || std::exchange(refused_, true)) return;
+  if (!redis::is_denied(error) || std::exchange(refused_, true)) return;
   parts_.log.warn("shared.hints_unheard",
                   {{"cause", error.cause}, {"mend", "allow the account the channels rd:*"}});
 }

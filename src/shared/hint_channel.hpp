@@ -36,9 +36,9 @@ struct HintChannelParts {
   const Clock& clock;
   Timers& timers;
   Log& log;
-  Counter& sent;
-  Counter& unsent;
-  Counter& received;
+  Metrics& metrics;
+  std::string_view counter;  // By result: sent, unsent, received.
+  std::string_view counter_help;
   Topic topic;
   std::string identity;  // Of the record.
   std::string instance;  // Of this process alone.
@@ -69,6 +69,9 @@ class HintChannel final : private redis::SubscriptionHandler {
   boost::asio::awaitable<void> tell(std::string_view text);
 
   const HintChannelParts parts_;
+  Counter& sent_;
+  Counter& unsent_;
+  Counter& received_;
   const std::shared_ptr<Alarm> alarm_;
   std::string channel_;
   std::unique_ptr<redis::Subscription> subscription_;

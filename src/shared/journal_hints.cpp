@@ -7,22 +7,16 @@
 namespace redoubt::shared {
 namespace {
 
-constexpr std::string_view kHelp = "Hints to other instances that the journal has something new.";
-
 HintChannelParts channel_parts(const JournalHintsParts& parts, std::string identity,
                                std::string instance) {
-  const auto counter = [&](std::string_view result) -> Counter& {
-    return parts.metrics.counter("redoubt_shared_hints_total", kHelp,
-                                 {{"result", std::string(result)}});
-  };
   return {.client = parts.client,
           .state = parts.state,
           .clock = parts.clock,
           .timers = parts.timers,
           .log = parts.log,
-          .sent = counter("sent"),
-          .unsent = counter("unsent"),
-          .received = counter("received"),
+          .metrics = parts.metrics,
+          .counter = "redoubt_shared_hints_total",
+          .counter_help = "Hints to other instances that the journal has something new.",
           .topic = Topic::journal,
           .identity = std::move(identity),
           .instance = std::move(instance),
