@@ -49,8 +49,10 @@ void BestEffort::hear(std::string_view message) {
     // Held before it is looked for and bumped: see covers().
     TenantCache* const tenant = tenants_.find(told->tenant);
     if (tenant == nullptr || (told->again && !is_new)) continue;
-    const bool overflows = tenant->generations.would_overflow(1, 1);
-    tenant->generations.bump(overflows ? std::string_view() : name, Generations::kHere);
+    // The other half is for what is recorded: without room, that would be widened for everybody.
+    const bool widens =
+        tenant->generations.would_overflow(Generations::kNamesMax / 2, Generations::kGlobsMax / 2);
+    tenant->generations.bump(widens ? std::string_view() : name, Generations::kHere);
   }
 }
 

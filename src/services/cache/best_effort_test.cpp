@@ -263,6 +263,13 @@ TEST_F(BestEffortTest, AMessageThatIsLostIsMadeGoodThoughTheNameIsHeldAlready) {
   EXPECT_EQ(get(1, "hit"), "(none)");
 }
 
+TEST_F(BestEffortTest, WhatIsToldLeavesRoomForWhatIsRecorded) {
+  for (std::size_t i = 0; i < 2 * Generations::kGlobsMax; ++i) {
+    of(1).hear(R"({"tenant":"acme","names":["g*:)" + std::to_string(i) + R"("],"again":false})");
+  }
+  EXPECT_FALSE(instances_[1]->engine->would_overflow("acme", 1, Generations::kGlobsMax / 2));
+}
+
 TEST_F(BestEffortTest, WhatIsToldAgainCostsNothingThatWasFilledSince) {
   accept("vip");
   tell();

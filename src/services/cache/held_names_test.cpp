@@ -95,5 +95,22 @@ TEST_F(HeldNamesTest, WhatIsErasedMakesRoom) {
   EXPECT_TRUE(put("another", "ka"));
 }
 
+TEST(HeldNames, MoreGlobsThanGenerationsHaveRoomForAreEverything) {
+  HeldNames<Value> held(10'000);
+  const auto answers = [&held](std::string_view key) {
+    return held.any("acme", key, {}, [](const Value&) { return true; });
+  };
+  for (std::size_t i = 0; i < Generations::kGlobsMax; ++i) {
+    held.put("acme", "g*:" + std::to_string(i), {1});
+  }
+  EXPECT_EQ(held.size(), Generations::kGlobsMax);
+  EXPECT_FALSE(answers("other"));
+  held.put("acme", "g*:0", {1});
+  EXPECT_FALSE(answers("other")) << "that one is known";
+  held.put("acme", "g*:more", {1});
+  EXPECT_TRUE(answers("other"));
+  EXPECT_EQ(held.size(), 1U);
+}
+
 }  // namespace
 }  // namespace redoubt::cache
