@@ -43,7 +43,7 @@ std::optional<Copy> MemoryCopies::find(const CopyName& name) {
 
 Stored MemoryCopies::set(const CopyName& name, std::string text, Duration life, bool if_newer) {
   RD_ASSERT(life > Duration(0) && life <= kCopyLifeMax, "the lifetime of a copy is out of range");
-  if (failing_) {
+  if (failing_ || (!refused_.empty() && name.id == refused_)) {
     metrics_.unwritten.add();
     return Stored::nowhere;
   }

@@ -10,6 +10,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace redoubt::shared {
@@ -29,6 +30,8 @@ class MemoryCopies final : public Copies {
 
   // Answers nothing and takes nothing.
   void fail(bool failing);
+  // As one that takes nothing under that name, whatever the tenant.
+  void refuse(std::string id) { refused_ = std::move(id); }
 
   // Told of every change from now on, whoever has read what.
   void tell(CopyListener& listener) { listeners_.push_back(&listener); }
@@ -56,6 +59,7 @@ class MemoryCopies final : public Copies {
   std::vector<CopyListener*> listeners_;
   std::size_t reads_ = 0;
   bool failing_ = false;
+  std::string refused_;
 };
 
 }  // namespace redoubt::shared

@@ -138,7 +138,7 @@ boost::asio::awaitable<shared::Stored> CacheCopies::mark_gone(const Address& at,
 // Where there never was a Redis, it has nothing from before.
 void CacheCopies::miss(const Address& at, std::int64_t version) {
   if (!parts_.state.ever_on()) return;
-  if (off()) return engine_.miss_copies(version);
+  if (off()) return engine_.give_up_copy(at, version);
   engine_.miss_copy(at, version);
 }
 
@@ -147,6 +147,7 @@ bool CacheCopies::may_hand_over() const {
 }
 
 boost::asio::awaitable<std::size_t> CacheCopies::hand_over(std::size_t max) {
+  if (!may_hand_over()) co_return 0;
   std::size_t handed_over = 0;
   int refused = 0;
   for (const Hint& hint : engine_.hints().next(max)) {

@@ -137,9 +137,8 @@ class CacheEngine final : public shared::CopyListener {
   // The copy of this version could not be written, or may not have been: it is to be handed over,
   // and no older one of the key is adopted before it is.
   void miss_copy(const Address& at, std::int64_t version);
-  // The shared tier is turned off: of no key an older copy than this is adopted, until this process
-  // ends.
-  void miss_copies(std::int64_t version);
+  // The same, but it is not handed over: until this process ends, no older one is adopted.
+  void give_up_copy(const Address& at, std::int64_t version);
   // It is there now.
   void handed_over(const Address& at, const Hint& hint);
   Hints& hints() { return hints_; }
@@ -181,7 +180,7 @@ class CacheEngine final : public shared::CopyListener {
   struct Counts {
     std::atomic<std::uint32_t> writes{0};
     std::atomic<std::uint32_t> changes{0};
-    std::atomic<std::int64_t> missed{0};  // The highest version of which there is no hint.
+    std::atomic<std::int64_t> given_up{0};  // give_up_copy(): the highest version.
   };
   Counts& counts_of(const Hash128& id) const { return counts_[id.lo % kCountSlots]; }
   bool is_unchanged(const Address& at, const Watch& before) const;
@@ -214,7 +213,6 @@ class CacheEngine final : public shared::CopyListener {
   std::atomic<std::uint64_t> watching_{1};
   std::atomic<std::int64_t> generation_{0};
   std::atomic<std::int64_t> version_{0};
-  std::atomic<std::int64_t> missed_{0};  // miss_copies(): the highest version.
   std::atomic<shared::Eras::Ticket> distrusted_by_{0};  // The poll that tells the era; 0: known.
   std::atomic<std::int64_t> distrusted_era_{0};
   Clock& clock_;

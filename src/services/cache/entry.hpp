@@ -43,6 +43,11 @@ struct Entry : CacheEntry {
   bool is_over(BootTime now) const { return now >= std::max(stale_until, error_until); }
 };
 
+// Of a time that is left or past; never below 0.
+inline Duration whole_ms(std::chrono::nanoseconds d) {
+  return std::max(Duration(0), std::chrono::duration_cast<Duration>(d));
+}
+
 using EntryPtr = std::shared_ptr<const Entry>;
 
 // What an entry costs beside its bytes, as measured: itself, its node, its place in two indexes and
