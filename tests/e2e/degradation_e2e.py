@@ -18,7 +18,10 @@ FRESH = 2.0  # How old the journal may be before copies are no longer fresh.
 BACK = 5.0   # Until everything is normal after Redis came back.
 
 
-class DegradationTest(unittest.TestCase):
+class Degraded(unittest.TestCase):
+    """One instance on a PostgreSQL and a Redis that a test stops."""
+    grace = GRACE
+
     def setUp(self):
         with contextlib.ExitStack() as made:
             self.postgres = made.enter_context(Postgres())
@@ -26,7 +29,7 @@ class DegradationTest(unittest.TestCase):
             self.env = {"DATABASE_URL": self.postgres.url,
                         "TOKEN_ENCRYPTION_KEY": secrets.token_hex(32),
                         "REDOUBT_WORKER_THREADS": "1", "SESSION_STORAGE": "redis",
-                        "REDOUBT_AUTH_GRACE": f"{GRACE:.0f}s", "REDOUBT_OPERATIONS_MAX": "16"}
+                        "REDOUBT_AUTH_GRACE": f"{self.grace:.0f}s", "REDOUBT_OPERATIONS_MAX": "16"}
             self.redoubt = made.enter_context(Server(env=self.env, start=False))
             self.configure()
             self.redoubt.start()
@@ -81,6 +84,8 @@ class DegradationTest(unittest.TestCase):
         with open(f"/proc/{parent}/task/{parent}/children") as file:
             return [parent, *map(int, file.read().split())]
 
+
+class DegradationTest(Degraded):
     def test_without_redis_the_journal_is_looked_at_more_often(self):
         def hurried():
             return self.redoubt.metric("redoubt_record_journal_polls_total", cause="hint")
@@ -136,52 +141,6 @@ class DegradationTest(unittest.TestCase):
         self.assertGreater(self.redoubt.metric("redoubt_guarantee_downgrades_total",
                                                guarantee="sessions=grace"), 0)
 
-    def test_an_invalidation_at_best_effort_acts_while_the_record_is_away(self):
-        def get(instance, key):
-            return instance.get("/api/v1/cache/entries/" + key)
-
-        def invalidate(query=""):
-            return self.redoubt.post("/api/v1/cache/invalidate" + query, {"tags": ["vip"]})
-
-        first = self.redoubt
-        with Server(env={**self.env, "REDIS_URL": self.redis.url}) as other:
-            other.admin_key = first.admin_key
-            for key, tag in (("hit", "vip"), ("spared", "other")):
-                put = first.request("PUT", f"/api/v1/cache/entries/{key}?tags={tag}", "old")
-                self.assertEqual(put.status, 200, put)
-                wait_for(lambda: get(other, key).status == 200, "the other one to have it")
-            self.pause_postgres()
-            replies = []
-
-            def is_accepted():
-                replies.append(invalidate("?best_effort=1"))
-                self.assertIn(replies[-1].status, (202, 503, 504), replies[-1])
-                return replies[-1].status == 202
-            wait_for(is_accepted, "the record to be known to be away")
-
-            self.assertEqual(replies[-1].headers["Redoubt-Mode"], "degraded")
-            self.assertIn("cache=best_effort", replies[-1].headers["Redoubt-Guarantee"])
-            self.assertEqual((replies[-1].json["recorded"], replies[-1].json["generation"]),
-                             (False, 0))
-            self.assertEqual(invalidate().status, 503, "not unless it is asked for")
-            self.assertEqual(first.metric("redoubt_cache_invalidations_unsaved"), 1)
-            wait_for(lambda: other.metric("redoubt_cache_hints_total", result="received") > 0,
-                     "the other one to be told")
-
-            self.resume_postgres()
-            for instance in (first, other):
-                # What is in memory is good again; what was invalidated is not, at no moment.
-                wait_for(lambda i=instance: self.assertNotEqual(get(i, "hit").status, 200) or
-                         get(i, "spared").status == 200, "the record to be back")
-                self.assertEqual(get(instance, "hit").status, 404)
-            wait_for(lambda: first.metric("redoubt_cache_invalidations_unsaved") == 0,
-                     "it to be recorded")
-            self.assertTrue(self.lines("cache.invalidations_saved"))
-            later = invalidate("?best_effort=1")
-            self.assertEqual((later.status, later.json["recorded"]), (200, True))
-            self.assertNotIn("Redoubt-Mode", later.headers)
-            self.assertGreaterEqual(later.json["generation"], 2)
-
     def test_redis_is_missed_by_label_and_back_within_seconds(self):
         self.redis.pause()
         self.addCleanup(self.redis.resume)
@@ -199,56 +158,6 @@ class DegradationTest(unittest.TestCase):
         for before, after in zip(steps, steps[1:]):
             self.assertEqual(before[1], after[0], "no change is missing in the log")
         self.assertEqual(steps[-1], ("recovering", "normal"))
-
-    def put(self, server, path, value):
-        reply = server.request("PUT", path, value, headers={"Content-Type": "text/plain"})
-        self.assertEqual((reply.status, reply.json["stored"]), (200, True), reply)
-        return reply
-
-    def test_what_the_cache_took_without_redis_is_handed_over(self):
-        path, gone = "/api/v1/cache/entries/handed", "/api/v1/cache/entries/gone"
-        env = {**self.env, "REDIS_URL": self.redis.url}
-        with Server(env=env) as other:
-            state = lambda server: server.get("/status", key=None).json["redis"]["state"]
-            wait_for(lambda: state(other) == "normal", "Redis to be used by both")
-            for key in (path, gone):
-                self.put(self.redoubt, key, "old")
-                wait_for(lambda key=key: other.get(key, key=self.redoubt.admin_key).status == 200,
-                         "the other one to have it")
-            self.redis.pause()
-            self.addCleanup(self.redis.resume)
-            for server in (self.redoubt, other):
-                wait_for(lambda server=server: state(server) == "down", "Redis to be given up")
-            self.assertEqual(self.put(self.redoubt, path, "new").headers["Redoubt-Guarantee"],
-                             "cache=local")
-            self.assertEqual(self.redoubt.delete(gone).headers["Redoubt-Guarantee"], "cache=local")
-            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_pending"), 2)
-            self.assertEqual(other.get(path, key=self.redoubt.admin_key).body, "old")
-
-            self.redis.resume()
-            wait_for(lambda: other.get(path, key=self.redoubt.admin_key).body != "old",
-                     "the new value, or that the old one is gone")
-            wait_for(lambda: other.get(gone, key=self.redoubt.admin_key).status == 404, "the erasure")
-            wait_for(lambda: self.redoubt.metric("redoubt_cache_handoffs_pending") == 0,
-                     "both to be known to be there")
-            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_total",
-                                                 result="handed_over"), 2)
-
-    def test_what_lives_by_its_ttl_is_found_without_the_record(self):
-        coherent, loose = "/api/v1/cache/entries/coherent", "/api/v1/cache/entries/loose"
-        self.put(self.redoubt, coherent, "v")
-        self.put(self.redoubt, loose + "?consistency=ttl", "v")
-        wrong = self.redoubt.request("PUT", loose + "?consistency=some", "v")
-        self.assertEqual(wrong.status, 400)
-        self.assertIn("consistency", wrong.body)
-        self.pause_postgres()
-        wait_for(lambda: self.redoubt.get(coherent).status == 404, "invalidations to be unheard")
-        found = self.redoubt.get(loose)
-        self.assertEqual((found.status, found.body), (200, "v"))
-        self.assertIn("cache=unheard", found.headers["Redoubt-Guarantee"])
-        self.resume_postgres()
-        wait_for(lambda: self.redoubt.get(coherent).status == 200, "the record to be back")
-        self.assertNotIn("Redoubt-Mode", self.redoubt.get(loose).headers)
 
     def test_redis_is_turned_off_and_on_by_the_configuration(self):
         session = self.redoubt.new_session()
@@ -364,6 +273,109 @@ class DegradationTest(unittest.TestCase):
                                      headers={"Redoubt-Timeout-Ms": value})
             self.assertEqual(reply.status, 400, value)
             self.assertIn("Redoubt-Timeout-Ms", reply.body)
+
+
+class CacheDegradationTest(Degraded):
+    grace = 600.0  # Of API keys, so that it is not what ends an answer here.
+
+    def put(self, server, path, value):
+        reply = server.request("PUT", path, value, headers={"Content-Type": "text/plain"})
+        self.assertEqual((reply.status, reply.json["stored"]), (200, True), reply)
+        return reply
+
+    def test_an_invalidation_at_best_effort_acts_while_the_record_is_away(self):
+        def get(instance, key):
+            return instance.get("/api/v1/cache/entries/" + key)
+
+        def invalidate(query=""):
+            return self.redoubt.post("/api/v1/cache/invalidate" + query, {"tags": ["vip"]})
+
+        first = self.redoubt
+        with Server(env={**self.env, "REDIS_URL": self.redis.url}) as other:
+            other.admin_key = first.admin_key
+            for key, tag in (("hit", "vip"), ("spared", "other")):
+                put = first.request("PUT", f"/api/v1/cache/entries/{key}?tags={tag}", "old")
+                self.assertEqual(put.status, 200, put)
+                wait_for(lambda: get(other, key).status == 200, "the other one to have it")
+            self.pause_postgres()
+            replies = []
+
+            def is_accepted():
+                replies.append(invalidate("?best_effort=1"))
+                self.assertIn(replies[-1].status, (202, 503, 504), replies[-1])
+                return replies[-1].status == 202
+            wait_for(is_accepted, "the record to be known to be away")
+
+            self.assertEqual(replies[-1].headers["Redoubt-Mode"], "degraded")
+            self.assertIn("cache=best_effort", replies[-1].headers["Redoubt-Guarantee"])
+            self.assertEqual((replies[-1].json["recorded"], replies[-1].json["generation"]),
+                             (False, 0))
+            self.assertEqual(invalidate().status, 503, "not unless it is asked for")
+            keyed = first.post("/api/v1/cache/invalidate?best_effort=1", {"tags": ["vip"]},
+                               headers={"Idempotency-Key": "k"})
+            self.assertEqual(keyed.status, 503, "nothing can be kept of it")
+            self.assertEqual(first.metric("redoubt_cache_invalidations_unsaved"), 1)
+            wait_for(lambda: other.metric("redoubt_cache_hints_total", result="received") > 0,
+                     "the other one to be told")
+
+            self.resume_postgres()
+            for instance in (first, other):
+                # What is in memory is good again; what was invalidated is not, at no moment.
+                wait_for(lambda i=instance: self.assertNotEqual(get(i, "hit").status, 200) or
+                         get(i, "spared").status == 200, "the record to be back")
+                self.assertEqual(get(instance, "hit").status, 404)
+            wait_for(lambda: first.metric("redoubt_cache_invalidations_unsaved") == 0,
+                     "it to be recorded")
+            self.assertTrue(self.lines("cache.invalidations_saved"))
+            later = invalidate("?best_effort=1")
+            self.assertEqual((later.status, later.json["recorded"]), (200, True))
+            self.assertNotIn("Redoubt-Mode", later.headers)
+            self.assertGreaterEqual(later.json["generation"], 2)
+
+    def test_what_the_cache_took_without_redis_is_handed_over(self):
+        path, gone = "/api/v1/cache/entries/handed", "/api/v1/cache/entries/gone"
+        env = {**self.env, "REDIS_URL": self.redis.url}
+        with Server(env=env) as other:
+            state = lambda server: server.get("/status", key=None).json["redis"]["state"]
+            wait_for(lambda: state(other) == "normal", "Redis to be used by both")
+            for key in (path, gone):
+                self.put(self.redoubt, key, "old")
+                wait_for(lambda key=key: other.get(key, key=self.redoubt.admin_key).status == 200,
+                         "the other one to have it")
+            self.redis.pause()
+            self.addCleanup(self.redis.resume)
+            for server in (self.redoubt, other):
+                wait_for(lambda server=server: state(server) == "down", "Redis to be given up")
+            self.assertEqual(self.put(self.redoubt, path, "new").headers["Redoubt-Guarantee"],
+                             "cache=local")
+            self.assertEqual(self.redoubt.delete(gone).headers["Redoubt-Guarantee"], "cache=local")
+            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_pending"), 2)
+            self.assertEqual(other.get(path, key=self.redoubt.admin_key).body, "old")
+
+            self.redis.resume()
+            wait_for(lambda: other.get(path, key=self.redoubt.admin_key).body != "old",
+                     "the new value, or that the old one is gone")
+            wait_for(lambda: other.get(gone, key=self.redoubt.admin_key).status == 404, "the erasure")
+            wait_for(lambda: self.redoubt.metric("redoubt_cache_handoffs_pending") == 0,
+                     "both to be known to be there")
+            self.assertEqual(self.redoubt.metric("redoubt_cache_handoffs_total",
+                                                 result="handed_over"), 2)
+
+    def test_what_lives_by_its_ttl_is_found_without_the_record(self):
+        coherent, loose = "/api/v1/cache/entries/coherent", "/api/v1/cache/entries/loose"
+        self.put(self.redoubt, coherent, "v")
+        self.put(self.redoubt, loose + "?consistency=ttl", "v")
+        wrong = self.redoubt.request("PUT", loose + "?consistency=some", "v")
+        self.assertEqual(wrong.status, 400)
+        self.assertIn("consistency", wrong.body)
+        self.pause_postgres()
+        wait_for(lambda: self.redoubt.get(coherent).status == 404, "invalidations to be unheard")
+        found = self.redoubt.get(loose)
+        self.assertEqual((found.status, found.body), (200, "v"))
+        self.assertIn("cache=unheard", found.headers["Redoubt-Guarantee"])
+        self.resume_postgres()
+        wait_for(lambda: self.redoubt.get(coherent).status == 200, "the record to be back")
+        self.assertNotIn("Redoubt-Mode", self.redoubt.get(loose).headers)
 
 
 if __name__ == "__main__":
